@@ -1,0 +1,1 @@
+"""The coordinator decides which agent may start now; Redis remembers."""

@@ -1,0 +1,1 @@
+"""Hosts, processes and directories: the part that runs agents."""

@@ -1,0 +1,1 @@
+"""One file per agent program: how to start it and how to read its ending."""
