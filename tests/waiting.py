@@ -1,0 +1,38 @@
+"""Waiting for something to become true, instead of sleeping and hoping."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+Found = TypeVar("Found")
+
+POLL = 0.005
+DEADLINE = 10.0
+
+
+async def wait_until(
+    predicate: Callable[[], Found | Awaitable[Found]], description: str, deadline: float = DEADLINE
+) -> Found:
+    """The first true value of the predicate (plain or async); after `deadline` seconds an error that names what was awaited."""
+    until = time.monotonic() + deadline
+    while True:
+        found = predicate()
+        if inspect.isawaitable(found):
+            found = await found
+        if found:
+            return cast("Found", found)
+        if time.monotonic() > until:
+            raise AssertionError(f"after {deadline:g} s still not: {description}")
+        await asyncio.sleep(POLL)
+
+
+def wait_until_sync(predicate: Callable[[], Found], description: str, deadline: float = DEADLINE) -> Found:
+    """As wait_until, for tests without an event loop."""
+    until = time.monotonic() + deadline
+    while not (found := predicate()):
+        if time.monotonic() > until:
+            raise AssertionError(f"after {deadline:g} s still not: {description}")
+        time.sleep(POLL)
+    return found
