@@ -19,13 +19,14 @@ class Rule(NamedTuple):
     """How one kind of name is spelt."""
 
     pattern: re.Pattern[str]
-    longest: int  # characters; all but branch names are ASCII, so bytes as well
+    longest: int  # bytes of UTF-8
     allowed: str
     example: str
 
     def accepts(self, value: str) -> bool:
         """Whether `value` is a name of this kind."""
-        return len(value) <= self.longest and self.pattern.fullmatch(value) is not None
+        fits = len(value) <= self.longest and len(value.encode(errors="surrogatepass")) <= self.longest
+        return fits and self.pattern.fullmatch(value) is not None
 
     def check(self, value: str) -> str:
         """`value` itself; a wrong one raises an error that says what is allowed."""
@@ -45,6 +46,8 @@ def shown(value: object) -> str:
         value = value[:60]  # a name may be a megabyte long
     elif isinstance(value, int) and abs(value) >= 10**30:  # Python refuses to write out a very long number
         return "a number of more than 30 digits"
+    elif value is None:
+        return "nothing"
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -72,6 +75,9 @@ WORKSPACE: Final = Rule(
     "letters, digits and ._+@#=,- in parts separated by '/', no part being only dots",
     "core/go-io/task-5",
 )
+POOL: Final = Rule(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*"), 100, "letters, digits and ._- (a letter or digit first)", "codex"
+)
 AGENT: Final = Rule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(:[A-Za-z0-9][A-Za-z0-9._:/@+-]*)?"),
     100,
@@ -96,12 +102,13 @@ REPO: Final = Rule(
 BRANCH: Final = Rule(
     re.compile(r"(?!-)(?:(?!\.\.)[^\x00-\x20\x7f\ud800-\udfff])+"),
     200,
-    "characters without spaces, control characters or '..', not starting with '-'",
+    "bytes without spaces, control characters or '..', not starting with '-'",
     "agent/fix-io",
 )
 
 
 WorkspaceName = Annotated[str, AfterValidator(WORKSPACE.check)]
+PoolName = Annotated[str, AfterValidator(POOL.check)]
 AgentName = Annotated[str, AfterValidator(AGENT.check)]
 HostName = Annotated[str, AfterValidator(HOST.check)]
 Label = Annotated[str, AfterValidator(LABEL.check)]

@@ -38,7 +38,7 @@ def is_limit_key(text: str) -> bool:
 
 def is_branch(text: str) -> bool:
     return (
-        1 <= len(text) <= 200
+        1 <= len(text.encode()) <= 200
         and not text.startswith("-")
         and ".." not in text
         and not any(ord(letter) <= 32 or ord(letter) == 127 for letter in text)
@@ -144,6 +144,11 @@ def test_limit_keys_come_in_the_order_of_admission_and_once() -> None:
     ]
     assert words.limit_keys("codex", repo="go-io") == ["*", "codex", "repo:go-io"]
     assert words.limit_keys("codex", org="core") == ["*", "codex"]
+
+
+def test_a_branch_is_measured_in_bytes_as_the_library_measures_it() -> None:
+    assert accepted(words.Branch, "é" * 100)
+    assert not accepted(words.Branch, "é" * 101)
 
 
 def test_every_status_is_in_exactly_one_group() -> None:

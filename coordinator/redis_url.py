@@ -1,0 +1,88 @@
+"""REDIS_URL: which forms there are, and how one is shown without its password.
+
+No message shows a part of the URL behind the scheme: a password that is not percent-encoded may stand in any of them.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from coordinator.problems import guess
+from coordinator.words import shown, wrong
+
+SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel")
+_EXAMPLES: Final = {
+    "redis": "redis://localhost:6379/0",
+    "rediss": "rediss://user:password@host:6379/0",
+    "unix": "unix:///run/redis.sock",
+    "redis+sentinel": "redis+sentinel://h1:26379,h2:26379/master/0",
+}
+_QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&#]*")
+
+
+def check(url: str) -> str:
+    """`url` itself; a wrong one raises a ValueError that says which part is wrong."""
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme not in SCHEMES:
+        near = guess(scheme, SCHEMES) if mark else ""
+        got = f"{shown(scheme)}://" if mark else "no '://'"
+        fix = near or f"write it like {_EXAMPLES['redis']}"
+        raise wrong(f"must begin with {', '.join(f'{name}://' for name in SCHEMES)}, got {got}", fix)
+    parts = {"redis": _server, "rediss": _server, "unix": _unix, "redis+sentinel": _sentinel}
+    if problem := _unsafe(url) or parts[scheme](rest):
+        raise wrong(problem, f"write it like {_EXAMPLES[scheme]}")
+    return url
+
+
+def without_password(url: str) -> str:
+    """`url` with its password replaced by `***`."""
+    scheme, mark, rest = url.partition("://")
+    place = _place(rest)
+    login, at, servers = place.rpartition("@")
+    user, colon, _ = login.partition(":")
+    rest = _QUERY_PASSWORD.sub(r"\1***", rest[len(place) :])
+    return f"{scheme}{mark}{user}{':***' if colon else ''}{at}{servers}{rest}"
+
+
+def _place(rest: str) -> str:
+    return re.split(r"[/?#]", rest, maxsplit=1)[0]
+
+
+def _unsafe(url: str) -> str:
+    if re.search(r"[\x00-\x20\x7f]", url):
+        return "must not hold spaces or control characters"
+    rest = url.partition("://")[2]
+    if "@" in rest[len(_place(rest)) :]:
+        return "has an '@' behind the host; in a password / ? # @ are written %2F %3F %23 %40"
+    return ""
+
+
+def _server(rest: str) -> str:
+    try:
+        parts = urlsplit(f"redis://{rest}")
+        wrong_port = parts.port == 0
+    except ValueError:
+        wrong_port = True
+    if wrong_port:
+        return "has a host or port that can not be read"
+    return _database(parts.path.removeprefix("/"))
+
+
+def _unix(rest: str) -> str:
+    place = _place(rest)
+    path = rest[len(place) :].partition("?")[0]
+    return "" if place[-1:] in {"", "@"} and path.strip("/") else "names no socket by an absolute path"
+
+
+def _sentinel(rest: str) -> str:
+    place = _place(rest)
+    for at, server in enumerate(place.rpartition("@")[2].split(","), start=1):
+        host, _, port = server.rpartition(":")
+        if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+            return f"has a sentinel (number {at}) that is not host:port"
+    master, _, database = rest[len(place) :].partition("?")[0].removeprefix("/").partition("/")
+    return _database(database) if master else "names no master"
+
+
+def _database(text: str) -> str:
+    return "" if re.fullmatch(r"[0-9]{0,4}", text) else "has a database that is not a number"
