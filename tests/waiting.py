@@ -15,7 +15,7 @@ DEADLINE = 10.0
 async def wait_until(
     predicate: Callable[[], Found | Awaitable[Found]], description: str, deadline: float = DEADLINE
 ) -> Found:
-    """The first true value of the predicate (plain or async); after `deadline` seconds an error that names what was awaited."""
+    """The first true value of a plain or async predicate; after `deadline` seconds an error naming what was awaited."""
     until = time.monotonic() + deadline
     while True:
         found = predicate()
