@@ -46,7 +46,7 @@ def path(root: str, *steps: str | int) -> str:
 
 
 def _step(name: str) -> str:
-    return name if name.isascii() and name.isprintable() and len(name) <= 60 else shown(name)
+    return name if name and name.isascii() and name.isprintable() and len(name) <= 60 else shown(name)
 
 
 def guess(word: str, known: Iterable[str]) -> str:
