@@ -1,0 +1,216 @@
+"""The guard: the small parent of one agent process. It needs no worker to keep its promises.
+
+- Before the agent starts, the slip of its token is made exclusively: one token is started once.
+- At `deadline - kill_grace` without a later deadline the whole tree is stilled; a later deadline lets it go on.
+- A tree that was still for `park_max`, a lost lease, a time limit or an order ends it, and nothing of it is left.
+- How it ended is on the slip before the guard exits, so the guard's own end tells the worker to look.
+
+The slip is the truth. A SIGCONT is only a hint to look at it now: it harms nobody it reaches by mistake, and it wakes a
+guard that somebody stopped. A hint that is lost costs one tick.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from workers import processes
+from workers.bell import Bell, nothing
+from workers.clock import awake_ms, boot_ms, epoch_ms
+from workers.processes import Identity, Process
+from workers.run import Exit, Reason, Run, Survivor
+from workers.slip import MARK, SUFFIX, Birth, Slip
+from workers.spawn import adopt_orphans, spawn
+
+_TICK_MS = 1000  # also bounds how late a guard is after the machine slept, which its timer does not count
+_LEFTOVERS_GRACE_MS = 400
+
+
+class Wish(NamedTuple):
+    """Why the tree is to end, and how long it may take to do so by itself."""
+
+    reason: Reason
+    grace_ms: int
+
+
+def attend(asker: socket.socket, home: Path) -> None:
+    """Wait for one question on `asker`, then be the guard of the run it asks for until that has ended.
+
+    Returns at once when the asker leaves without a question, or has left before the agent is started.
+    """
+    with asker:
+        with asker.makefile("rb") as question:
+            line = question.readline()
+        if not line.endswith(b"\n"):
+            return
+        run, deadline_ms = Run.decode(line)
+        answer, guard = _begin(run, deadline_ms, home, asker)
+        with contextlib.suppress(OSError):  # an asker that is gone finds the slip
+            asker.sendall(json.dumps({"refused": answer}).encode() + b"\n")
+    if guard:
+        guard.stand()
+
+
+def _begin(run: Run, deadline_ms: int, home: Path, asker: socket.socket) -> tuple[str, "Guard | None"]:
+    """Make the slip and start the agent; the first part says why not."""
+    if boot_ms() >= deadline_ms - run.kill_grace_ms:
+        return f"the lease of token {run.token} is over before its agent could start", None
+    if select.select([asker], [], [], 0)[0]:
+        return "the asker has left", None
+    me = processes.look(os.getpid())
+    if me is None:
+        return "the guard can not see itself in the process table", None
+    birth = Birth(me.identity, processes.boot(), run.token, run.kill_grace_ms, run.park_max_ms, run.workspace)
+    try:
+        slip = Slip.create(home / f"{run.token}{SUFFIX}", birth, deadline_ms)
+    except FileExistsError:
+        return f"token {run.token} was already started on this host", None
+    except (OSError, ValueError) as error:
+        return f"can not write the slip of token {run.token}: {error}", None
+    guard = Guard(run, slip, me.identity, deadline_ms)
+    guard.start()
+    return "", guard
+
+
+class Guard:
+    """Holds one agent process, from its start to the end of its whole tree."""
+
+    def __init__(self, run: Run, slip: Slip, me: Identity, deadline_ms: int) -> None:
+        self._run, self._slip, self._me, self._deadline_ms = run, slip, me, deadline_ms
+        self._agent = 0
+        self._status: int | None = None
+        self._alone = False
+        self._terminated = False
+        self._error = ""
+        self._started_at = self._ended_at = epoch_ms()
+        self._time_left_ms = run.timeout_ms
+        self._adopts = adopt_orphans()
+        self._bell = Bell({signal.SIGCHLD: nothing, signal.SIGCONT: nothing, signal.SIGTERM: self._terminate})
+
+    def start(self) -> None:
+        """Start the agent; when that fails the reason is kept for the ending."""
+        try:
+            self._agent = spawn(self._run, {MARK: str(self._slip.path)})
+        except (OSError, ValueError) as error:
+            self._error = f"can not start {self._run.argv[0]}: {error}"
+            return
+        self._started_at = epoch_ms()
+        born = processes.look(self._agent)  # not yet collected, so it is there even when it has ended
+        self._slip.set_agent(Identity(self._agent, born.birth if born else 0), self._started_at)
+
+    def stand(self) -> None:
+        """Guard until nothing of the tree is left, and write down how it ended."""
+        wish = self._hold() if self._agent else Wish("start_failed", 0)
+        survivors: tuple[Survivor, ...] = ()
+        if self._agent and (wish.reason != "exited" or self._leftovers()):
+            if wish.reason == "exited":  # known already, should this guard not live to see the leftovers end
+                self._slip.set_exit(self._ending("exited"))
+            survivors = self._end(wish)
+        self._slip.set_exit(self._ending(wish.reason, survivors))
+        self._slip.set_state("ended", boot_ms())
+
+    def _hold(self) -> Wish:
+        """Let the tree run while its lease holds; says why that ended."""
+        while True:
+            self._collect()
+            if self._status is not None:
+                return Wish("exited", _LEFTOVERS_GRACE_MS)
+            if wish := self._wish():
+                return wish
+            now = boot_ms()
+            still_at = self._still_at()
+            state, since = self._slip.state()
+            if state == "stilled":
+                if now < still_at:
+                    processes.resume(self._family)
+                    self._slip.set_state("running", now)
+                elif now >= since + self._run.park_max_ms:
+                    return Wish("lost", 0)
+                else:
+                    self._wait(since + self._run.park_max_ms - now)
+            elif now >= still_at:
+                processes.still(self._family)
+                self._slip.set_state("stilled", boot_ms())
+            elif self._time_left_ms is not None and self._time_left_ms <= 0:
+                return Wish("timeout", self._run.kill_grace_ms)
+            else:
+                self._run_on(still_at - now)
+
+    def _run_on(self, limit_ms: int) -> None:
+        """Wait while the tree runs: only this counts towards its time limit."""
+        before = awake_ms()
+        self._wait(limit_ms if self._time_left_ms is None else min(limit_ms, self._time_left_ms))
+        if self._time_left_ms is not None:
+            self._time_left_ms -= awake_ms() - before
+
+    def _end(self, wish: Wish) -> tuple[Survivor, ...]:
+        """Ask the tree to end, tell it to, then end it; returns what had to be ended so, but for the agent itself."""
+        found: dict[int, Survivor] = {}
+        if wish.grace_ms and self._slip.state()[0] == "running":
+            for number in (signal.SIGINT, signal.SIGTERM):
+                family = self._family()
+                if wish.reason == "exited":
+                    found |= {each.pid: Survivor(each.pid, processes.command(each.pid)) for each in family}
+                processes.signal_all(family, number)
+                if self._gone_within(wish.grace_ms // 2):
+                    return tuple(found.values())
+        killed = processes.end_tree(self._family, self._collect)
+        self._collect()
+        return tuple(({each.pid: each for each in killed if each.pid != self._agent} | found).values())
+
+    def _gone_within(self, grace_ms: int) -> bool:
+        """Wait for the tree to end by itself; no longer than the lease, nor once a stricter order is given."""
+        until = boot_ms() + grace_ms
+        while True:
+            self._collect()
+            if self._status is not None and not self._leftovers():
+                return True
+            stricter = self._wish()
+            now = boot_ms()
+            if now >= min(until, self._still_at()) or (stricter and not stricter.grace_ms):
+                return False
+            self._wait(min(until - now, 20))
+
+    def _wish(self) -> Wish | None:
+        """What was ordered, if anything. A lost lease leaves no grace: another may hold the workspace by now."""
+        if order := self._slip.order():
+            return Wish(order[0], 0 if order[0] == "lost" else order[1])
+        return Wish("stopped", self._run.kill_grace_ms) if self._terminated else None
+
+    def _still_at(self) -> int:
+        self._deadline_ms = self._slip.deadline_ms() or self._deadline_ms
+        return self._deadline_ms - self._run.kill_grace_ms
+
+    def _family(self) -> list[Process]:
+        return processes.tree(self._slip.marker, self._me)
+
+    def _leftovers(self) -> bool:
+        """Whether any of the tree lives. A guard that adopts orphans and has no child has no descendant either."""
+        return bool(processes.marked(self._slip.marker)) if self._alone else bool(self._family())
+
+    def _collect(self) -> None:
+        """Collect the dead: the agent, and orphans that came to us."""
+        with contextlib.suppress(ChildProcessError):
+            while (dead := os.waitpid(-1, os.WNOHANG))[0]:
+                if dead[0] == self._agent:
+                    self._status, self._ended_at = dead[1], epoch_ms()
+            self._alone = False
+            return
+        self._alone = self._adopts
+
+    def _ending(self, reason: Reason, survivors: tuple[Survivor, ...] = ()) -> Exit:
+        number = None if self._status is None else os.waitstatus_to_exitcode(self._status)
+        code = number if number is not None and number >= 0 else None
+        killer = -number if number is not None and number < 0 else None
+        return Exit(code, killer, reason, self._started_at, self._ended_at, self._error, survivors)
+
+    def _wait(self, limit_ms: int) -> None:
+        """Until a child changes, a hint comes, or the time is over; never longer than a tick."""
+        self._bell.wait(min(limit_ms, _TICK_MS))
+
+    def _terminate(self) -> None:
+        self._terminated = True

@@ -1,0 +1,163 @@
+"""A run under a guard, as the worker holds it.
+
+All it knows is read from the slip, so one that was found is as good as one that was started.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from coordinator.errors import GuardError
+from workers import processes
+from workers.clock import boot_ms, epoch_ms
+from workers.processes import Identity, Process
+from workers.run import Exit, Order
+from workers.slip import Slip, State
+
+_POLL_S = 0.02
+_PATIENCE_MS = 5000  # how late a guard may be with an ending before it is ended itself
+
+
+class Guard:
+    """The guard of one run. Holds no file open between calls; every call may raise GuardError when the slip is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.token = int(path.stem)
+        with self._slip() as slip:
+            born = slip.birth()
+        self.workspace = born.workspace if born else ""
+        self._guard = born.guard if born and born.boot == processes.boot() else None
+        self._kill_grace_ms = born.kill_grace_ms if born else 0
+        self._park_max_ms = born.park_max_ms if born else 0
+
+    @property
+    def pid(self) -> int:
+        """The agent's own process; 0 when none was started."""
+        with self._slip() as slip:
+            agent = slip.agent()
+        return agent[0].pid if agent else 0
+
+    def extend(self, deadline_ms: int) -> None:
+        """Move the lease's end (boot clock); a stilled tree goes on at once. Needs no free space on the disk."""
+        with self._slip() as slip:
+            slip.extend(deadline_ms)
+            stilled = slip.state()[0] == "stilled"
+        if stilled:  # a running one looks again by itself before it would act
+            self._hint()
+
+    def end(self, reason: Order, grace_ms: int | None = None) -> None:
+        """Have the tree ended now: SIGINT, SIGTERM after half the grace, SIGKILL after the other half, and a sweep.
+
+        The grace is the run's kill_grace unless given; 0 kills at once, and so does `lost`, whose workspace may be
+        another's by now. A second order can only make it stricter. Returns before it is done: await `ended`.
+        """
+        with self._slip() as slip:
+            slip.give_order(reason, self._kill_grace_ms if grace_ms is None else grace_ms, boot_ms())
+        self._hint()
+
+    def state(self) -> State:
+        """Whether the tree runs, is stilled, or nothing of it is left and `ended` returns at once or soon."""
+        with self._slip() as slip:
+            state = slip.state()[0]
+        return state if self._guard and processes.alive(self._guard) else "ended"
+
+    async def ended(self) -> Exit:
+        """Wait until nothing of the tree is left, and say how it ended. May be awaited often, and cancelled.
+
+        Where the guard itself was killed, its tree is killed first, in a thread.
+        """
+        if self._guard:
+            await _gone(self._guard)
+        with self._slip() as slip:
+            ending = slip.exit() if slip.state()[0] == "ended" else None
+        if ending is None:
+            ending = await asyncio.to_thread(self._end_orphans)
+        return ending
+
+    def enforce(self) -> bool:
+        """Act for a guard that stands still itself; True when that was needed. For every beat; may block for some ms.
+
+        Stills the tree when the guard should have, and ends the guard when it should long have ended the tree.
+        """
+        if not self._guard or not processes.alive(self._guard):
+            return False
+        now = boot_ms()
+        with self._slip() as slip:
+            (state, since), deadline, order = slip.state(), slip.deadline_ms(), slip.order()
+            if order and now > order[2] + order[1] + _PATIENCE_MS:
+                return processes.send(self._guard, signal.SIGKILL)
+            if state == "stilled" and now > since + self._park_max_ms + _PATIENCE_MS:
+                return processes.send(self._guard, signal.SIGKILL)
+            if state != "running" or deadline is None or now < deadline - self._kill_grace_ms // 2:
+                return False
+            processes.still(lambda: self._tree(slip))
+            slip.set_state("stilled", now)
+        self._hint()
+        return True
+
+    def forget(self) -> None:
+        """Remove the slip once its ending is reported; GuardError while the guard lives. A second time does nothing."""
+        if self._guard and processes.alive(self._guard):
+            raise GuardError(f"the guard of token {self.token} still lives: await ended() before forget()")
+        self.path.unlink(missing_ok=True)
+
+    def _end_orphans(self) -> Exit:
+        """The guard did not finish: kill what it left and write the ending in its place."""
+        with self._slip() as slip:
+            survivors = processes.end_tree(lambda: self._tree(slip))
+            agent, order, known = slip.agent(), slip.order(), slip.exit()
+            if known:  # the guard was killed while it swept
+                ending = replace(known, survivors=known.survivors + survivors)
+            else:
+                reason, now = order[0] if order else "guard_died", epoch_ms()
+                error = f"the guard of token {self.token} was killed; its processes were ended"
+                ending = Exit(None, None, reason, agent[1] if agent else now, now, error, survivors)
+            slip.set_exit(ending)
+            slip.set_state("ended", boot_ms())
+        return ending
+
+    def _tree(self, slip: Slip) -> list[Process]:
+        if self._guard is None:  # of another boot, or killed before it wrote its slip: it started nothing that lives
+            return processes.marked(slip.marker)
+        agent = slip.agent()
+        roots = (self._guard, agent[0]) if agent else (self._guard,)
+        return [each for each in processes.tree(slip.marker, *roots) if each.identity != self._guard]
+
+    def _hint(self) -> None:
+        if self._guard:
+            processes.send(self._guard, signal.SIGCONT)
+
+    def _slip(self) -> Slip:
+        try:
+            return Slip.open(self.path)
+        except OSError as error:
+            raise GuardError(f"can not read the slip of token {self.path.stem}: {error}") from error
+
+
+async def _gone(process: Identity) -> None:
+    """Wait until a process that need not be our child has ended."""
+    descriptor = _descriptor(process.pid)
+    if descriptor is None:
+        while processes.alive(process):  # noqa: ASYNC110  # no event tells of another's child here
+            await asyncio.sleep(_POLL_S)
+        return
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        if processes.alive(process):  # asked after the descriptor was opened, so it is this process's
+            loop.add_reader(descriptor, gone.set)
+            await gone.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _descriptor(pid: int) -> int | None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(pid)
+    return None

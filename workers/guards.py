@@ -1,0 +1,165 @@
+"""The guards of one host, from the worker's side: start one under a run, find those that are there."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import workers
+from coordinator.errors import GuardError
+from workers.forkserver import LOG, SOCKET
+from workers.guarded import Guard
+from workers.run import Run
+from workers.slip import SUFFIX
+
+_PACKAGES = Path(workers.__file__).parent.parent
+_START_WITHIN_S = 10.0
+_ATTEMPTS = 3
+_LONGEST_ADDRESS = 100  # bytes; the system's own limit is 103 or 107
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Guards:
+    """Starts and finds guards. Use as a context, or `open` and `close`; guards and fork server go on without it.
+
+    `home` is a directory of this host alone. While open, one connection waits at a guard that is already forked: that
+    makes the next start fast, and tells the fork server that it is needed.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self._spare: Connection | None = None
+        self._starting = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Make the home and have a fork server and a waiting guard ready; GuardError when that can not be."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self.home.chmod(0o700)
+        except OSError as error:
+            raise GuardError(f"can not use {self.home} for the guards of this host: {error}") from error
+        await self._keep_spare()
+
+    async def close(self) -> None:
+        """Let the waiting guard go. Every guard of a run stays."""
+        if spare := self._take_spare():
+            await _hang_up(spare)
+
+    async def __aenter__(self) -> "Guards":
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self, run: Run, deadline_ms: int) -> Guard:
+        """Start an agent under a guard of its own and return when it runs, or when it is known that it can not.
+
+        `deadline_ms` is the lease's end on the boot clock. A program that can not be started is an ending
+        (`start_failed`); GuardError means that nothing was started: the token was before, the lease is as good as over,
+        or there is no fork server.
+        """
+        path = self.home / f"{run.token}{SUFFIX}"
+        if not run.argv:
+            raise GuardError(f"the command of {run.workspace} is empty")
+        if path.exists():
+            raise GuardError(f"token {run.token} was already started on this host")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_START_WITHIN_S):
+                if refused := await self._ask(run.encode(deadline_ms), path):
+                    raise GuardError(refused)
+                with contextlib.suppress(GuardError):  # this run has started; the next one will say it
+                    await self._keep_spare()
+        if not path.exists():
+            raise GuardError(f"the fork server of {self.home} does not answer")
+        return Guard(path)
+
+    def found(self) -> list[Guard]:
+        """All guards on disk, lowest token first, living or ended: for a worker that comes back."""
+        paths = [path for path in self.home.glob(f"*{SUFFIX}") if path.stem.isdecimal()]
+        return [Guard(path) for path in sorted(paths, key=lambda path: int(path.stem))]
+
+    async def _ask(self, question: bytes, path: Path) -> str:
+        """Ask a guard to start a run; returns its refusal if any. One that dies without a slip has done nothing."""
+        for _ in range(_ATTEMPTS):
+            connection = self._take_spare() or await self._connect()
+            answer = b""
+            try:
+                with contextlib.suppress(OSError):
+                    connection[1].write(question)
+                    await connection[1].drain()
+                    answer = await connection[0].readline()
+            finally:
+                await _hang_up(connection)
+            if answer:
+                return str(json.loads(answer)["refused"])
+            if path.exists():  # noqa: ASYNC240  # one look, on the local disk
+                return ""
+        return f"guards end before they answer; see {self.home / LOG}"
+
+    async def _keep_spare(self) -> None:
+        if not self._spare:
+            connection = await self._connect()
+            if surplus := self._take_spare():  # another start was faster
+                await _hang_up(surplus)
+            self._spare = connection
+
+    def _take_spare(self) -> Connection | None:
+        spare, self._spare = self._spare, None
+        return spare
+
+    async def _connect(self) -> Connection:
+        for _ in range(_ATTEMPTS):
+            if connection := await self._reach():
+                return connection
+            async with self._starting:
+                await self._start_server()
+        raise GuardError(f"the fork server of {self.home} does not stay; see {self.home / LOG}")
+
+    async def _reach(self) -> Connection | None:
+        """A connection to the fork server; None when there is none, or it has just ended."""
+        try:
+            with _address(self.home / SOCKET) as address:
+                return await asyncio.open_unix_connection(address)
+        except (FileNotFoundError, ConnectionError):
+            return None
+        except OSError as error:
+            raise GuardError(f"can not reach the fork server of {self.home}: {error}") from error
+
+    async def _start_server(self) -> None:
+        """Returns when a server listens; one that was there already is left alone."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "workers.forkserver", str(self.home)),
+            cwd=_PACKAGES,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+        if process.returncode:
+            last = said.decode(errors="replace").strip().rpartition("\n")[2]
+            raise GuardError(f"the fork server of {self.home} can not start: {last}")
+
+
+@contextlib.contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """The path of a socket, or a short one that leads to it when it is too long for an address."""
+    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        shortcut = Path(directory, "home")
+        shortcut.symlink_to(path.parent)
+        yield str(shortcut / path.name)
+
+
+async def _hang_up(connection: Connection) -> None:
+    connection[1].close()
+    with contextlib.suppress(OSError):
+        await connection[1].wait_closed()

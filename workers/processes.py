@@ -1,0 +1,230 @@
+"""Is this still our process, which others belong to it, and how all of them are stopped and ended.
+
+A process is a pid and a birth, since pids are used again. It is ours when we wrote both down, when it descends from
+such a one, when the leader of its session is one, or when its environment carries our marker. Nothing else is touched.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
+
+import psutil
+
+from workers.run import Survivor
+
+_PAUSE_S = 0.001
+_LONG_PAUSE_S = 0.05
+_STILL_WITHIN_S = 5.0
+
+
+class Identity(NamedTuple):
+    """A process that no later one can be taken for; `birth` means nothing but sameness, on one boot of the machine."""
+
+    pid: int
+    birth: int
+
+
+class Process(NamedTuple):
+    """A process as it was when looked at."""
+
+    pid: int
+    birth: int
+    parent: int
+    session: int
+    state: Literal["moving", "waiting", "stopped", "dead"]  # waiting: in the kernel, where no signal reaches it yet
+
+    @property
+    def identity(self) -> Identity:
+        """What to know it by later."""
+        return Identity(self.pid, self.birth)
+
+
+Family = Callable[[], list[Process]]  # looks anew at every call; parents stand before their children
+
+if sys.platform == "linux":
+    _STATES: dict[bytes, Literal["moving", "waiting", "stopped", "dead"]]
+    _STATES = {b"T": "stopped", b"t": "stopped", b"Z": "dead", b"X": "dead", b"D": "waiting"}
+
+    def look(pid: int) -> Process | None:
+        """The process with this pid as it is now, also a dead one nobody has collected; None when there is none.
+
+        Its birth is in ticks since the machine started: setting the clock does not change it.
+        """
+        try:
+            words = _content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        except OSError:
+            return None
+        return Process(pid, int(words[19]), int(words[1]), int(words[3]), _STATES.get(words[0], "moving"))
+
+    def boot() -> str:
+        """Names this boot of the machine: after another one no pid means anything."""
+        return _content("/proc/sys/kernel/random/boot_id").decode().strip()
+
+    def _carries(pid: int, marker: str) -> bool:
+        """Reads the bytes as they are: a dictionary of each environment on the host would cost three times as much."""
+        try:
+            return marker.encode() in _content(f"/proc/{pid}/environ").split(b"\0")
+        except OSError:
+            return False
+
+    def _content(path: str) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            content = b""
+            while piece := os.read(descriptor, 65536):
+                content += piece
+            return content
+        finally:
+            os.close(descriptor)
+
+    def _deliver(process: Identity, number: int) -> None:
+        """Through a descriptor of the process, so that a pid used again meanwhile is not hit."""
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            if alive(process):
+                signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
+
+else:
+
+    def look(pid: int) -> Process | None:
+        """The process with this pid as it is now; None when there is none. Its birth is its start in microseconds."""
+        try:
+            seen = psutil.Process(pid)
+            with seen.oneshot():
+                status = seen.status()
+                state = {psutil.STATUS_STOPPED: "stopped", psutil.STATUS_ZOMBIE: "dead"}.get(status, "moving")
+                return Process(pid, int(seen.create_time() * 1e6), seen.ppid(), os.getsid(pid), state)
+        except (psutil.Error, OSError):
+            return None
+
+    def boot() -> str:
+        """Nothing here: births are times, and those of another boot are never met again."""
+        return ""
+
+    def _carries(pid: int, marker: str) -> bool:
+        name, _, value = marker.partition("=")
+        try:
+            return psutil.Process(pid).environ().get(name) == value
+        except (psutil.Error, OSError):
+            return False
+
+    def _deliver(process: Identity, number: int) -> None:
+        if alive(process):
+            os.kill(process.pid, number)
+
+
+def alive(process: Identity) -> bool:
+    """Whether this very process still lives; one that is dead but not collected does not."""
+    seen = look(process.pid)
+    return seen is not None and seen.birth == process.birth and seen.state != "dead"
+
+
+def marked(marker: str) -> list[Process]:
+    """All living processes, anywhere, whose environment held `marker` (NAME=value) when they were started."""
+    found = [look(pid) for pid in psutil.pids() if pid != os.getpid() and _carries(pid, marker)]
+    return [process for process in found if process and process.state != "dead"]
+
+
+def tree(marker: str, *roots: Identity) -> list[Process]:
+    """All living processes that are provably of one run, parents before children, the caller left out.
+
+    Those of `roots` that still live, what descends from them or is in a session one of them leads, and all marked ones.
+    """
+    seen = {process.pid: process for process in map(look, psutil.pids()) if process}
+    carriers = {process.pid: process for process in marked(marker)}
+    seen |= carriers
+    ours = [root.pid for root in roots if (found := seen.get(root.pid)) and found.birth == root.birth]
+    ours += [pid for pid in carriers if pid not in ours]
+    return _inherited(ours, seen)
+
+
+def send(process: Identity, number: int) -> bool:
+    """Send a signal; False when the process is gone or is another user's."""
+    try:
+        _deliver(process, number)
+    except OSError:
+        return False
+    return True
+
+
+def signal_all(processes: Iterable[Process], number: int) -> None:
+    """Send one signal to each, children before their parents."""
+    for process in reversed(list(processes)):
+        send(process.identity, number)
+
+
+def still(family: Family) -> None:
+    """Stop a whole tree: look and stop until twice nothing new appears.
+
+    Twice, because a process that was about to be stopped may have had a child behind the back of the first look.
+    """
+    told: set[Identity] = set()
+    quiet, give_up = 0, time.monotonic() + _STILL_WITHIN_S
+    while quiet < 2 and time.monotonic() < give_up:
+        found = family()
+        new = [each for each in found if each.identity not in told and each.state != "stopped"]
+        told.update(each.identity for each in new)
+        signal_all(new, signal.SIGSTOP)
+        standing = not new and all(each.state != "moving" for each in found)
+        quiet = quiet + 1 if standing else 0
+        if not standing:
+            time.sleep(_PAUSE_S)
+
+
+def resume(family: Family) -> None:
+    """Let a stilled tree go on."""
+    signal_all(family(), signal.SIGCONT)
+
+
+def end_tree(family: Family, collect: Callable[[], object] = lambda: None) -> tuple[Survivor, ...]:
+    """Kill a whole tree without asking and return when none of it lives; the receipt names all that were found.
+
+    It is stilled first: nothing is left that could start another, or do anything when its parent dies. `collect` is
+    called between looks, for the parent of dead ones. What another user owns is named in the receipt and left alone.
+    """
+    still(family)
+    receipt: dict[Identity, Survivor] = {}
+    refused: set[Identity] = set()
+    pause = _PAUSE_S
+    while left := [each for each in family() if each.identity not in refused]:
+        for process in reversed(left):
+            receipt.setdefault(process.identity, Survivor(process.pid, command(process.pid)))
+            if not send(process.identity, signal.SIGKILL) and alive(process.identity):
+                refused.add(process.identity)
+        collect()
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONG_PAUSE_S)
+    return tuple(receipt.values())
+
+
+def command(pid: int) -> str:
+    """The command line of a process for people, shortened; empty when it is gone."""
+    try:
+        return " ".join(psutil.Process(pid).cmdline())[:120]
+    except (psutil.Error, OSError):
+        return ""
+
+
+def _inherited(roots: list[int], seen: dict[int, Process]) -> list[Process]:
+    """`roots` and all below them, parents before children."""
+    found = dict.fromkeys(roots)
+    grown = -1
+    while grown != len(found):
+        grown = len(found)
+        found |= {pid: None for pid, each in seen.items() if each.parent in found or each.session in found}
+    depth = {pid: _depth(pid, seen, found) for pid in found}
+    return [
+        seen[pid] for pid in sorted(depth, key=depth.__getitem__) if seen[pid].state != "dead" and pid != os.getpid()
+    ]
+
+
+def _depth(pid: int, seen: dict[int, Process], found: dict[int, None]) -> int:
+    depth = 0
+    while (pid := seen[pid].parent) in found and depth < len(found):
+        depth += 1
+    return depth

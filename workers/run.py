@@ -1,0 +1,79 @@
+"""What a guard is asked to run, and how it ended."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+Order = Literal["lost", "killed", "stopped"]
+Reason = Literal["exited", "timeout", "lost", "killed", "stopped", "start_failed", "guard_died"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One agent process to start under a guard.
+
+    `env` is the agent's whole environment; the guard adds DISPATCH_TOKEN, DISPATCH_WORKSPACE and DISPATCH_RUN.
+    `stdin` is all the agent can read, then end of file. `log` receives its output, appended.
+    `timeout_ms` counts neither the time the tree was stilled nor the time the machine slept.
+    """
+
+    token: int
+    workspace: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    log: Path
+    kill_grace_ms: int
+    stdin: str = ""
+    timeout_ms: int | None = None
+    park_max_ms: int = 3_600_000
+
+    def encode(self, deadline_ms: int) -> bytes:
+        """One line that asks for this run under a first deadline."""
+        asked = {field.name: getattr(self, field.name) for field in fields(self)}
+        asked |= {"env": dict(self.env), "cwd": str(self.cwd), "log": str(self.log), "deadline_ms": deadline_ms}
+        return json.dumps(asked).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> tuple["Run", int]:
+        """The run and its first deadline, from the line that asked for it."""
+        asked: dict[str, Any] = json.loads(line)
+        deadline_ms = asked.pop("deadline_ms")
+        asked |= {"argv": tuple(asked["argv"]), "cwd": Path(asked["cwd"]), "log": Path(asked["log"])}
+        return cls(**asked), deadline_ms
+
+
+class Survivor(NamedTuple):
+    """A process that outlived its agent, or would not end when asked, and was ended."""
+
+    pid: int
+    command: str
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a run ended. Nothing of its tree is left, but what `survivors` says could not be ended.
+
+    `code` or `signal` is the ending of the agent's own process; both are None when it never started or nobody saw it
+    end. `reason` says why: by itself (`exited`), or what ended it. `error` is for people. Times are epoch milliseconds.
+    """
+
+    code: int | None
+    signal: int | None
+    reason: Reason
+    started_at: int
+    ended_at: int
+    error: str = ""
+    survivors: tuple[Survivor, ...] = ()
+
+    def encode(self) -> str:
+        """This ending as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def decode(cls, text: str) -> "Exit":
+        """The ending that `encode` wrote."""
+        said: dict[str, Any] = json.loads(text)
+        return cls(**(said | {"survivors": tuple(Survivor(*each) for each in said["survivors"])}))
