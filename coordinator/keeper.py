@@ -160,7 +160,10 @@ class Keeper:
         return Path(made) / SOCKET
 
     def _configure(self) -> None:
-        """Written in place: the lock belongs to this file, so it is never replaced by another."""
+        """Written in place, because the lock belongs to this file.
+
+        The data is kept as plain commands (no preamble): the other program, or an older release, can go on with it.
+        """
         text = (
             f"dir ./\nappenddirname {DATA}\nbind 127.0.0.1\nport {self._place.port}\n"
             f'unixsocket "{_escaped(self._place.socket)}"\nunixsocketperm 600\n'

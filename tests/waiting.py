@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, overload
 
 Found = TypeVar("Found")
 
@@ -12,9 +12,13 @@ POLL = 0.005
 DEADLINE = 10.0
 
 
+@overload
 async def wait_until(
-    predicate: Callable[[], Found | Awaitable[Found]], description: str, deadline: float = DEADLINE
-) -> Found:
+    predicate: Callable[[], Awaitable[Found]], description: str, deadline: float = DEADLINE
+) -> Found: ...
+@overload
+async def wait_until(predicate: Callable[[], Found], description: str, deadline: float = DEADLINE) -> Found: ...
+async def wait_until(predicate: Callable[[], Any], description: str, deadline: float = DEADLINE) -> Any:
     """The first true value of a plain or async predicate; after `deadline` seconds an error naming what was awaited."""
     until = time.monotonic() + deadline
     while True:
@@ -22,7 +26,7 @@ async def wait_until(
         if inspect.isawaitable(found):
             found = await found
         if found:
-            return cast("Found", found)
+            return found
         if time.monotonic() > until:
             raise AssertionError(f"after {deadline:g} s still not: {description}")
         await asyncio.sleep(POLL)
