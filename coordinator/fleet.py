@@ -71,7 +71,7 @@ def read(file: Path, *, explicit: bool = True) -> str | None:
         with file.open("rb") as source:
             data = source.read(yamltext.MOST_BYTES + 1)  # never more: the path may be a device without an end
         if len(data) <= yamltext.MOST_BYTES:
-            return data.decode("utf-8-sig")
+            return data.decode()
         problem = yamltext.too_large(str(file))
     except FileNotFoundError:
         if not explicit:

@@ -18,6 +18,7 @@ from coordinator.words import shown, wrong
 
 #: What a `{name}` in an argument may stand for. All other braces stay as they are.
 PLACEHOLDERS: Final = ("workspace", "dir", "task", "agent", "model", "repo", "branch")
+_BRACED: Final = tuple(f"{{{name}}}" for name in PLACEHOLDERS)
 PLACEHOLDER: Final = re.compile("{(" + "|".join(PLACEHOLDERS) + ")}")
 #: The agent programs that workers know how to start (workers/agents holds one file for each).
 ADAPTERS: Final = ("claude", "codex", "gemini")
@@ -147,7 +148,7 @@ def oddities(pool: str, runner: Runner) -> Iterator[Problem]:
     ):
         for at, argument in enumerate(arguments):
             for name in re.findall(r"{([a-z_]{1,30})}", argument):
-                if name not in PLACEHOLDERS and (near := guess(name, PLACEHOLDERS)):
+                if name not in PLACEHOLDERS and (near := guess(f"{{{name}}}", _BRACED)):
                     where = path(place, field) if field == "stdin" else path(place, field, at)
                     yield Problem(where, f"{{{name}}} is no placeholder and stays as it is", near)
     command = runner.command or ("",)

@@ -128,12 +128,13 @@ class _Reader:
 
 def _syntax(error: yaml.YAMLError, name: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    found = getattr(error, "problem", None) or getattr(error, "reason", None) or "can not be read"
+    parts = [getattr(error, part, None) for part in ("context", "problem", "reason")]
+    found = ", ".join(part.removeprefix(", ") for part in parts if part) or "can not be read"
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
     fix = "see the line before it too"
     if "'\\t'" in found:
         fix = "indent with spaces, not with tabs"
-    elif "alias" in f"{found} {getattr(error, 'context', '')}":
+    elif "alias" in found:
         fix = "write a name that begins with * in quotes"
     elif mark is None:
         fix = "save it as plain UTF-8 text"

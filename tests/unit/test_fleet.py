@@ -132,6 +132,8 @@ def test_unknown_keys_warn_with_a_guess_and_never_refuse() -> None:
 def test_a_default_agent_that_no_runner_serves_is_odd() -> None:
     assert "dispatch.default_agent" in warnings("dispatch: {default_agent: 'codex:gpt-5.4'}\n" + ONE_RUNNER)
     assert warnings("dispatch: {default_agent: 'claude:opus'}\n" + ONE_RUNNER) == {}
+    assert list(warnings("concurrency: {codex: 1}\nrunners: {codex: {adapter: codex}}")) == ["dispatch.default_agent"]
+    assert warnings("concurrency: {codex: 1}") == {}
 
 
 def test_a_runner_without_a_limit_is_odd() -> None:
