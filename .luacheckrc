@@ -1,4 +1,3 @@
 std = "lua51"
-max_line_length = 140
-globals = {}
-read_globals = { "redis", "cjson" }
+max_line_length = 150
+globals = { "redis", "cjson" }

@@ -1,0 +1,145 @@
+"""Frozen records: what travels in questions and answers. An absent field is absent, never null."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from coordinator.words import Count, HostName, LimitKey, Millis, Reason, Status, Token, WorkspaceName
+
+T = TypeVar("T")
+
+
+def _list(value: Any) -> Any:
+    return value or ()
+
+
+#: A list in an answer: the server's JSON writes an empty one as `{}`.
+LuaList = Annotated[tuple[T, ...], BeforeValidator(_list)]
+
+
+class Record(BaseModel):
+    """A frozen value of an answer. Fields are only ever added, so unknown ones are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Question(BaseModel):
+    """A frozen value of a question. A misspelt field is an error here, where it can be mended."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Refusal(Record):
+    """A no, with the key that says it, the numbers and the earliest time where there is one."""
+
+    key: str
+    reason: Reason
+    text: str
+    used: int = 0
+    limit: int | None = None
+    until: Millis | None = None
+    holders: LuaList[str] = ()
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Grant(Record):
+    """A workspace handed to a host: its lease lasts `ttl` ms, its token only ever grows."""
+
+    workspace: WorkspaceName
+    token: Token
+    ttl: Millis
+    attempt: int = 1
+    agent: str
+    task: str = ""
+    repo: str | None = None
+    org: str | None = None
+    branch: str | None = None
+    source: str | None = None
+    dir: str | None = None
+    session: str | None = None
+
+
+class Kill(Record):
+    """Who asked to end a run, and why."""
+
+    by: str | None = None
+    reason: str | None = None
+    at: Millis | None = None
+
+
+class Workspace(Record):
+    """The record of one workspace. Times are epoch milliseconds, money is in millionths."""
+
+    workspace: str
+    status: Status
+    agent: str = ""
+    repo: str | None = None
+    org: str | None = None
+    task: str = ""
+    branch: str | None = None
+    source: str | None = None
+    dir: str | None = None
+    host: str | None = None
+    requires: str | None = None
+    labels: LuaList[str] = ()
+    priority: int = 5
+    token: Token | None = None
+    attempt: int = 0
+    runs: int = 0
+    mode: Literal["pull", "push", "asker"] | None = None
+    pid: int | None = None
+    question: str | None = None
+    verdict: str | None = None
+    exit_code: int | None = None
+    pr_url: str | None = None
+    session: str | None = None
+    cost_usd: int | None = None
+    queued_at: Millis | None = None
+    started_at: Millis | None = None
+    ended_at: Millis | None = None
+    kill: Kill | None = None
+
+
+class Held(Question):
+    """One run a host says it holds."""
+
+    workspace: WorkspaceName
+    token: Token
+    pid: Count | None = None
+
+
+class HostView(Record):
+    """One host: what it can serve, what it holds, when it last beat (epoch ms)."""
+
+    host: HostName
+    state: Literal["live", "silent", "quiet"]
+    beat: Millis
+    slots: int
+    mode: Literal["pull", "push"] = "pull"
+    machine: str | None = None
+    held: LuaList[str] = ()
+    pools: LuaList[str] = ()
+    labels: LuaList[str] = ()
+    waiting: Millis | None = None
+    incarnation: str | None = None
+
+
+class KeyView(Record):
+    """One limit key: how many hold it, how many may, and what keeps it shut."""
+
+    key: LimitKey
+    used: int
+    limit: int | None = None
+    until: Millis | None = None
+    reason: Reason | None = None
+    text: str | None = None
+    waiting: bool = False
+
+
+class Change(Record):
+    """One setting that a configuration changed."""
+
+    path: str
+    was: int | str | None = None
+    now: int | str | None = None

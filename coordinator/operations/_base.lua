@@ -1,0 +1,106 @@
+-- The words every file below uses: the call under way, keys, the clock, JSON lists, answers, damage.
+base.LIB = 1 -- this library's number; raised with every change of a rule
+
+base.epochs = {} -- root -> epoch; forgotten when the server restarts, is promoted or loads the library anew
+
+function base.key(...) return call.root .. ':' .. table.concat({ ... }, ':') end
+
+-- A list for an answer. cjson writes an empty table as {}: readers take {} for an empty list.
+function base.list(from)
+  local out = {}
+  for i, value in ipairs(from or {}) do out[i] = value end
+  return out
+end
+
+function base.hash(key)
+  local flat, row = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do row[flat[i]] = flat[i + 1] end
+  return row
+end
+
+-- Writes fields in one call; a false value removes its field.
+function base.write(key, fields)
+  local set, gone = { 'HSET', key }, { 'HDEL', key }
+  for field, value in pairs(fields) do
+    if value == false then
+      gone[#gone + 1] = field
+    else
+      set[#set + 1] = field
+      set[#set + 1] = type(value) == 'number' and string.format('%.0f', value) or value
+    end
+  end
+  if #set > 2 then redis.call(unpack(set)) end
+  if #gone > 2 then redis.call(unpack(gone)) end
+end
+
+-- cjson escapes every slash; names are full of them and people read these answers.
+function base.encode(value) return (cjson.encode(value):gsub('\\/', '/')) end
+
+-- A number from a record; nil when it is absent or was edited into something else by hand.
+function base.number(text)
+  local n = tonumber(text)
+  if n and n == n and n > -1e14 and n < 1e14 then return n end
+  return nil
+end
+
+function base.split(text, by)
+  local out = {}
+  for part in string.gmatch(text, '[^' .. by .. ']+') do out[#out + 1] = part end
+  return out
+end
+
+function base.parse(text) -- JSON from a record; nil when it was edited into something else by hand
+  local fine, value = pcall(cjson.decode, text or '')
+  if fine and type(value) == 'table' then return value end
+  return nil
+end
+
+-- A script is not rolled back when it stops half-way, so every verb checks what it will touch before it writes.
+function base.expect(kind, key)
+  local found = redis.call('TYPE', key)
+  found = found.ok or found
+  if found ~= kind and found ~= 'none' then
+    error({ damaged = { key = key, expected = kind, found = found,
+      fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' or restore it' } }, 0)
+  end
+end
+
+-- Keys that nearly every writing verb touches.
+local SHARED = {
+  zset = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'status:queued', 'status:running' },
+  stream = { 'events' },
+  hash = { 'limits', 'backoff', 'backoff_reason', 'frozen' },
+  string = { 'fence', 'place', 'due', 'opening' },
+}
+
+function base.sound()
+  for kind, names in pairs(SHARED) do
+    for _, name in ipairs(names) do base.expect(kind, base.key(name)) end
+  end
+end
+
+function base.setting(name, default) return base.number(call.control[name]) or default end
+
+-- `call` is the call under way: functions run one at a time, so one table serves.
+function base.begin(root)
+  local time = redis.call('TIME')
+  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, opened = {}, used = {}, limits = {} }
+  base.expect('hash', base.key('control'))
+  call.control = base.hash(base.key('control'))
+end
+
+-- The next number of a line that only grows, also when the server comes back without the last one.
+function base.next(name)
+  local last = base.number(redis.call('GET', base.key(name))) or 0
+  local value = math.max(last + 1, call.now)
+  redis.call('SET', base.key(name), string.format('%.0f', value))
+  return value
+end
+
+-- A text for people: 90500 -> 1m31s.
+function base.duration(ms)
+  local s = math.ceil(ms / 1000)
+  if s < 60 then return s .. 's' end
+  if s < 3600 then return string.format('%dm%02ds', math.floor(s / 60), s % 60) end
+  return string.format('%dh%02dm', math.floor(s / 3600), math.floor(s % 3600 / 60))
+end

@@ -1,0 +1,116 @@
+-- One drain for one host: its best waiting workspaces, until it is full, nothing fits, or 64 entries were looked at.
+local MOST_EXAMINED = 64
+
+-- What was granted under this seq before, as long as it still holds.
+local function remembered(row)
+  local grants = {}
+  for _, pair in ipairs(base.parse(row.last) or {}) do
+    local record = lease.record(pair[1])
+    if record and record.status == 'running' and base.number(record.token) == pair[2] then
+      grants[#grants + 1] = lease.grant_of(pair[1], record)
+    end
+  end
+  return grants
+end
+
+local function refused(key, reason, text, used, limit)
+  return { grants = {}, refusal = { key = key, reason = reason, text = text, used = used, limit = limit } }
+end
+
+local function best_of(tops)
+  local best
+  for route, top in pairs(tops) do
+    if top and (not best or top.score < tops[best].score or (top.score == tops[best].score and route < best)) then best = route end
+  end
+  return best
+end
+
+-- Grants the head of a lane; nil when the head is no longer what the lane says (its record was changed by hand).
+local function grant_head(host, row, lane)
+  local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]
+  base.expect('hash', base.key('workspace', name))
+  local record = lease.record(name)
+  if not record or record.status ~= 'queued' or record.lane ~= lane then
+    queue.remove(name, lane)
+    return nil
+  end
+  lease.sound(name, record, host, 'running')
+  queue.remove(name, lane)
+  local mode = row.mode or 'pull'
+  local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
+  local grant = lease.start(name, record, { host = host, mode = mode, ttl = ttl })
+  if mode == 'push' then
+    facts.tell('SpawnQueued', { workspace = name, agent = record.agent, task = record.task, repo = record.repo, org = record.org,
+      host = host, token = grant.token, ttl = ttl })
+  end
+  return { grant = grant, pair = { name, grant.token } }
+end
+
+-- Looks at entries in order until `want` are granted. Answers {grants, refusal?, more?} and what to remember.
+local function look(host, row, want)
+  local tops, grants, pairs_given, examined = {}, {}, {}, 0
+  local refusal, more
+  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do tops[route] = queue.top(route) end
+  while #grants < want do
+    local route = best_of(tops)
+    if not route then break end
+    refusal = gates.refuses('*')
+    if refusal then break end
+    if examined == MOST_EXAMINED then
+      more = true
+      break
+    end
+    examined = examined + 1
+    local lane = queue.examine(route, tops[route].entry)
+    local given = lane and grant_head(host, row, lane)
+    if given then
+      grants[#grants + 1], pairs_given[#pairs_given + 1] = given.grant, given.pair
+    end
+    tops[route] = queue.top(route)
+  end
+  return { grants = grants, refusal = gates.with_holders(refusal), more = more }, pairs_given
+end
+
+local function remember(host, ask, given)
+  base.write(base.key('host', host), { seq = ask.seq, last = #given > 0 and base.encode(given) or false })
+end
+
+function drain.claim(ask)
+  local host = ask.host
+  base.expect('hash', base.key('host', host))
+  base.expect('set', base.key('serves', host))
+  local row = base.hash(base.key('host', host))
+  if not row.incarnation then return refused(host, 'no_host', 'host ' .. host .. ' is not registered: renew first') end
+  if row.incarnation ~= ask.incarnation then
+    return refused(host, 'no_host', 'host ' .. host .. ' now belongs to another incarnation')
+  end
+  local last = base.number(row.seq) or 0
+  if ask.seq == last then return { grants = remembered(row) } end
+  if ask.seq < last then return { grants = {} } end
+  redis.call('ZREM', base.key('poked'), host)
+  local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
+  local free = row.quiet and 0 or math.max(slots - held, 0)
+  local want = math.min(ask.count or free, free)
+  local answer, given
+  if free == 0 then
+    local text = row.quiet and 'host ' .. host .. ' is quiet' or 'host ' .. host .. ' is full: ' .. held .. '/' .. slots
+    answer, given = refused(host, 'hosts_full', text, held, slots), {}
+  else
+    answer, given = look(host, row, want)
+  end
+  remember(host, ask, given)
+  if want > #answer.grants and not answer.more then
+    hosts.wait(host)
+  elseif row.waiting then
+    hosts.leave(host)
+  end
+  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+  local first = redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')
+  if first[2] then answer.retry_in = math.max(tonumber(first[2]) - call.now, 0) end
+  return answer
+end
+
+drain.QUESTION = {
+  host = { is = 'host', must = true }, incarnation = { is = 'id', must = true },
+  seq = { is = 'integer', must = true, least = 1 }, count = 'integer',
+}

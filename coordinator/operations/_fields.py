@@ -1,0 +1,32 @@
+"""Kinds of fields that only questions use; names of things are in words.py. The library checks the same in Lua."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from coordinator.words import wrong
+
+
+def _text(longest: int, pattern: str, allowed: str) -> Callable[[str], str]:
+    shape = re.compile(pattern, re.DOTALL)
+
+    def check(value: str) -> str:
+        if len(value.encode(errors="surrogatepass")) > longest or not shape.fullmatch(value):
+            raise wrong(f"must be {allowed}")
+        return value
+
+    return check
+
+
+Line = Annotated[str, AfterValidator(_text(500, r"[^\x00-\x1f\x7f]*", "one line of at most 500 bytes"))]
+Text = Annotated[str, AfterValidator(_text(65536, r".*", "at most 64 KiB of text"))]
+PathText = Annotated[str, AfterValidator(_text(4096, r"[^\x00\n]+", "a path of at most 4096 bytes"))]
+Id = Annotated[str, AfterValidator(_text(100, r"[A-Za-z0-9._:-]+", "letters, digits and . _ : -"))]
+RepoPath = Annotated[str, AfterValidator(_text(201, r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a repo like core/go-io"))]
+StreamId = Annotated[str, AfterValidator(_text(40, r"[0-9]+-?[0-9]*", "the id of a stream entry"))]
+
+Ended = Literal["completed", "merged", "ready-for-review", "failed", "blocked"]
+Priority = Annotated[int, Field(strict=True, ge=0, le=9)]
+Limited = Annotated[int, Field(strict=True, ge=0, le=31_536_000)]  # seconds; a year at most

@@ -1,0 +1,167 @@
+-- Hosts and routes: who can serve what, who waits for work, and whom to wake.
+-- A route is pool[@host][+label...]; `serves:<host>` and `served:<route>` are the match, made once for each new side.
+function hosts.route(pool, host, labels)
+  local sorted = base.list(labels)
+  table.sort(sorted)
+  local text = pool .. (host and '@' .. host or '')
+  for i, one in ipairs(sorted) do
+    if one ~= sorted[i - 1] then text = text .. '+' .. one end
+  end
+  return text
+end
+
+local function set_of(list)
+  local out = {}
+  for _, value in ipairs(list or {}) do out[value] = true end
+  return out
+end
+
+local function fits(route, host, pools, labels)
+  local head, rest = route:match('^([^+]*)(.*)$')
+  local pool, wanted = head:match('^([^@]*)@?(.*)$')
+  if not pools[pool] or (wanted ~= '' and wanted ~= host) then return false end
+  for _, one in ipairs(base.split(rest, '+')) do
+    if not labels[one] then return false end
+  end
+  return true
+end
+
+-- A host that waits is in `waiting:<route>` of every route it serves, and says so in its record.
+function hosts.wait(host)
+  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do
+    redis.call('ZADD', base.key('waiting', route), 'NX', call.now, host)
+  end
+  redis.call('HSET', base.key('host', host), 'waiting', call.now)
+end
+
+function hosts.leave(host)
+  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do
+    redis.call('ZREM', base.key('waiting', route), host)
+  end
+  redis.call('HDEL', base.key('host', host), 'waiting')
+end
+
+-- Connects a new route with every host that can serve it, once; also on damage to one side.
+function hosts.new_route(route)
+  if redis.call('ZSCORE', base.key('routes'), route) then return end
+  redis.call('ZADD', base.key('routes'), call.now, route)
+  for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
+    local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
+    if fits(route, host, set_of(base.parse(row[1])), set_of(base.parse(row[2]))) then
+      redis.call('SADD', base.key('serves', host), route)
+      redis.call('SADD', base.key('served', route), host)
+      if row[3] then redis.call('ZADD', base.key('waiting', route), 'NX', call.now, host) end
+    end
+  end
+end
+
+-- A new or changed host against every route, once. A waiting host starts to wait for the routes it gained.
+function hosts.match(host, pools, labels)
+  local waits = redis.call('HGET', base.key('host', host), 'waiting')
+  hosts.unmatch(host)
+  local has, is = set_of(pools), set_of(labels)
+  for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, -1)) do
+    if fits(route, host, has, is) then
+      redis.call('SADD', base.key('serves', host), route)
+      redis.call('SADD', base.key('served', route), host)
+      if waits then call.touched[route] = true end
+    end
+  end
+  if waits then hosts.wait(host) end
+end
+
+function hosts.unmatch(host)
+  hosts.leave(host)
+  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do
+    redis.call('SREM', base.key('served', route), host)
+  end
+  redis.call('DEL', base.key('serves', host))
+end
+
+-- Wakes one host that waits for this route. A PUBLISH nobody received, and a wake that leads to no claim
+-- within a second, go to the next.
+function hosts.poke(route)
+  for _ = 1, 8 do
+    local host = redis.call('ZRANGE', base.key('waiting', route), 0, 0)[1]
+    if not host then return false end
+    hosts.leave(host)
+    if redis.call('PUBLISH', base.key('poke', host), '') > 0 then
+      redis.call('ZADD', base.key('poked'), call.now + 1000, host)
+      facts.due(call.now + 1000)
+      return true
+    end
+  end
+  return false
+end
+
+-- At the end of a call: every route it touched that still has something ready gets one of its waiting hosts.
+-- Answers how many were poked; asking twice in a call pokes once.
+function hosts.wake()
+  local touched, woken = call.touched, 0
+  call.touched = {}
+  if next(touched) == nil or not gates.admits('*') then return 0 end
+  local routes = {}
+  for route in pairs(touched) do routes[#routes + 1] = route end
+  table.sort(routes)
+  for _, route in ipairs(routes) do
+    if redis.call('EXISTS', base.key('ready', route)) == 1 and hosts.poke(route) then woken = woken + 1 end
+  end
+  return woken
+end
+
+-- Pokes that led to no claim in time: what they were for is offered to the next.
+function hosts.overdue(most)
+  for _, host in ipairs(redis.call('ZRANGEBYSCORE', base.key('poked'), '-inf', call.now, 'LIMIT', 0, most)) do
+    redis.call('ZREM', base.key('poked'), host)
+    for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+  end
+end
+
+function hosts.silent_after() return 3 * base.setting('beat', 10000) end
+
+-- A new epoch settles when every known host has beaten in it.
+function hosts.settle()
+  if not call.control.settling then return end
+  for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
+    if redis.call('HGET', base.key('host', host), 'epoch') ~= call.control.epoch then return end
+  end
+  base.write(base.key('control'), { settling = false })
+  call.control.settling = nil
+  gates.time('*')
+  gates.open('*')
+end
+
+-- The server restarted, was promoted, or lost its memory: until every host has reported, nothing is granted or reaped.
+function hosts.new_epoch()
+  if call.control.epoch and base.epochs[call.root] == call.control.epoch then return end
+  local epoch = string.format('%.0f', math.max((base.number(call.control.epoch) or 0) + 1, call.now))
+  base.epochs[call.root] = epoch
+  local fields = { epoch = epoch }
+  if redis.call('EXISTS', base.key('hosts')) == 1 then fields.settling = call.now + base.setting('lease_ttl', 300000) end
+  base.write(base.key('control'), fields)
+  for field, value in pairs(fields) do call.control[field] = type(value) == 'number' and string.format('%.0f', value) or value end
+  if fields.settling then gates.time('*') end
+end
+
+-- The two reasons that are not a key's: nobody serves this route; everybody who does is busy.
+function hosts.none(route)
+  local head, rest = route:match('^([^+]*)(.*)$')
+  local pool, wanted = head:match('^([^@]*)@?(.*)$')
+  local text = wanted == '' and 'no host serves \'' .. pool .. '\'' or 'host ' .. wanted .. ' does not serve \'' .. pool .. '\''
+  if rest ~= '' then text = text .. ' with labels ' .. table.concat(base.split(rest, '+'), ', ') end
+  return { key = route, reason = 'no_host', used = 0, limit = 0, text = text }
+end
+
+-- Read over all hosts of the route; used where a person asks, not in a grant.
+function hosts.full(route)
+  local used, slots, count = 0, 0, 0
+  for _, host in ipairs(redis.call('SRANDMEMBER', base.key('served', route), 16)) do
+    local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet')
+    if not row[2] then
+      used = used + redis.call('SCARD', base.key('held', host))
+      slots, count = slots + (base.number(row[1]) or 0), count + 1
+    end
+  end
+  return { key = route, reason = 'hosts_full', used = used, limit = slots,
+    text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
+end

@@ -1,0 +1,139 @@
+-- Runs: how a workspace becomes running, how it ends, how it comes back to its place.
+-- The fields of a record that a grant carries.
+local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session' }
+
+function lease.record(name)
+  local row = base.hash(base.key('workspace', name))
+  if next(row) == nil then return nil end
+  return row
+end
+
+function lease.keys(row)
+  local _, keys = queue.parts(row.lane or '')
+  return keys
+end
+
+function lease.grant_of(name, row)
+  local grant = { workspace = name, token = base.number(row.token), ttl = base.number(row.ttl), attempt = base.number(row.attempt) }
+  for _, field in ipairs(GRANTED) do grant[field] = row[field] end
+  return grant
+end
+
+local function move_status(name, from, to)
+  if from then redis.call('ZREM', base.key('status', from), name) end
+  redis.call('ZADD', base.key('status', to), call.now, name)
+end
+
+-- Everything a change of this workspace's state will write, checked before it is written.
+function lease.sound(name, row, host, to)
+  base.expect('hash', base.key('workspace', name))
+  base.expect('zset', base.key('status', to))
+  if host then base.expect('set', base.key('held', host)) end
+  if row.lane then queue.sound(row.lane) end
+  base.expect('set', base.key('slots', '*'))
+  for _, limit_key in ipairs(lease.keys(row)) do base.expect('set', base.key('slots', limit_key)) end
+end
+
+local function occupy(name, limit_key)
+  local added = redis.call('SADD', base.key('slots', limit_key), name)
+  if call.used[limit_key] then call.used[limit_key] = call.used[limit_key] + added end
+end
+
+local function vacate(name, limit_key)
+  local gone = redis.call('SREM', base.key('slots', limit_key), name)
+  if call.used[limit_key] then call.used[limit_key] = call.used[limit_key] - gone end
+end
+
+-- Starts a run: slots, lease, token, record, index and fact in one step. `how` is {host, mode, ttl, asked?}.
+function lease.start(name, row, how)
+  local token = base.next('fence')
+  occupy(name, '*')
+  for _, limit_key in ipairs(lease.keys(row)) do occupy(name, limit_key) end
+  redis.call('ZADD', base.key('leases'), call.now + how.ttl, name)
+  redis.call('SADD', base.key('held', how.host), name)
+  local fresh = {
+    status = 'running', host = how.host, mode = how.mode, ttl = how.ttl, token = token, started_at = call.now,
+    attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
+    pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, pr_url = row.pr_url or false,
+  }
+  fresh.granted = facts.tell('AgentStarted',
+    { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt })
+  base.write(base.key('workspace', name), fresh)
+  move_status(name, row.status, 'running')
+  for field, value in pairs(fresh) do row[field] = value or nil end
+  facts.due(call.now + how.ttl)
+  return lease.grant_of(name, row)
+end
+
+-- Gives back what a run holds, and looks at every key that may admit again.
+local function release(name, row)
+  local keys = lease.keys(row)
+  local was_shut = not gates.admits('*')
+  vacate(name, '*')
+  for _, limit_key in ipairs(keys) do vacate(name, limit_key) end
+  redis.call('ZREM', base.key('leases'), name)
+  if row.host then redis.call('SREM', base.key('held', row.host), name) end
+  for _, limit_key in ipairs(keys) do gates.open(limit_key) end
+  if was_shut then gates.open('*') end
+end
+
+-- Ends a workspace, running or waiting, with a status and the fields that say how.
+function lease.finish(name, row, status, fields)
+  if row.status == 'running' then
+    release(name, row)
+  elseif row.status == 'queued' then
+    queue.remove(name, row.lane)
+  end
+  fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
+  base.write(base.key('workspace', name), fields)
+  move_status(name, row.status, status)
+  facts.tell('AgentCompleted', {
+    agent = row.agent, repo = row.repo, workspace = name, status = status, token = base.number(row.token),
+    question = fields.question or nil, pr_url = fields.pr_url or row.pr_url, verdict = fields.verdict or nil, host = row.host,
+  })
+end
+
+-- Puts a workspace back into the queue at its old place.
+function lease.requeue(name, row, fields)
+  if row.status == 'running' then release(name, row) end
+  fields.status, fields.host, fields.pid, fields.kill, fields.mode = 'queued', false, false, false, false
+  base.write(base.key('workspace', name), fields)
+  move_status(name, row.status, 'queued')
+  queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))
+end
+
+-- How an ending is recorded; shared by `complete` and by the endings a beat repeats.
+-- Answers 'completed', 'already', 'stale' or 'unknown', and the status the workspace then has.
+function lease.report(ask)
+  base.expect('hash', base.key('workspace', ask.workspace))
+  local row = lease.record(ask.workspace)
+  if not row then return 'unknown' end
+  local token = base.number(row.token) or 0
+  if ask.token and ask.token ~= token then return 'stale', row.status end
+  if row.status ~= 'running' then return 'already', row.status end
+  if not ask.token then
+    local late = ask.as_of and row.granted and facts.later(row.granted, ask.as_of)
+    if late or row.mode == 'pull' then
+      facts.tell('ReportRefused', { workspace = ask.workspace,
+        reason = late and 'the report is older than the run' or 'a worker holds this run: only its token ends it' })
+      return 'stale', row.status
+    end
+  end
+  local limited = ask.retry_after and ask.retry_after > 0
+  local again = limited and ask.status == 'failed' and row.kill == nil
+  lease.sound(ask.workspace, row, row.host, again and 'queued' or ask.status)
+  local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
+    pr_url = ask.pr_url, session = ask.session }
+  if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
+  local pool = row.agent:match('^[^:]*')
+  if limited then
+    gates.shut(pool, math.max(gates.shut_until(pool), call.now + ask.retry_after * 1000), 'the provider named a time', row.host)
+  end
+  if again then
+    fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)
+    lease.requeue(ask.workspace, row, fields)
+    return 'completed', 'queued'
+  end
+  lease.finish(ask.workspace, row, ask.status, fields)
+  return 'completed', ask.status
+end

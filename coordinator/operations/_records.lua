@@ -1,0 +1,46 @@
+-- Reading for people and other programs, and walks over many workspaces in parts.
+local NUMBERS = { 'pid', 'token', 'priority', 'place', 'attempt', 'runs', 'ttl', 'started_at', 'ended_at', 'queued_at', 'exit_code', 'cost_usd' }
+local HIDDEN = { lane = true, asked = true, granted = true, confirmed = true }
+
+-- A record as an answer shows it; `brief` cuts the task.
+function records.view(name, row, brief)
+  local out = { workspace = name }
+  for field, value in pairs(row) do
+    if not HIDDEN[field] then out[field] = value end
+  end
+  for _, field in ipairs(NUMBERS) do
+    if out[field] then out[field] = base.number(out[field]) end
+  end
+  if row.labels then out.labels = base.parse(row.labels) end
+  if row.kill then out.kill = base.parse(row.kill) end
+  if brief and row.task and #row.task > 200 then out.task = row.task:sub(1, 200):gsub('[\192-\255][\128-\191]*$', '') .. ' ...' end
+  return out
+end
+
+-- One part of a walk over a set or sorted set: names, and the cursor to go on with (nil at the end).
+function records.part(command, key, cursor)
+  local found = redis.call(command, key, cursor or '0', 'COUNT', 256)
+  local names = {}
+  for i = 1, #found[2], command == 'ZSCAN' and 2 or 1 do names[#names + 1] = found[2][i] end
+  return names, found[1] ~= '0' and found[1] or nil
+end
+
+-- The workspaces a filter names, one part a call: a single one, or those of a status, from a cursor.
+function records.chosen(ask, default_status)
+  if ask.workspace then return { ask.workspace }, nil end
+  local key = base.key('status', ask.status or default_status)
+  base.expect('zset', key)
+  return records.part('ZSCAN', key, ask.cursor)
+end
+
+-- Runs `change(name, row)` on each chosen one that has a record; counts those it answered true for.
+function records.each(ask, default_status, change)
+  local names, cursor = records.chosen(ask, default_status)
+  local count = 0
+  for _, name in ipairs(names) do
+    base.expect('hash', base.key('workspace', name))
+    local row = lease.record(name)
+    if row and change(name, row) then count = count + 1 end
+  end
+  return { outcome = 'done', count = count, cursor = cursor, more = cursor and true or nil }
+end

@@ -1,0 +1,44 @@
+-- How a question becomes an answer: read it, check what will be touched, act, wake whom it concerns, answer.
+-- What a call does first, so that nothing waits for a tick: due timers, unanswered pokes, an unfinished walk.
+function verb.tidy(most)
+  local opened = gates.fire(most)
+  hosts.overdue(most)
+  gates.reopen()
+  return opened
+end
+
+local function act(rule, root, text)
+  local ask, problems = question.read(text, rule.question)
+  if not ask then return { outcome = 'invalid', problems = problems } end
+  if ask.lib and ask.lib > base.LIB then return { outcome = 'outdated' } end
+  base.begin(root)
+  if rule.writes then
+    base.sound()
+    hosts.new_epoch()
+  end
+  local answer = rule.answer(ask)
+  if rule.writes then hosts.wake() end
+  return answer
+end
+
+-- {name, question = fields, writes = bool, frees = bool, answer = function(ask)}. A verb that frees runs when memory is full.
+function verb.register(rule)
+  rule.question.lib = 'integer'
+  local flags = {}
+  if not rule.writes then flags[#flags + 1] = 'no-writes' end
+  if rule.frees then flags[#flags + 1] = 'allow-oom' end
+  local function callback(keys, args)
+    if #keys ~= 1 or #args ~= 1 then
+      return redis.error_reply('ERR write FCALL dispatch_' .. rule.name .. ' 1 {dispatch} \'{...}\': one key, the root, and one JSON object')
+    end
+    local fine, answer = pcall(act, rule, keys[1], args[1])
+    if not fine then
+      if type(answer) ~= 'table' or not answer.damaged then error(answer, 0) end
+      answer.damaged.outcome = 'damaged'
+      answer = answer.damaged
+    end
+    answer.lib = base.LIB
+    return base.encode(answer)
+  end
+  redis.register_function { function_name = 'dispatch_' .. rule.name, callback = callback, flags = flags }
+end

@@ -1,0 +1,52 @@
+"""apply: make a whole configuration true."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from coordinator.models import Change, LuaList, Question, Record
+from coordinator.operations._fields import Line
+from coordinator.operations._operation import Operation
+from coordinator.words import AgentName, Count, LimitKey
+
+Duration = Annotated[int, Field(strict=True, ge=100, lt=10**14)]
+
+
+class Applied(Record):
+    """What was changed."""
+
+    outcome: Literal["applied"] = "applied"
+    changes: LuaList[Change] = ()
+
+
+class Rates(Question):
+    """The pacing of a pool, in the units of agents.yaml: seconds, hours for the burst window, starts a day."""
+
+    reset_utc: Line | None = None
+    daily_limit: Count | None = None
+    min_delay: Count | None = None
+    sustained_delay: Count | None = None
+    burst_window: Count | None = None
+    burst_delay: Count | None = None
+
+
+class FleetSettings(Question):
+    """The fleet's settings: durations in ms, counts."""
+
+    lease_ttl: Duration | None = None
+    beat: Duration | None = None
+    kill_grace: Count | None = None
+    max_attempts: Annotated[int, Field(strict=True, ge=1, lt=10**14)] | None = None
+    spawn_timeout: Duration | None = None
+    history: Count | None = None
+
+
+class Apply(Operation[Applied]):
+    """Make limits (absent ones go), rates and settings true; with `if_new` only in a namespace that has none yet."""
+
+    limits: dict[LimitKey, Count] | None = None
+    rates: dict[AgentName, Rates] | None = None
+    settings: FleetSettings | None = None
+    default_agent: AgentName | None = None
+    by: Line | None = None
+    if_new: bool | None = Field(default=None, strict=True)

@@ -1,0 +1,15 @@
+"""cancel: take waiting workspaces out of the queue."""
+
+from coordinator.operations._fields import Id, Line
+from coordinator.operations._many import Done
+from coordinator.operations._operation import Operation
+from coordinator.words import Status, WorkspaceName
+
+
+class Cancel(Operation[Done]):
+    """Take waiting workspaces out of the queue: one, or all of a status, in parts."""
+
+    workspace: WorkspaceName | None = None
+    status: Status | None = None
+    by: Line | None = None
+    cursor: Id | None = None

@@ -1,0 +1,18 @@
+-- complete: end a run, and hand its host the next in the same step.
+-- With a token it is the holder's word. Without one it is a report: it ends only a run no worker holds.
+-- Answers completed{status, grants[], more?}, already{status}, stale{status}, unknown; each with the claim's grants.
+verb.register {
+  name = 'complete', writes = true, frees = true,
+  question = {
+    workspace = { is = 'workspace', must = true }, token = 'integer', status = { is = 'ended', must = true },
+    verdict = 'line', exit_code = 'signed', question = 'text', pr_url = 'line', retry_after = { is = 'integer', most = 31536000 },
+    session = 'line', cost_usd = 'integer', as_of = 'seq', claim = { is = 'shape', fields = drain.QUESTION },
+  },
+  answer = function(ask)
+    verb.tidy(8)
+    local outcome, status = lease.report(ask)
+    local answer = ask.claim and drain.claim(ask.claim) or { grants = {} }
+    answer.outcome, answer.status = outcome, status
+    return answer
+  end,
+}

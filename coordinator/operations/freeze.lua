@@ -1,0 +1,9 @@
+-- freeze: no grants under a key (everything by default), remembered, until thaw or a time. Running agents are untouched.
+-- Answers frozen{key}.
+verb.register {
+  name = 'freeze', writes = true, question = { key = 'key', by = 'line', reason = 'line', ['until'] = 'integer' },
+  answer = function(ask)
+    gates.freeze(ask.key or '*', ask.by, ask.reason, ask['until'])
+    return { outcome = 'frozen', key = ask.key or '*' }
+  end,
+}

@@ -1,0 +1,20 @@
+-- hosts: every host, what it can serve and what it holds. Read-only. Answers hosts{hosts[]}.
+local function view(host)
+  local row = base.hash(base.key('host', host))
+  local beat = base.number(row.beat) or 0
+  local state = row.quiet and 'quiet' or 'live'
+  if call.now - beat > hosts.silent_after() then state = 'silent' end
+  return { host = host, state = state, beat = beat, slots = base.number(row.slots) or 0, mode = row.mode, machine = row.machine,
+    held = base.list(redis.call('SMEMBERS', base.key('held', host))), pools = base.parse(row.pools) or {}, labels = base.parse(row.labels) or {},
+    waiting = base.number(row.waiting), incarnation = row.incarnation }
+end
+
+verb.register {
+  name = 'hosts', question = {},
+  answer = function()
+    local out = {}
+    for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do out[#out + 1] = view(host) end
+    table.sort(out, function(a, b) return a.host < b.host end)
+    return { outcome = 'hosts', hosts = out, now = call.now }
+  end,
+}

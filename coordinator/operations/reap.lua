@@ -1,0 +1,81 @@
+-- reap: end leases whose deadline passed, open gates whose time came, offer unanswered pokes to the next host.
+-- Answers reaped{lost[], opened[], next_due? (ms from now), more?}. While settling nothing is reaped.
+local function lose(name, row)
+  local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts', 3)
+  local proof = row.mode == 'pull' or (row.mode == 'push' and not row.confirmed)
+  local status = proof and 'queued' or 'blocked'
+  if row.kill then
+    status = 'failed'
+  elseif proof and attempt >= most then
+    status = 'failed'
+  end
+  lease.sound(name, row, row.host, status)
+  facts.tell('AgentLost', { workspace = name, host = row.host, token = base.number(row.token), reason = 'the lease ran out' })
+  local doubt = 'no proof of death: ' .. (row.host or 'its holder') .. ' went silent; retry when the agent is certainly dead'
+  if status == 'queued' then
+    lease.requeue(name, row, {})
+  elseif status == 'failed' then
+    local text = row.kill and 'killed; its host went silent'
+      or 'lost ' .. string.format('%.0f', attempt) .. ' times: ' .. row.host .. ' went silent'
+    lease.finish(name, row, 'failed', { verdict = row.kill and 'killed' or 'lost', question = text })
+  else
+    lease.finish(name, row, 'blocked', { verdict = 'lost', question = doubt })
+  end
+  return { workspace = name, host = row.host, status = status }
+end
+
+local function reap_leases(most)
+  local lost = {}
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', base.key('leases'), '-inf', call.now, 'LIMIT', 0, most)) do
+    base.expect('hash', base.key('workspace', name))
+    local row = lease.record(name)
+    if row and row.status == 'running' then
+      lost[#lost + 1] = lose(name, row)
+    else
+      redis.call('ZREM', base.key('leases'), name) -- its record was removed by hand
+    end
+  end
+  return lost
+end
+
+-- A route that had no lane for an hour is forgotten, and made again when one comes.
+local function forget_routes()
+  for _, route in ipairs(redis.call('ZRANGEBYSCORE', base.key('routes'), '-inf', call.now - 3600000, 'LIMIT', 0, 8)) do
+    if redis.call('EXISTS', base.key('lanes', route)) == 1 then
+      redis.call('ZADD', base.key('routes'), call.now, route)
+    else
+      for _, host in ipairs(redis.call('SMEMBERS', base.key('served', route))) do redis.call('SREM', base.key('serves', host), route) end
+      redis.call('DEL', base.key('served', route), base.key('waiting', route), base.key('ready', route))
+      redis.call('ZREM', base.key('routes'), route)
+    end
+  end
+end
+
+-- The earliest time anything falls due, told to the replicas.
+local function next_due(settling)
+  local first
+  for _, name in ipairs { 'timers', 'poked', 'leases' } do
+    local top = redis.call('ZRANGE', base.key(name), 0, 0, 'WITHSCORES')
+    local when = top[2] and not (settling and name == 'leases') and tonumber(top[2])
+    if when and (not first or when < first) then first = when end
+  end
+  if first then
+    redis.call('SET', base.key('due'), string.format('%.0f', first))
+    return math.max(first - call.now, 0)
+  end
+  redis.call('DEL', base.key('due'))
+  return nil
+end
+
+verb.register {
+  name = 'reap', writes = true, frees = true, question = { limit = { is = 'integer', least = 1, most = 256 } },
+  answer = function(ask)
+    local most = ask.limit or 64
+    local opened = verb.tidy(most)
+    local settling = base.number(call.control.settling)
+    local lost = (settling and settling > call.now) and {} or reap_leases(most)
+    forget_routes()
+    local more = #lost == most or #opened == most or redis.call('EXISTS', base.key('opening')) == 1
+    return { outcome = 'reaped', lost = lost, opened = base.list(opened), next_due = next_due(settling), more = more or nil }
+  end,
+}

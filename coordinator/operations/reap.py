@@ -1,0 +1,33 @@
+"""reap: end leases whose deadline passed, open gates whose time came."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from coordinator.models import LuaList, Record
+from coordinator.operations._operation import Operation
+from coordinator.words import Millis, Status
+
+
+class Lost(Record):
+    """A run whose lease ran out, and what became of its workspace."""
+
+    workspace: str
+    host: str | None = None
+    status: Status
+
+
+class Reaped(Record):
+    """What was lost, which gates opened, and when something falls due next (ms from now)."""
+
+    outcome: Literal["reaped"] = "reaped"
+    lost: LuaList[Lost] = ()
+    opened: LuaList[str] = ()
+    next_due: Millis | None = None
+    more: bool = False
+
+
+class Reap(Operation[Reaped]):
+    """Do what time has made due, up to `limit` of each kind. Any replica may ask at any time."""
+
+    limit: Annotated[int, Field(strict=True, ge=1, le=256)] | None = None

@@ -1,0 +1,81 @@
+-- renew: a host's beat. Registers the host, moves its leases on, repeats its endings, and learns what it must know.
+-- Answers renewed{ttl, lost[], kill[], unseen[grants]}: leases it no longer has, runs someone asked to end, grants it never
+-- received. taken{host, machine, retry_in}: another machine beats under this name.
+local HELD = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, pid = 'integer' }
+local ENDING = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, status = { is = 'ended', must = true },
+  verdict = 'line', exit_code = 'signed', question = 'text', pr_url = 'line', retry_after = { is = 'integer', most = 31536000 },
+  session = 'line', cost_usd = 'integer' }
+
+local function taken(ask, row)
+  if not row.incarnation or row.incarnation == ask.incarnation then return nil end
+  if not ask.machine or not row.machine or row.machine == ask.machine then return nil end
+  local fresh_for = (base.number(row.beat) or 0) + hosts.silent_after() - call.now
+  if fresh_for <= 0 then return nil end
+  return { outcome = 'taken', host = ask.host, machine = row.machine, retry_in = fresh_for }
+end
+
+local function register(ask, row)
+  local pools = ask.pools and base.encode(base.list(ask.pools)) or row.pools or '{}'
+  local labels = ask.labels and base.encode(base.list(ask.labels)) or row.labels or '{}'
+  local fields = { incarnation = ask.incarnation, machine = ask.machine, pools = pools, labels = labels,
+    slots = ask.slots or base.number(row.slots) or 0, mode = ask.mode or row.mode or 'pull', beat = call.now, epoch = call.control.epoch }
+  if row.incarnation ~= ask.incarnation then fields.seq, fields.last = false, false end
+  base.write(base.key('host', ask.host), fields)
+  redis.call('ZADD', base.key('hosts'), call.now, ask.host)
+  if pools ~= row.pools or labels ~= row.labels then hosts.match(ask.host, base.parse(pools), base.parse(labels)) end
+  hosts.settle()
+end
+
+local function move_on(ask, one)
+  local row = lease.record(one.workspace)
+  if not row or row.status ~= 'running' or row.host ~= ask.host or base.number(row.token) ~= one.token then return nil end
+  local ttl = row.mode == 'asker' and base.number(row.ttl) or base.setting('lease_ttl', 300000)
+  redis.call('ZADD', base.key('leases'), call.now + ttl, one.workspace)
+  local fields = { pid = one.pid }
+  if row.mode == 'push' then fields.confirmed, fields.ttl = '1', ttl end
+  base.write(base.key('workspace', one.workspace), fields)
+  return row
+end
+
+verb.register {
+  name = 'renew', writes = true, frees = true,
+  question = {
+    host = { is = 'host', must = true }, incarnation = { is = 'id', must = true }, machine = 'id',
+    pools = { is = 'list', of = 'agent', most = 64 }, labels = { is = 'list', of = 'label', most = 64 },
+    slots = { is = 'integer', most = 10000 }, mode = 'mode',
+    held = { is = 'list', of = { is = 'shape', fields = HELD }, most = 1024 },
+    endings = { is = 'list', of = { is = 'shape', fields = ENDING }, most = 256 },
+  },
+  answer = function(ask)
+    for _, key in ipairs { base.key('host', ask.host) } do base.expect('hash', key) end
+    for _, key in ipairs { base.key('held', ask.host), base.key('serves', ask.host) } do base.expect('set', key) end
+    for _, one in ipairs(ask.held or {}) do base.expect('hash', base.key('workspace', one.workspace)) end
+    local row = base.hash(base.key('host', ask.host))
+    local refused = taken(ask, row)
+    if refused then return refused end
+    register(ask, row)
+    for _, ending in ipairs(ask.endings or {}) do lease.report(ending) end
+    local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl', 300000), lost = {}, kill = {}, unseen = {} }
+    local held, highest = {}, 0
+    for _, one in ipairs(ask.held or {}) do
+      highest = math.max(highest, one.token)
+      local record = move_on(ask, one)
+      if record then
+        held[one.workspace] = true
+        if record.kill then answer.kill[#answer.kill + 1] = one.workspace end
+      else
+        answer.lost[#answer.lost + 1] = one.workspace
+      end
+    end
+    if highest > (base.number(redis.call('GET', base.key('fence'))) or 0) then
+      redis.call('SET', base.key('fence'), string.format('%.0f', highest))
+    end
+    for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do
+      local record = not held[name] and lease.record(name)
+      if record and record.status == 'running' and record.mode ~= 'asker' then
+        answer.unseen[#answer.unseen + 1] = lease.grant_of(name, record)
+      end
+    end
+    return answer
+  end,
+}

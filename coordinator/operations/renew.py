@@ -1,0 +1,47 @@
+"""renew: a host's beat."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from coordinator.models import Grant, Held, LuaList, Record
+from coordinator.operations._fields import Id
+from coordinator.operations._operation import Operation
+from coordinator.operations.complete import Ending
+from coordinator.words import AgentName, HostName, Label, Millis
+
+
+class Renewed(Record):
+    """Leases last `ttl` ms from now. Runs the host has lost, must end, or was granted and never received."""
+
+    outcome: Literal["renewed"] = "renewed"
+    ttl: Millis
+    lost: LuaList[str] = ()
+    kill: LuaList[str] = ()
+    unseen: LuaList[Grant] = ()
+
+
+class Taken(Record):
+    """Another machine beats under this host name; it goes silent in `retry_in` ms at the earliest."""
+
+    outcome: Literal["taken"] = "taken"
+    host: HostName
+    machine: str
+    retry_in: Millis
+
+
+RenewReply = Annotated[Renewed | Taken, Field(discriminator="outcome")]
+
+
+class Renew(Operation[RenewReply]):
+    """Register a host, move its leases on, repeat its endings."""
+
+    host: HostName
+    incarnation: Id
+    machine: Id | None = None
+    pools: Annotated[list[AgentName], Field(max_length=64)] | None = None
+    labels: Annotated[list[Label], Field(max_length=64)] | None = None
+    slots: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = None
+    mode: Literal["pull", "push"] | None = None
+    held: Annotated[list[Held], Field(max_length=1024)] | None = None
+    endings: Annotated[list[Ending], Field(max_length=256)] | None = None

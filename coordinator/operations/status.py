@@ -1,0 +1,47 @@
+"""status: the fleet at a glance."""
+
+from typing import ClassVar, Literal
+
+from coordinator.models import KeyView, Kill, LuaList, Record
+from coordinator.operations._operation import Operation
+from coordinator.words import Millis, Status
+
+
+class Settings(Record):
+    """The settings in force: durations in ms."""
+
+    lease_ttl: Millis
+    beat: Millis
+    kill_grace: Millis
+    max_attempts: int
+    spawn_timeout: Millis
+    history: int
+
+
+class FleetStatus(Record):
+    """Counts by status and by group, limit keys with their use, and whether anything is frozen."""
+
+    outcome: Literal["status"] = "status"
+    lib: int
+    new: bool = False
+    frozen: bool
+    freeze: Kill | None = None
+    settling: Millis | None = None
+    counts: dict[Status, int]
+    running: int
+    queued: int
+    completed: int
+    failed: int
+    total: int
+    keys: LuaList[KeyView] = ()
+    hosts: int
+    default_agent: str | None = None
+    settings: Settings
+    now: Millis
+
+
+class GetStatus(Operation[FleetStatus]):
+    """The fleet at a glance."""
+
+    name: ClassVar[str] = "status"
+    reads: ClassVar[bool] = True

@@ -1,0 +1,87 @@
+-- submit: put a workspace into the queue, or grant it at once to an asker that will run it itself.
+-- Answers granted{grant}, queued{place, refusal?}, already{status}, refused{refusal}.
+local FIELDS = { 'task', 'repo', 'org', 'branch', 'source', 'dir' }
+
+-- Why a queued workspace does not start at once, or nil when a waiting host is being woken for it.
+local function why_waiting(row)
+  local _, keys = queue.parts(row.lane)
+  local no = gates.refuses('*') or gates.judge(keys)
+  if no then return gates.with_holders(no) end
+  local route = queue.parts(row.lane)
+  if redis.call('SCARD', base.key('served', route)) == 0 then return hosts.none(route) end
+  if redis.call('ZCARD', base.key('waiting', route)) == 0 then return hosts.full(route) end
+  return nil
+end
+
+local function record_of(ask, old)
+  local agent = ask.agent or call.control.default_agent or 'claude'
+  local pool, keys = queue.keys(agent, ask.org, ask.repo, ask.keys)
+  local row = { agent = agent, lane = queue.lane(hosts.route(pool, ask.host, ask.labels), keys),
+    priority = ask.priority or 5, place = base.next('place'), runs = old.runs or 0, attempt = 0, queued_at = call.now,
+    requires = ask.host, labels = ask.labels and #ask.labels > 0 and base.encode(ask.labels) or nil, session = old.session }
+  for _, field in ipairs(FIELDS) do row[field] = ask[field] end
+  return row
+end
+
+-- Replaces the record: what an earlier run left behind in it does not speak for this one.
+local function store(name, row, old)
+  local fields = {}
+  for field in pairs(old) do fields[field] = false end
+  for field, value in pairs(row) do fields[field] = value end
+  base.write(base.key('workspace', name), fields)
+end
+
+local function grant_to_asker(ask, row, old)
+  store(ask.workspace, row, old)
+  row.status = old.status
+  local how = { host = ask.asker, mode = 'asker', ttl = ask.ttl or 3600000, asked = ask.id }
+  local grant = lease.start(ask.workspace, row, how)
+  return { outcome = 'granted', grant = grant }
+end
+
+-- What stops the asker, in the order of admission: everything, then its own slots, then the lane's keys.
+local function refuses_asker(ask, row)
+  local no = gates.refuses('*')
+  if no then return no end
+  local slots = base.number(redis.call('HGET', base.key('host', ask.asker), 'slots'))
+  local held = redis.call('SCARD', base.key('held', ask.asker))
+  if slots and held >= slots then
+    return { key = ask.asker, reason = 'hosts_full', used = held, limit = slots,
+      text = 'host ' .. ask.asker .. ' is full: ' .. held .. '/' .. slots }
+  end
+  return gates.judge(lease.keys(row))
+end
+
+verb.register {
+  name = 'submit', writes = true,
+  question = {
+    workspace = { is = 'workspace', must = true }, agent = 'agent', task = 'task', repo = 'repo', org = 'repo', branch = 'branch',
+    priority = { is = 'integer', most = 9 }, source = 'path', dir = 'path', host = 'host',
+    labels = { is = 'list', of = 'label', most = 8 }, keys = { is = 'list', of = 'key', most = 8 },
+    asker = 'host', ttl = { is = 'integer', least = 1 }, ['else'] = 'otherwise', again = 'boolean', id = 'id',
+  },
+  answer = function(ask)
+    base.expect('hash', base.key('workspace', ask.workspace))
+    local old = lease.record(ask.workspace) or {}
+    if old.status == 'running' and ask.id and ask.asker and old.asked == ask.id and old.host == ask.asker then
+      return { outcome = 'granted', grant = lease.grant_of(ask.workspace, old) } -- the same asker's retry
+    end
+    if old.status == 'queued' or old.status == 'running' or (old.status and not ask.again) then
+      return { outcome = 'already', status = old.status, host = old.host }
+    end
+    if old.status then base.expect('zset', base.key('status', old.status)) end
+    local row = record_of(ask, old)
+    lease.sound(ask.workspace, row, ask.asker, 'queued')
+    if ask.asker then
+      base.expect('hash', base.key('host', ask.asker))
+      local no = refuses_asker(ask, row)
+      if not no then return grant_to_asker(ask, row, old) end
+      if ask['else'] == 'refuse' then return { outcome = 'refused', refusal = gates.with_holders(no) } end
+    end
+    verb.tidy(8)
+    store(ask.workspace, row, old)
+    row.status = old.status
+    lease.requeue(ask.workspace, row, {})
+    return { outcome = 'queued', place = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace) + 1, refusal = why_waiting(row) }
+  end,
+}

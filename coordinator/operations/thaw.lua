@@ -1,0 +1,11 @@
+-- thaw: grants again under a key (everything by default). Answers thawed{key, woken}: hosts that were poked.
+verb.register {
+  name = 'thaw', writes = true, question = { key = 'key', by = 'line' },
+  answer = function(ask)
+    local limit_key = ask.key or '*'
+    if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then gates.thaw(limit_key, ask.by) end
+    gates.time(limit_key)
+    gates.open(limit_key)
+    return { outcome = 'thawed', key = limit_key, woken = hosts.wake() }
+  end,
+}

@@ -1,0 +1,52 @@
+"""Hearing what is published, over lost connections."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from typing import NamedTuple
+
+import redis.asyncio as redis_client
+from redis import exceptions as wrong
+
+QUIET_FOR = 10.0  # seconds without a message before the connection is tested
+
+
+class Heard(NamedTuple):
+    """A message, or with no channel the news that the subscription is (again) in place: look at the keys now."""
+
+    channel: str = ""
+    text: str = ""
+
+
+async def listen(redis: "redis_client.Redis", channels: tuple[str, ...]) -> AsyncGenerator[Heard]:
+    """Every message of `channels`. First and after each gap an empty `Heard`; a message may be lost."""
+    wait = 0.05
+    while True:
+        subscription = redis.pubsub(ignore_subscribe_messages=False)
+        try:
+            await subscription.subscribe(*channels)
+            waited = 0
+            while True:
+                message = await subscription.get_message(timeout=QUIET_FOR)
+                if message is None:
+                    if waited:
+                        raise wrong.TimeoutError("no answer to a ping")
+                    waited += 1
+                    await subscription.ping()
+                    continue
+                waited = 0
+                if message["type"] == "subscribe" and message["data"] == len(channels):
+                    wait = 0.05
+                    yield Heard()
+                elif message["type"] == "message":
+                    yield Heard(_text(message["channel"]), _text(message["data"]))
+        except (wrong.RedisError, OSError):
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, so that hosts do not come back as one
+            wait = min(wait * 2, 2.0)
+        finally:
+            await subscription.aclose()  # type: ignore[no-untyped-call]
+
+
+def _text(data: bytes | str) -> str:
+    """What was published may be anything; a wrong byte must not end the loop that reads it."""
+    return data.decode("utf-8", "replace") if isinstance(data, bytes) else data

@@ -1,0 +1,231 @@
+"""Store: ask Redis for one atomic change and type its answer; hear, read and write the streams."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, NamedTuple, Self, TypeVar
+
+import redis.asyncio as redis_client
+from pydantic import TypeAdapter, ValidationError
+from redis import exceptions as wrong
+
+from coordinator import library
+from coordinator.errors import InvalidQuestion, LibraryError, Problem, StoreUnusable
+from coordinator.operations._operation import Damaged, Invalid, Operation, Outdated
+from coordinator.redis_url import without_password
+from coordinator.store.connection import connect
+from coordinator.store.listen import Heard, listen
+from coordinator.store.trouble import explained, is_already_loaded, is_missing_function
+
+Reply = TypeVar("Reply")
+_FAULTS: TypeAdapter[Invalid | Outdated | Damaged] = TypeAdapter(Invalid | Outdated | Damaged)
+
+
+class Entry(NamedTuple):
+    """One entry of a stream: its id, the type it claims to be, its JSON text."""
+
+    id: str
+    type: str
+    json: str
+
+
+class _Call(NamedTuple):
+    verb: str
+    reads: bool
+    question: str
+    answer: "asyncio.Future[bytes]"
+
+
+class Store:
+    """One namespace on one Redis. Calls made in the same turn of the event loop share one round trip."""
+
+    def __init__(self, redis: "redis_client.Redis", root: str, where: str = "the test server") -> None:
+        self.redis, self.root, self.where = redis, root, where
+        self._waiting: list[_Call] = []
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def connect(cls, url: str, root: str) -> Self:
+        """A store on the server at `url`; the connection is made with the first call."""
+        return cls(connect(url), root, without_password(url))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connections. Calls still under way fail."""
+        if self._flushes:
+            await asyncio.gather(*self._flushes, return_exceptions=True)
+        await self.redis.aclose()
+
+    async def run(self, operation: Operation[Reply]) -> Reply:
+        """Ask for one atomic change. A verb is idempotent: after StoreUnavailable, asking again is safe.
+
+        Raises InvalidQuestion, StoreUnavailable, StoreUnusable (also for a key damaged by hand), LibraryError.
+        """
+        text = operation.question()
+        question = f'{{"lib":{library.LIB}{"," if len(text) > 2 else ""}{text[1:]}'
+        answer = await self._ask(operation.name, operation.reads, question)
+        if b'"outdated"' in answer and isinstance(_fault_of(answer), Outdated):
+            await self._load(replace=True)
+            answer = await self._ask(operation.name, operation.reads, question)
+        try:
+            reply: Reply = operation.answer.validate_json(answer)
+        except ValidationError as error:
+            raise _fault(operation, answer, error) from None
+        return reply
+
+    async def _ask(self, verb: str, reads: bool, question: str) -> bytes:
+        try:
+            return await self._send(verb, reads, question)
+        except wrong.ResponseError as error:
+            if not is_missing_function(error):
+                raise explained(error, self.where) from error
+        except (wrong.RedisError, OSError) as error:
+            raise explained(error, self.where) from error
+        await self._load(replace=False)
+        try:
+            return await self._send(verb, reads, question)
+        except (wrong.RedisError, OSError) as error:
+            raise explained(error, self.where) from error
+
+    async def _send(self, verb: str, reads: bool, question: str) -> bytes:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bytes] = loop.create_future()
+        self._waiting.append(_Call(verb, reads, question, answer))
+        if len(self._waiting) == 1:
+            task = loop.create_task(self._flush())
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+        return await answer
+
+    async def _flush(self) -> None:
+        calls, self._waiting = self._waiting, []
+        pipe = self.redis.pipeline(transaction=False)
+        for call in calls:
+            command = "FCALL_RO" if call.reads else "FCALL"
+            pipe.execute_command(command, f"dispatch_{call.verb}", 1, self.root, call.question)
+        try:
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        except (wrong.RedisError, OSError) as error:
+            answers = [error] * len(calls)
+        for call, answer in zip(calls, answers, strict=True):
+            if call.answer.done():
+                continue  # its asker was cancelled
+            if isinstance(answer, Exception):
+                call.answer.set_exception(answer)
+            else:
+                call.answer.set_result(answer.encode() if isinstance(answer, str) else answer)
+
+    async def _load(self, *, replace: bool) -> None:
+        """Give the server our library. Without `replace` one that is there stays."""
+        try:
+            await self.redis.function_load(library.TEXT, replace=replace)
+        except wrong.ResponseError as error:
+            if not is_already_loaded(error):
+                raise explained(error, self.where) from error
+        except (wrong.RedisError, OSError) as error:
+            raise explained(error, self.where) from error
+
+    def key(self, *parts: str) -> str:
+        """The name of a key of this namespace."""
+        return ":".join((self.root, *parts))
+
+    async def publish(self, json: str) -> int:
+        """Say something on the bus; the answer is how many heard it."""
+        return int(await self._do("PUBLISH", self.key("bus"), json))
+
+    def hear(self, *names: str) -> AsyncGenerator[Heard]:
+        """Messages of channels of this namespace (`bus`, `poke:<host>`). See `listen`."""
+        return listen(self.redis, tuple(self.key(name) for name in names))
+
+    async def latest(self) -> str:
+        """The id of the newest fact; `0-0` when there is none."""
+        entries = _entries(await self._do("XREVRANGE", self.key("events"), "+", "-", "COUNT", 1))
+        return entries[0].id if entries else "0-0"
+
+    async def last_events(self, count: int) -> list[Entry]:
+        """The newest facts, oldest first."""
+        return _entries(await self._do("XREVRANGE", self.key("events"), "+", "-", "COUNT", count))[::-1]
+
+    async def read_events(self, after: str, count: int = 100, block_ms: int = 2000) -> list[Entry]:
+        """Facts after an id, waiting up to `block_ms` (below the answer time-out) for the first."""
+        found = await self._do("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", self.key("events"), after)
+        if not found:
+            return []
+        pairs = found.items() if isinstance(found, Mapping) else found
+        return [entry for _, entries in pairs for entry in _entries(entries)]
+
+    async def inbox(self, count: int = 64) -> list[Entry]:
+        """The oldest reports somebody wanted kept."""
+        return _entries(await self._do("XRANGE", self.key("inbox"), "-", "+", "COUNT", count))
+
+    async def clear_inbox(self, ids: list[str]) -> None:
+        """Forget reports that were acted on."""
+        if ids:
+            await self._do("XDEL", self.key("inbox"), *ids)
+
+    async def types(self) -> dict[str, str]:
+        """Every key of this namespace and its type; for doctor, in steps that do not hold up the server."""
+        found: dict[str, str] = {}
+        try:
+            async for key in self.redis.scan_iter(match=self.key("*").replace("{", "\\{"), count=500):
+                name = key.decode("utf-8", "replace") if isinstance(key, bytes) else key
+                found[name] = _text(await self.redis.type(key))
+        except (wrong.RedisError, OSError) as error:
+            raise explained(error, self.where) from error
+        return found
+
+    async def server(self) -> dict[str, Any]:
+        """What INFO says of the server. Raises StoreUnusable when it is too old."""
+        info: dict[str, Any] = {}
+        try:
+            info = await self.redis.info()
+        except (wrong.RedisError, OSError) as error:
+            raise explained(error, self.where) from error
+        version = str(info.get("redis_version", "7.0"))
+        if int(version.split(".", 1)[0]) < 7:
+            raise StoreUnusable(f"Redis at {self.where} is {version}: Redis 7.0 or Valkey 7.2 is needed")
+        return info
+
+    async def _do(self, *command: str | int) -> Any:
+        try:
+            return await self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
+        except (wrong.RedisError, OSError) as error:
+            raise explained(error, self.where) from error
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _entries(raw: Any) -> list[Entry]:
+    """Stream entries as redis-py gives them: (id, fields), fields a mapping or a flat list."""
+    found = []
+    for one in raw or ():
+        name, fields = one
+        if not isinstance(fields, Mapping):
+            fields = dict(zip(fields[::2], fields[1::2], strict=True))
+        texts = {_text(key): _text(value) for key, value in fields.items()}
+        found.append(Entry(_text(name), texts.get("type", ""), texts.get("json", "")))
+    return found
+
+
+def _fault_of(answer: bytes) -> Invalid | Outdated | Damaged | None:
+    try:
+        return _FAULTS.validate_json(answer)
+    except ValidationError:
+        return None
+
+
+def _fault(operation: Operation[Any], answer: bytes, error: ValidationError) -> Exception:
+    """What an answer that is none of the verb's own means."""
+    match _fault_of(answer):
+        case Invalid(problems=problems):
+            return InvalidQuestion([Problem(one.field, one.problem, one.fix) for one in problems])
+        case Damaged(key=key, expected=expected, found=found, fix=fix):
+            return StoreUnusable(f"the key {key} is a {found}, not a {expected}: {fix}")
+        case _:
+            return LibraryError(f"{operation.name}: the library answered what its model does not know: {error}")
