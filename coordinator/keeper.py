@@ -201,7 +201,10 @@ def _leave(*_: Any) -> NoReturn:
 
 
 def main(directory: Path, program: str, keeper_lock: int, server_lock: int) -> None:
-    """Keep the server until no holder is left, or until SIGTERM. Says on standard output what became of the start."""
+    """Keep the server until no holder is left, or until SIGTERM.
+
+    Standard output is a pipe: `ready`, or the reason why not, and its end when there is nothing more to wait for.
+    """
     if os.fork():
         os._exit(0)  # the keeper outlives the holder that started it, and must not wait for it as its zombie
     signal.signal(signal.SIGTERM, _leave)
@@ -215,8 +218,8 @@ def main(directory: Path, program: str, keeper_lock: int, server_lock: int) -> N
             failure = str(error)
         with contextlib.suppress(BrokenPipeError):  # the one who asked is gone; another holder may be there
             os.write(1, (failure or "ready").encode(errors="replace"))
-        os.dup2(2, 1)
         if not failure:
+            os.dup2(2, 1)  # closes the pipe; after a failure it closes when this process ends, with nothing left behind
             threading.Thread(target=keeper.keep, daemon=True).start()
             fcntl.flock(holders, fcntl.LOCK_EX)
     finally:

@@ -108,7 +108,7 @@ def _start(data: Path, keeper_lock: int, server_lock: int) -> None:
     ):
         assert starting.stdout is not None  # noqa: S101  # a pipe, as asked
         heard, _, _ = select.select([starting.stdout], [], [], keeper.LOADING_MAX + keeper.STOP_MAX)
-        said = starting.stdout.read(4096).decode(errors="replace") if heard else "it said nothing"
+        said = starting.stdout.read().decode(errors="replace") if heard else "it said nothing"
     if said != "ready":
         raise StoreUnavailable(f"the embedded server did not start: {said or 'its keeper died'}; look into {log}")
 
