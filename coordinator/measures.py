@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from coordinator.words import NUMBER_END, shown, wrong
 
+SHORTEST: Final = 100  # of beats, leases and timeouts, as in the library: a shorter one would only spin
 _NUMBER: Final = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _PART: Final = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")  # both signs for micro are in use
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
@@ -59,8 +60,8 @@ def _hours(value: object) -> int:
 
 
 def _some(value: int) -> int:
-    if value < 1:
-        raise wrong("must be at least 1 ms", "write 90s")
+    if value < SHORTEST:
+        raise wrong(f"must be at least {written(SHORTEST)}", "write 90s")
     return value
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from coordinator.errors import ConfigError, Problem
 from coordinator.fleet import Fleet, parse
+from coordinator.operations.apply import Apply
 
 EXAMPLE = Path(__file__).parents[1] / "agents.yaml"
 ONE_RUNNER = "runners: {claude: {adapter: claude}}\nconcurrency: {claude: 1}\n"
@@ -71,6 +72,15 @@ def test_durations_are_go_like_texts_or_numbers_of_seconds() -> None:
         "max_attempts": 0,
         "history": 0,
     }
+
+
+def test_what_the_file_says_is_a_question_that_the_library_takes() -> None:
+    read, _ = parse(EXAMPLE.read_text(encoding="utf-8"))
+    asked = Apply.model_validate({"limits": read.limits(), "rates": read.rates(), "settings": read.settings()})
+    assert asked.rates is not None
+    assert asked.rates["gemini"].min_delay == 30_000
+    assert asked.settings is not None
+    assert asked.settings.lease_ttl == 300_000
 
 
 def test_every_problem_is_named_at_once_by_its_path() -> None:

@@ -52,7 +52,7 @@ def test_a_shell_text_is_refused_and_shown_as_a_list_that_would_do(text: str, fi
         ("{adapter: aider}", "runners.x.adapter", "write a command"),
         ("{command: [x], args: one}", "runners.x.args", "must be a list"),
         ("{command: [x], stdin: tasks}", "runners.x.stdin", "must be task, none or a text with a placeholder"),
-        ("{command: [x], timeout: 0}", "runners.x.timeout", "must be at least 1 ms"),
+        ("{command: [x], timeout: 0}", "runners.x.timeout", "must be at least 100ms"),
         ("{command: [x], timeout: soon}", "runners.x.timeout", "must be a duration such as 90s"),
         ("{command: [x], memory: much}", "runners.x.memory", "must be a size such as 512M"),
         ("{command: [x], env: [A=b]}", "runners.x.env", "write A: b"),
