@@ -34,7 +34,7 @@ def orphan(root: Path) -> Server:
         process.send_signal(signal.SIGSTOP)  # it must not replace the keeper before it is killed itself
         keeper_of(server).kill()
         process.kill()
-    assert processes(root) == [server.pid]
+    wait_until_sync(lambda: processes(root) == [server.pid], "only the server lives")
     return server
 
 
