@@ -23,7 +23,7 @@ from workers.bell import Bell, default_signals, nothing
 from workers.slip import SUFFIX, Slip
 
 SOCKET, LOCK, LOG = "forkserver.sock", "forkserver.lock", "forkserver.log"
-_IDLE_S = 2.0
+_IDLE_S = 1.0
 
 
 class ForkServer:
@@ -112,7 +112,7 @@ def main(arguments: list[str]) -> int:
     home = Path(arguments[0])
     idle_s = float(arguments[1]) if arguments[1:] else _IDLE_S
     os.chdir(home)  # the names below are relative: an absolute one may be too long for a socket
-    with _locked(LOCK):
+    with _locked(LOCK) as lock:
         if _answers():
             return 0
         Path(SOCKET).unlink(missing_ok=True)
@@ -120,7 +120,8 @@ def main(arguments: list[str]) -> int:
         listener.bind(SOCKET)
         listener.listen(1024)
         listener.settimeout(0)
-        if os.fork():
+        if server := os.fork():
+            os.pwrite(lock, f"{server}\n".encode().ljust(16), 0)  # for people
             os._exit(0)
     _detach(home)
     ForkServer(listener, home, idle_s).serve()
@@ -128,12 +129,12 @@ def main(arguments: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def _locked(name: str) -> Iterator[None]:
+def _locked(name: str) -> Iterator[int]:
     """Two that start at once: the second waits, and then finds the first one's socket."""
     descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

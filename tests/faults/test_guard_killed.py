@@ -1,0 +1,217 @@
+"""Worker, guard and fork server killed with -9, one at a time and together; two of each at once."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from coordinator.errors import GuardError
+from tests.guarding import AGENT, Host, a_host, dead
+from tests.waiting import wait_until, wait_until_sync
+from workers import processes
+from workers.clock import boot_ms
+from workers.forkserver import LOCK, SOCKET
+from workers.guards import Guards
+from workers.slip import Birth, Slip
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from workers import processes
+from workers.clock import boot_ms
+from workers.guards import Guards
+from workers.run import Run
+
+async def main():
+    home, agent = Path(sys.argv[1]), sys.argv[2:]
+    run = Run(7, "core/go-io/task-7", tuple(agent), {}, home.parent, home.parent / "7.log", 300)
+    async with Guards(home) as guards:
+        await guards.start(run, boot_ms() + 1500)
+        print("started", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def host(tmp_path: Path) -> AsyncIterator[Host]:
+    async with a_host(tmp_path) as host:
+        yield host
+
+
+def kill_a_worker_that_started(host: Host, *steps: str) -> None:
+    """A worker process starts an agent with a lease of 1.5 s and is killed."""
+    argv = [sys.executable, "-c", WORKER, str(host.guards.home), sys.executable, "-IS", str(AGENT), *steps]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=AGENT.parents[2]) as worker:
+        assert worker.stdout
+        assert worker.stdout.readline() == b"started\n"
+        worker.kill()
+
+
+async def test_an_agent_outlives_its_worker_and_is_adopted(host: Host) -> None:
+    await asyncio.to_thread(kill_a_worker_that_started, host, "ticks=ticks")
+    (guard,) = Guards(host.guards.home).found()
+    assert (guard.token, guard.workspace, guard.state()) == (7, "core/go-io/task-7", "running")
+    await wait_until(lambda: guard.state() == "stilled", "stilled without any worker")
+    guard.extend(boot_ms() + 60_000)
+    before = len(host.text("ticks"))
+    await wait_until(lambda: len(host.text("ticks")) > before + 20, "the agent writes")
+    guard.end("stopped")
+    ending = await guard.ended()
+    assert (ending.reason, ending.signal) == ("stopped", signal.SIGINT)
+
+
+async def test_an_agent_that_ended_while_there_was_no_worker_is_found_ended(host: Host) -> None:
+    await asyncio.to_thread(kill_a_worker_that_started, host, "out=said", "exit=3")
+    (guard,) = host.guards.found()
+    ending = await guard.ended()
+    assert (ending.code, ending.reason) == (3, "exited")
+    assert host.text("7.log") == "said\n"
+
+
+async def test_one_token_is_started_once(host: Host) -> None:
+    async with Guards(host.guards.home) as other:
+        run, deadline = host.run(7, "mark=marks:started"), boot_ms() + 60_000
+        tries = [each.start(run, deadline) for each in (host.guards, other) * 4]
+        outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert len(refusals) == 7
+    assert {(type(each), str(each)) for each in refusals} == {(GuardError, "token 7 was already started on this host")}
+    (guard,) = host.guards.found()
+    await guard.ended()
+    assert host.text("marks").count("started 7 core/go-io/task-7") == 1
+
+
+@pytest.mark.parametrize("server", ["lives", "is killed too"])
+async def test_the_tree_of_a_killed_guard_is_ended_and_reported(host: Host, server: str) -> None:
+    ignoring = "ignore=INT,TERM"
+    guard = await host.start(7, ignoring, f"daemon={ignoring}+mark=marks:up+sleep=60000", "sleep=60000")
+    await wait_until(lambda: host.text("marks"), "the tree is there")
+    process = host.guard_of(guard)
+    if server == "is killed too":
+        host.server().kill()
+    process.kill()
+    ending = await guard.ended()
+    assert (ending.code, ending.signal, ending.reason) == (None, None, "guard_died")
+    assert "the guard of token 7 was killed" in ending.error
+    assert host.living(guard) == []
+    assert await host.guards.found()[0].ended() == ending
+    if server == "is killed too":
+        assert len(ending.survivors) == 2
+        await (await host.start(8)).ended()
+
+
+async def test_the_tree_of_a_killed_guard_ends_without_any_worker(host: Host) -> None:
+    await asyncio.to_thread(kill_a_worker_that_started, host, "daemon=sleep=60000", "sleep=60000")
+    (guard,) = host.guards.found()
+    await wait_until(lambda: len(host.living(guard)) == 2, "the tree is there")
+    host.guard_of(guard).kill()
+    await wait_until(lambda: host.living(guard) == [], "the fork server has ended the tree")
+    assert guard.state() == "ended"
+
+
+async def test_running_guards_do_not_need_the_fork_server(host: Host) -> None:
+    guard = await host.start(7, "ticks=ticks", lease_ms=1000)
+    first = host.server()
+    first.kill()
+    await wait_until(lambda: dead(first), "the server is dead")
+    others = await asyncio.gather(*[host.start(token, "exit=2") for token in (8, 9, 10)])
+    assert [(await other.ended()).code for other in others] == [2, 2, 2]
+    assert host.server().pid != first.pid
+    await wait_until(lambda: guard.state() == "stilled", "the first one's lease is over")
+    guard.end("lost")
+    assert (await guard.ended()).reason == "lost"
+
+
+async def test_a_guard_that_waits_may_be_killed_without_harm(host: Host) -> None:
+    (waiting,) = host.server().children()
+    waiting.kill()
+    assert (await (await host.start(7, "exit=2")).ended()).code == 2
+
+
+async def test_two_workers_that_start_at_once_share_one_fork_server(host: Host) -> None:
+    home = host.path / "other"
+    many = [Guards(home) for _ in range(4)]
+    await asyncio.gather(*[guards.open() for guards in many])
+    try:
+        other = Host(host.path, home)
+        server = other.server()
+        assert {each.ppid() for each in other.relatives() if each.pid != server.pid} == {server.pid}
+        assert len(server.children()) >= 4
+    finally:
+        await asyncio.gather(*[guards.close() for guards in many])
+    await wait_until(lambda: other.relatives() == [], "a server that nobody needs has ended by itself")
+    assert not (home / SOCKET).exists()
+
+
+async def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
+    home = tmp_path / ("a" * 100) / ("b" * 100) / "runs"
+    async with a_host(tmp_path, home) as host:
+        assert (await (await host.start(7, "exit=2")).ended()).code == 2
+
+
+async def test_a_home_that_can_not_be_used_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GuardError, match=r"^can not use /.*/file/runs for the guards of this host: .*$"):
+        await Guards(tmp_path / "file" / "runs").open()
+    (tmp_path / "runs" / LOCK).mkdir(parents=True)
+    with pytest.raises(GuardError, match=r"^the fork server of /.* can not start: .*forkserver.lock.*$"):
+        await Guards(tmp_path / "runs").open()
+
+
+async def test_a_slip_from_before_the_machine_restarted_is_an_ended_run(host: Host) -> None:
+    me = processes.look(os.getpid())  # the numbers of a process that lives now, by chance
+    assert me
+    birth = Birth(me.identity, "another-boot", 7, 300, 60_000, "core/go-io/task-7")
+    Slip.create(host.guards.home / "7.run", birth, boot_ms() + 60_000).close()
+    (guard,) = host.guards.found()
+    assert guard.state() == "ended"
+    assert (await guard.ended()).reason == "guard_died"
+
+
+async def test_no_descriptor_is_kept_between_calls(host: Host) -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a number is all that is asked
+
+    await (await host.start(1)).ended()
+    before = count()
+    guards = [await host.start(token, "sleep=60000") for token in range(2, 6)]
+    waiting = [asyncio.create_task(guard.ended()) for guard in guards]
+    for guard in guards:
+        guard.extend(boot_ms() + 50_000)
+    waiting[0].cancel()
+    for guard in guards:
+        guard.end("killed", grace_ms=0)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (await guards[0].ended()).reason == "killed"
+    assert count() == before
+
+
+def test_the_fork_server_stays_small(tmp_path: Path) -> None:
+    """It is imported without anything heavy, for it lives beside every fleet."""
+    said = subprocess.run(
+        [sys.executable, "-c", "import sys, workers.forkserver; print(*sys.modules)"],
+        capture_output=True, text=True, check=True, cwd=AGENT.parents[2],
+    ).stdout.split()  # fmt: skip
+    assert "psutil" in said
+    assert not {"coordinator", "pydantic", "redis", "asyncio", "typer", "yaml"} & set(said)
+
+
+def test_a_fork_server_that_nobody_needs_goes(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "workers.forkserver", str(tmp_path), "0.05"], check=True, cwd=AGENT.parents[2]
+    )
+    wait_until_sync(lambda: not (tmp_path / SOCKET).exists(), "the socket is gone")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        server = psutil.Process(int((tmp_path / LOCK).read_text()))
+        wait_until_sync(lambda: dead(server), "the server is gone")
+    shutil.rmtree(tmp_path)
