@@ -81,8 +81,22 @@ async def test_what_can_not_start_is_an_ending_that_says_why(host: Host, changes
     assert guard.pid == 0
 
 
+async def test_what_the_worker_ignores_or_blocks_is_not_handed_down(tmp_path: Path) -> None:
+    """As under `nohup` or in the background of a shell."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGQUIT)}
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    try:
+        async with a_host(tmp_path) as host:
+            await (await host.start(7, "ignored=ignored")).ended()
+            assert json.loads(host.text("ignored")) == {"ignored": [], "blocked": []}
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 async def test_an_agent_gets_its_environment_and_marks_and_nothing_else(host: Host) -> None:
-    guard = await host.start(7, "env=env", "fds=fds", "ignored=ignored", env={"PATH": "/bin", "LANG": "C"})
+    guard = await host.start(7, "env=env", "fds=fds", env={"PATH": "/bin", "LANG": "C"})
     await guard.ended()
     environment = json.loads(host.text("env"))
     environment.pop("LC_CTYPE", None)  # Python's own
@@ -94,7 +108,6 @@ async def test_an_agent_gets_its_environment_and_marks_and_nothing_else(host: Ho
         "DISPATCH_RUN": str(guard.path),
     }
     assert json.loads(host.text("fds")) == [0, 1, 2]
-    assert json.loads(host.text("ignored")) == {"ignored": [], "blocked": []}
 
 
 async def test_a_time_limit_ends_the_run(host: Host) -> None:

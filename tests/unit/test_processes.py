@@ -1,0 +1,168 @@
+"""Knowing our processes from all others, and ending a whole tree of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.guarding import AGENT
+from tests.waiting import wait_until_sync
+from workers import processes
+from workers.processes import Identity
+
+Started = subprocess.Popen[bytes]
+
+
+class Stage:
+    """Starts scripted processes that carry one marker, and ends them all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.marker = path, f"DISPATCH_RUN={path}/7.run"
+        self._started: list[Started] = []
+
+    def start(self, *steps: str, marked: bool = True) -> Started:
+        environment = dict([self.marker.split("=", 1)]) if marked else {}
+        command = [sys.executable, "-IS", str(AGENT), *steps, f"mark={self.path}/up:up", "sleep=60000"]
+        started = subprocess.Popen(command, env=environment, cwd=self.path, start_new_session=True)
+        self._started.append(started)
+        return started
+
+    def until(self, lines: int) -> None:
+        up = self.path / "up"
+        wait_until_sync(lambda: up.exists() and up.read_text().count("\n") == lines, f"{lines} processes are up")
+
+    def end(self) -> None:
+        roots = [root for each in self._started if (root := processes.look(each.pid))]
+        processes.end_tree(lambda: processes.tree(self.marker, *[root.identity for root in roots]), self.collect)
+        for each in self._started:
+            each.wait(5)
+
+    def collect(self) -> None:
+        for each in self._started:
+            each.poll()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    stage.end()
+
+
+def identity(started: Started) -> Identity:
+    seen = processes.look(started.pid)
+    assert seen
+    return seen.identity
+
+
+def test_a_process_is_seen_as_it_is(stage: Stage) -> None:
+    seen = processes.look(stage.start().pid)
+    assert seen
+    assert (seen.parent, seen.session) == (os.getpid(), seen.pid)
+    assert processes.alive(seen.identity)
+
+
+def test_a_pid_used_again_is_another_process_and_gets_no_signal(stage: Stage) -> None:
+    started = stage.start()
+    later = identity(started)
+    earlier = Identity(later.pid, later.birth - 1)
+    assert not processes.alive(earlier)
+    processes.send(earlier, signal.SIGKILL)
+    assert processes.tree("DISPATCH_RUN=/none", earlier) == []
+    assert processes.send(later, signal.SIGCONT)
+    assert processes.alive(later)
+
+
+def test_a_dead_process_nobody_collected_is_dead(stage: Stage) -> None:
+    started = stage.start()
+    was = identity(started)
+    started.kill()
+    wait_until_sync(lambda: not processes.alive(was), "it is dead")
+    assert processes.look(started.pid)
+    assert processes.marked(stage.marker) == []
+
+
+def test_a_marker_must_be_the_whole_value(stage: Stage) -> None:
+    started = stage.start()
+    stage.until(1)
+    assert [each.pid for each in processes.marked(stage.marker)] == [started.pid]
+    assert processes.marked(stage.marker + "2") == []
+    assert processes.marked(stage.marker[:-1]) == []
+    assert processes.marked(stage.marker[1:]) == []
+
+
+def test_a_tree_is_found_by_descent_by_session_and_by_marker_and_holds_no_other(stage: Stage) -> None:
+    other = stage.start(marked=False)
+    root = stage.start(
+        "child=mark=up:child+sleep=60000",
+        "daemon=mark=up:daemon+sleep=60000",
+        f"scrubbed=mark={stage.path}/up:scrubbed+sleep=60000",
+        marked=False,
+    )
+    orphan = stage.start("daemon=mark=up:daemon+sleep=60000")
+    stage.until(7)
+    found = [each.pid for each in processes.tree(stage.marker, identity(root))]
+    assert found.index(root.pid) < found.index(psutil.Process(root.pid).children()[0].pid)
+    assert set(found) >= {root.pid, orphan.pid}
+    assert other.pid not in found
+    assert os.getpid() not in found
+    assert len(found) == 4  # root and child, orphan and its daemon; what root let go unmarked is nobody's proof
+    _end_unmarked(stage)
+
+
+def test_a_stilled_tree_stands_and_goes_on(stage: Stage) -> None:
+    stage.start("child=ticks=ticks")
+    stage.until(1)
+    ticks = stage.path / "ticks"
+    wait_until_sync(ticks.exists, "the child ticks")
+
+    def family() -> list[processes.Process]:
+        return processes.tree(stage.marker)
+
+    processes.still(family)
+    assert [each.state for each in family()] == ["stopped", "stopped"]
+    before = ticks.stat().st_size
+    processes.resume(family)
+    wait_until_sync(lambda: ticks.stat().st_size > before, "the child ticks again")
+
+
+def test_ending_a_tree_leaves_nothing_and_the_receipt_names_all(stage: Stage) -> None:
+    ignoring = "ignore=INT,TERM,HUP"
+    stage.start(ignoring, f"daemon={ignoring}+mark=up:daemon+sleep=60000", f"child={ignoring}+sleep=60000")
+    stage.until(2)
+    wait_until_sync(lambda: len(processes.marked(stage.marker)) == 3, "all are there")
+    pids = {each.pid for each in processes.marked(stage.marker)}
+    receipt = processes.end_tree(lambda: processes.tree(stage.marker), stage.collect)
+    assert {survivor.pid for survivor in receipt} == pids
+    assert all("agent.py" in survivor.command for survivor in receipt)
+    assert processes.marked(stage.marker) == []
+
+
+def test_ending_a_tree_that_breeds_catches_up_with_it(stage: Stage) -> None:
+    script = "while :; do sh -c 'sleep 60 & sleep 0.01' & done"
+    breeder = subprocess.Popen(
+        ["/bin/sh", "-c", f"ulimit -u 4096; {script}"],
+        env={"PATH": os.environ["PATH"], **dict([stage.marker.split("=", 1)])},
+        start_new_session=True,
+    )
+    wait_until_sync(lambda: len(processes.marked(stage.marker)) > 20, "it breeds")
+    receipt = processes.end_tree(lambda: processes.tree(stage.marker), breeder.poll)
+    breeder.wait(5)
+    assert len(receipt) > 20
+    assert processes.marked(stage.marker) == []
+
+
+def test_nothing_to_end_is_an_empty_receipt() -> None:
+    assert processes.end_tree(lambda: processes.tree("DISPATCH_RUN=/none")) == ()
+
+
+def _end_unmarked(stage: Stage) -> None:
+    """End what carries no marker by where it works: only a test may know it so."""
+    for each in psutil.process_iter(["cwd", "cmdline"]):
+        if each.info["cwd"] == str(stage.path) and "agent.py" in " ".join(each.info["cmdline"] or ()):
+            each.kill()
