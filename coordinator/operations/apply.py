@@ -20,7 +20,7 @@ class Applied(Record):
 
 
 class Rates(Question):
-    """The pacing of a pool, in the units of agents.yaml: seconds, hours for the burst window, starts a day."""
+    """The pacing of a pool: times in ms, `daily_limit` in starts a day, `reset_utc` as HH:MM."""
 
     reset_utc: Line | None = None
     daily_limit: Count | None = None

@@ -1,5 +1,5 @@
 -- renew: a host's beat. Registers the host, moves its leases on, repeats its endings, and learns what it must know.
--- Answers renewed{ttl, lost[], kill[], unseen[grants]}: leases it no longer has, runs someone asked to end, grants it never
+-- Answers renewed{ttl, beat, kill_grace, lost[], kill[], unseen[grants]}: leases it no longer has, runs someone asked to end, grants it never
 -- received. taken{host, machine, retry_in}: another machine beats under this name.
 local HELD = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, pid = 'integer' }
 local ENDING = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, status = { is = 'ended', must = true },
@@ -55,7 +55,8 @@ verb.register {
     if refused then return refused end
     register(ask, row)
     for _, ending in ipairs(ask.endings or {}) do lease.report(ending) end
-    local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl', 300000), lost = {}, kill = {}, unseen = {} }
+    local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),
+      kill_grace = base.setting('kill_grace', 15000), lost = {}, kill = {}, unseen = {} }
     local held, highest = {}, 0
     for _, one in ipairs(ask.held or {}) do
       highest = math.max(highest, one.token)
@@ -73,7 +74,9 @@ verb.register {
     for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do
       local record = not held[name] and lease.record(name)
       if record and record.status == 'running' and record.mode ~= 'asker' then
-        answer.unseen[#answer.unseen + 1] = lease.grant_of(name, record)
+        local grant = lease.grant_of(name, record)
+        redis.call('ZADD', base.key('leases'), call.now + grant.ttl, name) -- the host counts its ttl from this answer
+        answer.unseen[#answer.unseen + 1] = grant
       end
     end
     return answer

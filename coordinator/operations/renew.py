@@ -12,10 +12,12 @@ from coordinator.words import AgentName, HostName, Label, Millis
 
 
 class Renewed(Record):
-    """Leases last `ttl` ms from now. Runs the host has lost, must end, or was granted and never received."""
+    """Leases last `ttl` ms from now; beat again in `beat` ms. Runs the host has lost, must end, or was granted and never received."""
 
     outcome: Literal["renewed"] = "renewed"
     ttl: Millis
+    beat: Millis = 10_000
+    kill_grace: Millis = 15_000
     lost: LuaList[str] = ()
     kill: LuaList[str] = ()
     unseen: LuaList[Grant] = ()

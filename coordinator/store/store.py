@@ -152,15 +152,18 @@ class Store:
 
     async def read_events(self, after: str, count: int = 100, block_ms: int = 2000) -> list[Entry]:
         """Facts after an id, waiting up to `block_ms` (below the answer time-out) for the first."""
-        found = await self._do("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", self.key("events"), after)
+        return await self._read("events", after, count, block_ms)
+
+    async def _read(self, stream: str, after: str, count: int, block_ms: int) -> list[Entry]:
+        found = await self._do("XREAD", "COUNT", count, "BLOCK", block_ms, "STREAMS", self.key(stream), after)
         if not found:
             return []
         pairs = found.items() if isinstance(found, Mapping) else found
         return [entry for _, entries in pairs for entry in _entries(entries)]
 
-    async def inbox(self, count: int = 64) -> list[Entry]:
-        """The oldest reports somebody wanted kept."""
-        return _entries(await self._do("XRANGE", self.key("inbox"), "-", "+", "COUNT", count))
+    async def inbox(self, count: int = 64, block_ms: int = 2000) -> list[Entry]:
+        """The oldest reports somebody wanted kept, waiting up to `block_ms` for one."""
+        return await self._read("inbox", "0-0", count, block_ms)
 
     async def clear_inbox(self, ids: list[str]) -> None:
         """Forget reports that were acted on."""

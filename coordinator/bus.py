@@ -1,0 +1,29 @@
+"""Bus: hears reports and pokes as they are said. Pub/sub is a hint: after every gap the keys are looked at again."""
+
+from contextlib import aclosing
+
+from coordinator.reports import Reports
+from coordinator.steady import steadily
+from coordinator.store import Store
+from coordinator.sweeper import Sweeper
+
+
+class Bus:
+    """Every message of this namespace, dated by the last fact heard before it."""
+
+    def __init__(self, store: Store, reports: Reports, sweeper: Sweeper) -> None:
+        self._store, self._reports, self._sweeper = store, reports, sweeper
+        self._as_of = "0-0"
+
+    async def run(self) -> None:
+        """Hear for ever."""
+        await steadily("bus", self._hear)
+
+    async def _hear(self) -> None:
+        async with aclosing(self._store.hear("bus")) as messages:
+            async for message in messages:
+                if not message.channel:  # subscribed, or subscribed again: what was said meanwhile is unknown
+                    self._as_of = await self._store.latest()
+                    self._sweeper.poke()
+                else:
+                    self._as_of = await self._reports.act(message.text, self._as_of) or self._as_of

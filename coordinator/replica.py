@@ -1,0 +1,63 @@
+"""One coordinator process: its loops, its signals, its end. Any number may run, all alike; any may die."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+from coordinator.bus import Bus
+from coordinator.fleet import Fleet
+from coordinator.inbox import Inbox
+from coordinator.operations import Apply, GetStatus, Thaw
+from coordinator.operations.apply import FleetSettings, Rates
+from coordinator.reports import Reports
+from coordinator.store import Store
+from coordinator.sweeper import Sweeper
+
+log = logging.getLogger(__name__)
+
+
+def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) -> Apply:
+    """The verb that makes a fleet's shared part true: limits, rates, settings. Runners never enter Redis."""
+    return Apply(
+        limits=fleet.limits(),
+        rates={pool: Rates.model_validate(rates) for pool, rates in fleet.rates().items()},
+        settings=FleetSettings.model_validate(fleet.settings()),
+        default_agent=fleet.dispatch.default_agent,
+        if_new=if_new or None,
+        by=by,
+    )
+
+
+async def begin(store: Store, fleet: Fleet, *, thawed: bool) -> None:
+    """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is."""
+    status = await store.run(GetStatus())
+    if status.new:
+        await store.run(application(fleet, if_new=True, by="serve"))
+        if thawed:
+            await store.run(Thaw(by="serve"))
+        status = await store.run(GetStatus())
+    if status.frozen:
+        log.warning("frozen: nothing starts until somebody runs `coordinator start`")
+
+
+async def serve(store: Store, stop: asyncio.Event) -> None:
+    """Hear, sweep and read the inbox until `stop` is set."""
+    sweeper = Sweeper(store)
+    reports = Reports(store, sweeper)
+    loops = (sweeper.run, Bus(store, reports, sweeper).run, Inbox(store, reports).run)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop()) for loop in loops]
+        log.info("serving root=%s", store.root)
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+    log.info("stopped")
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` on SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)

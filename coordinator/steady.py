@@ -1,0 +1,46 @@
+"""A loop's top: do one piece of work for ever, over whatever goes wrong."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from coordinator.errors import CoordinatorError, StoreUnavailable, StoreUnusable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+_LONGEST_WAIT: Final = 2.0  # seconds
+
+
+async def steadily(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work` again and again. What is wrong is logged once; the wait grows, with jitter."""
+    wait, said = 0.0, ""
+    while True:
+        try:
+            await work()
+        except CoordinatorError as error:
+            if str(error) != said:
+                log.warning("%s waits: %s", name, error)
+                said = str(error)
+        except Exception:
+            log.exception("%s met a surprise and goes on", name)
+        else:
+            if said:
+                log.info("%s goes on", name)
+            wait, said = 0.0, ""
+            continue
+        wait = min(max(wait * 2, 0.1), _LONGEST_WAIT)
+        await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, so that replicas do not come back as one
+
+
+async def insist(name: str, ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until Redis answers. For verbs, which are idempotent; any other error is the caller's."""
+    wait = 0.05
+    while True:
+        try:
+            return await ask()
+        except (StoreUnavailable, StoreUnusable) as error:
+            log.warning("%s waits: %s", name, error)
+        await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, as above
+        wait = min(wait * 2, _LONGEST_WAIT)

@@ -1,0 +1,96 @@
+"""The command `worker`: one host of the fleet."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coordinator import embedded, fleet
+from coordinator.config import Settings
+from coordinator.errors import ConfigError, CoordinatorError, Problem, StoreUnavailable
+from coordinator.log import configure
+from coordinator.store import Store
+from workers import host as machine
+from workers.worker import Worker
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Runs agents on this host, as the fleet allows.")
+
+
+@app.callback()
+def _only() -> None:
+    """Keeps `run` a command of its own."""
+
+
+@app.command()
+def run(
+    host: Annotated[str | None, typer.Option(help="This host's name in the fleet; the machine's by default.")] = None,
+    slots: Annotated[int, typer.Option(min=1, max=10_000, help="The most agents to run here at once.")] = 4,
+    root: Annotated[str | None, typer.Option(help="The directory of all workspaces.")] = None,
+    config: Annotated[str | None, typer.Option(help="agents.yaml with this host's runners.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="What this host has, such as gpu. May be repeated.")] = None,
+) -> None:
+    """Claim work and run it until told to stop.
+
+    The first SIGTERM or Ctrl-C takes no more work and lets what runs end; the second ends it.
+
+    Example: REDIS_URL=redis://queue:6379 worker run --host build-1 --slots 8
+    """
+    configure()
+    try:
+        asyncio.run(_run(host or machine.name(), slots, root, config, label or []))
+    except* ConfigError as group:
+        _fail(group, 2)
+    except* StoreUnavailable as group:
+        _fail(group, 3)
+    except* CoordinatorError as group:
+        _fail(group, 1)
+
+
+def _fail(group: BaseExceptionGroup[CoordinatorError], code: int) -> None:
+    print(f"worker: {group.exceptions[0]}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+async def _run(host: str, slots: int, root_option: str | None, config: str | None, labels: list[str]) -> None:
+    settings = Settings.from_environ(os.environ)
+    path, named = settings.config_file(config)
+    known = fleet.load(path, explicit=named)
+    if not known.runners:
+        fix = "write one with `coordinator init`, or give --config"
+        raise ConfigError([Problem(str(path), "names no runners, so this host could run nothing", fix)])
+    root = settings.workspace_root(root_option, known.dispatch.workspace_root)
+    with ExitStack() as held:
+        url = settings.redis_url or held.enter_context(embedded.hold(root)).url
+        async with Store.connect(url, settings.root) as store:
+            await store.server()
+            worker = Worker(store, root, known.runners, host=host, slots=slots, labels=labels)
+            stop_by_signals(worker)
+            logging.getLogger(__name__).info("working host=%s slots=%d root=%s", host, slots, Path(root))
+            await worker.run()
+
+
+def stop_by_signals(worker: Worker) -> None:
+    """First SIGTERM or SIGINT: quiet. The second: stop."""
+    loop, heard = asyncio.get_running_loop(), []
+
+    def hear() -> None:
+        heard.append(1)
+        if len(heard) == 1:
+            logging.getLogger(__name__).info("quiet: what runs may end; a second signal ends it")
+            worker.quiet()
+        else:
+            worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, hear)
+
+
+def main() -> None:
+    """The console script `worker`."""
+    app()

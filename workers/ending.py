@@ -1,0 +1,44 @@
+"""From how a process ended to what that means: a pure function."""
+
+import signal
+
+from coordinator.operations.complete import Ending
+from workers.run import Exit
+
+
+def ending(workspace: str, token: int, exit_: Exit, question: str | None) -> Ending:
+    """The ending to report. A question the agent left goes first, then what ended it, then its exit code."""
+    if question and exit_.reason == "exited":
+        return Ending(workspace=workspace, token=token, status="blocked", verdict="blocked", question=question,
+                      exit_code=exit_.code)  # fmt: skip
+    if exit_.reason == "exited" and exit_.code == 0:
+        return Ending(workspace=workspace, token=token, status="completed", verdict="succeeded", exit_code=0)
+    verdict, text = _failure(exit_)
+    return Ending(
+        workspace=workspace, token=token, status="failed", verdict=verdict, question=text, exit_code=exit_.code
+    )
+
+
+def _failure(exit_: Exit) -> tuple[str, str]:
+    match exit_.reason:
+        case "exited" if exit_.signal:
+            return "failed", f"Agent was ended by {_signal(exit_.signal)}"
+        case "exited":
+            return "failed", f"Agent exited with code {exit_.code}"
+        case "timeout":
+            return "timed_out", "Agent timed out"
+        case "killed":
+            return "killed", "killed on request"
+        case "stopped":
+            return "stopped", "the worker was stopped; retry queues it again"
+        case "lost":
+            return "lost", "the lease was lost"
+        case reason:
+            return reason, exit_.error or reason
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,67 @@
+"""One run that this host holds: from its grant until its ending is recorded."""
+
+import contextlib
+
+from coordinator.errors import GuardError
+from coordinator.models import Grant
+from coordinator.models import Held as HeldLease
+from workers.guarded import Guard
+from workers.run import Order
+
+
+class Held:
+    """A lease, and once the agent was started its guard. `over`: the agent has ended, its ending is on the way."""
+
+    def __init__(self, workspace: str, token: int, deadline_ms: int) -> None:
+        self.workspace, self.token, self.deadline_ms = workspace, token, deadline_ms
+        self.guard: Guard | None = None
+        self.order: Order | None = None
+        self.over = False
+
+    @classmethod
+    def of(cls, grant: Grant, asked_ms: int) -> "Held":
+        """A fresh grant; the lease is counted from before the question was sent (boot clock)."""
+        return cls(grant.workspace, grant.token, asked_ms + grant.ttl)
+
+    @classmethod
+    def adopted(cls, guard: Guard) -> "Held":
+        """A run that an earlier worker of this host started."""
+        held = cls(guard.workspace, guard.token, 0)
+        held.guard = guard
+        return held
+
+    def lease(self) -> HeldLease:
+        """What a beat says of it."""
+        pid = 0
+        if self.guard and not self.over:
+            with contextlib.suppress(GuardError):
+                pid = self.guard.pid
+        return HeldLease(workspace=self.workspace, token=self.token, pid=pid or None)
+
+    def extend(self, deadline_ms: int) -> None:
+        """The lease was renewed until a moment of the boot clock."""
+        self.deadline_ms = deadline_ms
+        if self.guard and not self.over and not self.order:
+            with contextlib.suppress(GuardError):  # its slip is gone: it has ended, and its ending is on the way
+                self.guard.extend(deadline_ms)
+
+    def under(self, guard: Guard) -> None:
+        """Its agent was started; what was ordered meanwhile holds."""
+        self.guard = guard
+        if self.order:
+            guard.end(self.order)
+
+    def end(self, order: Order, grace_ms: int | None = None) -> None:
+        """Have the agent ended, or keep it from starting."""
+        if self.order and self.order != order:
+            return
+        self.order = order
+        if self.guard and not self.over:
+            with contextlib.suppress(GuardError):
+                self.guard.end(order, grace_ms)
+
+    def enforce(self) -> None:
+        """Act in the place of a guard that stands still. Blocks for some ms."""
+        if self.guard and not self.over:
+            with contextlib.suppress(GuardError):
+                self.guard.enforce()

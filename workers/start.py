@@ -1,0 +1,54 @@
+"""From a grant to a running agent: its directory, its checkout, its command, its guard."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from coordinator.errors import WorkerError
+from coordinator.models import Grant
+from coordinator.runners import Runner
+from coordinator.words import model_of, pool_of
+from workers.agents import commands
+from workers.run import Run
+from workers.source import branch_for, checkout
+from workers.workspace import Workspace, rfc3339
+
+
+async def prepare(grant: Grant, workspace: Workspace, runners: Mapping[str, Runner], kill_grace_ms: int) -> Run:
+    """Make the workspace ready and say what to run. Raises WorkerError when this host can not."""
+    runner = runners.get(pool_of(grant.agent))
+    if runner is None:
+        raise WorkerError(f"this host has no runner for {pool_of(grant.agent)}: add it to runners in agents.yaml")
+    workspace.prepare(grant)
+    branch = grant.branch or branch_for(grant.workspace)
+    if grant.source:
+        await checkout(grant.source, workspace.repo, branch)
+    values = {
+        "workspace": grant.workspace, "dir": str(workspace.path), "task": grant.task, "agent": grant.agent,
+        "model": model_of(grant.agent), "repo": grant.repo or "", "branch": branch,
+    }  # fmt: skip
+    return Run(
+        token=grant.token,
+        workspace=grant.workspace,
+        argv=commands.argv(runner, values),
+        env=commands.environment(runner, os.environ),
+        cwd=workspace.work,
+        log=workspace.log(grant.agent),
+        kill_grace_ms=kill_grace_ms,
+        stdin=commands.stdin_text(runner, values),
+        timeout_ms=runner.timeout,
+    )
+
+
+def running(grant: Grant, workspace: Workspace, pid: int) -> None:
+    """Write status.json of a run that has started."""
+    workspace.write({
+        "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
+        "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
+        "question": None, "started_at": rfc3339(), "runs": int(workspace.read().get("runs") or 0) + 1,
+    })  # fmt: skip
+
+
+def home_of(root: Path, host: str) -> Path:
+    """Where a host keeps its lock and the slips of its guards."""
+    return root / ".hosts" / host

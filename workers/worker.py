@@ -1,0 +1,261 @@
+"""One host: claim, hold, run, complete. Quiet lets what runs end; stop ends it by a deadline."""
+
+import asyncio
+import collections
+import contextlib
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+from coordinator.errors import GuardError, HostTaken, WorkerError
+from coordinator.models import Grant
+from coordinator.operations import Claim, Complete, Host, Query, Renew
+from coordinator.operations._operation import Operation
+from coordinator.operations.claim import Asking, Claimed
+from coordinator.operations.complete import Ending
+from coordinator.operations.renew import Taken
+from coordinator.runners import Runner
+from coordinator.steady import insist, steadily
+from coordinator.store import Store
+from workers import host as machine
+from workers.clock import boot_ms
+from workers.ending import ending
+from workers.guarded import Guard
+from workers.guards import Guards
+from workers.held import Held
+from workers.start import home_of, prepare, running
+from workers.workspace import Workspace
+
+log = logging.getLogger(__name__)
+SAFETY_NET: Final = 30.0  # seconds between looks at the queue that no poke asked for
+_MEMORY_WAIT: Final = 2.0  # seconds between looks at the memory while it is short
+
+
+class Worker:
+    """Runs agents under leases. Guards survive it, and the next worker of the host adopts them."""
+
+    def __init__(
+        self, store: Store, root: Path, runners: Mapping[str, Runner], *, host: str, slots: int, labels: list[str]
+    ) -> None:
+        self._store, self._root, self._runners = store, root, runners
+        self._host, self._slots, self._labels = host, slots, labels
+        self._incarnation, self._machine = uuid.uuid4().hex, machine.machine()
+        self._guards = Guards(home_of(root, host) / "runs")
+        self._held: dict[int, Held] = {}
+        self._done: collections.deque[int] = collections.deque(maxlen=4096)  # a late answer must not start these again
+        self._seq = 0
+        self._asking = asyncio.Lock()
+        self._look, self._beat_now, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._wait, self._kill_grace_ms, self._every = SAFETY_NET, 15_000, 10.0
+        self._quiet = False
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Work until quiet and empty. Raises HostTaken when another worker has this host name."""
+        with machine.locked(home_of(self._root, self._host), self._host):
+            async with self._guards, asyncio.TaskGroup() as group:
+                self._group = group
+                await self._adopt()
+                loops = [group.create_task(steadily(name, loop)) for name, loop in self._loops().items()]
+                while not (self._quiet and not self._held):
+                    self._changed.clear()
+                    await self._changed.wait()
+                for loop in loops:
+                    loop.cancel()
+            if not self._held:
+                await self._store.run(Host(host=self._host, action="forget"))
+        log.info("left host=%s", self._host)
+
+    def quiet(self) -> None:
+        """Take no more; what runs may end."""
+        self._quiet = True
+        for event in (self._beat_now, self._changed):
+            event.set()
+
+    def stop(self, grace_ms: int | None = None) -> None:
+        """Quiet, and end what runs: interrupted now, killed when the grace is over."""
+        self.quiet()
+        for held in self._held.values():
+            held.end("stopped", grace_ms)
+
+    def _loops(self) -> dict[str, Callable[[], Any]]:
+        return {"beat": self._beat, "poke": self._hear, "claim": self._claim, "watch": self._watch}
+
+    async def _adopt(self) -> None:
+        """Take over what an earlier worker of this host left, then tell Redis that this incarnation holds it."""
+        for guard in self._guards.found():
+            self._held[guard.token] = Held.adopted(guard)
+        await insist("register", self._renew)
+        for held in list(self._held.values()):
+            if held.guard:
+                log.info("adopted workspace=%s token=%d", held.workspace, held.token)
+                self._spawn(self._follow(held, held.guard, await self._workspace_of(held.workspace)))
+
+    async def _workspace_of(self, name: str) -> Workspace:
+        found = (await insist("find", lambda: self._store.run(Query(workspace=name)))).workspaces
+        return Workspace(self._root, name, found[0].dir if found else None)
+
+    # --- the loops
+
+    async def _beat(self) -> None:
+        await self._renew()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._every):
+                await self._beat_now.wait()
+        self._beat_now.clear()
+
+    async def _renew(self) -> None:
+        newest = {held.workspace: held for held in sorted(self._held.values(), key=lambda held: held.token)}
+        asked_ms = boot_ms()
+        reply = await self._store.run(
+            Renew(
+                host=self._host,
+                incarnation=self._incarnation,
+                machine=self._machine,
+                pools=sorted(self._runners),
+                labels=self._labels,
+                slots=0 if self._quiet else self._slots,
+                held=[held.lease() for held in newest.values()],
+            )
+        )
+        if isinstance(reply, Taken):
+            seconds = reply.retry_in // 1000 + 1
+            raise HostTaken(f"another machine works as host {self._host}: choose another --host, or wait {seconds} s")
+        self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
+        for held in newest.values():
+            if held.workspace in reply.lost:
+                held.end("lost")
+            else:
+                held.extend(asked_ms + reply.ttl)
+                if held.workspace in reply.kill:
+                    held.end("killed")
+        for grant in reply.unseen:
+            self._begin(grant, asked_ms)
+
+    async def _hear(self) -> None:
+        async with aclosing(self._store.hear(f"poke:{self._host}")) as pokes:
+            async for poke in pokes:
+                self._look.set()
+                if poke.text == "beat" or not poke.channel:
+                    self._beat_now.set()
+
+    async def _claim(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._wait):
+                await self._look.wait()
+        self._look.clear()
+        self._wait = SAFETY_NET
+        await self._ask(lambda asking: Claim(**asking.model_dump()) if asking else None)
+
+    async def _watch(self) -> None:
+        await asyncio.sleep(min(self._every, 1.0))
+        for held in list(self._held.values()):
+            await asyncio.to_thread(held.enforce)
+
+    # --- asking for work
+
+    async def _ask(self, make: Callable[[Asking | None], Operation[Any] | None]) -> Any:
+        """Send a question that may carry a claim, until it is answered. One at a time: an older seq gets nothing."""
+        async with self._asking:
+            room = self._room()
+            self._seq += 1
+            asking = Asking(host=self._host, incarnation=self._incarnation, seq=self._seq, count=room) if room else None
+            question = make(asking)
+            if question is None:
+                return None
+            asked_ms = boot_ms()  # before the first try: a repeated answer counts from then
+            reply: Claimed = await insist("ask", lambda: self._store.run(question))
+            for grant in reply.grants:
+                self._begin(grant, asked_ms)
+        if reply.more:
+            self._look.set()
+        if reply.retry_in is not None:
+            self._wait = min(self._wait, reply.retry_in / 1000 + 0.001)
+        return reply
+
+    def _room(self) -> int:
+        busy = sum(not held.over for held in self._held.values())
+        free = 0 if self._quiet else max(0, self._slots - busy)
+        needs = [runner.memory or 0 for runner in self._runners.values()]
+        fits = machine.room(free, max(needs, default=0))
+        if fits < free:
+            self._wait = _MEMORY_WAIT
+        return fits
+
+    # --- one run
+
+    def _spawn(self, work: Any) -> None:
+        assert self._group  # noqa: S101  # set by run() before anything is spawned
+        self._group.create_task(work)
+
+    def _begin(self, grant: Grant, asked_ms: int) -> None:
+        """Start a grant once, however often it is told of."""
+        if grant.token in self._held or grant.token in self._done:
+            return
+        before = [held for held in self._held.values() if held.workspace == grant.workspace]
+        self._held[grant.token] = held = Held.of(grant, asked_ms)
+        log.info("granted workspace=%s agent=%s token=%d", grant.workspace, grant.agent, grant.token)
+        self._spawn(self._start(held, grant, before))
+
+    async def _start(self, held: Held, grant: Grant, before: list[Held]) -> None:
+        for old in before:  # of a lower token: it is stale, and this run waits until nothing of it is left
+            old.end("lost")
+            if old.guard:
+                await old.guard.ended()
+        try:
+            workspace = Workspace(self._root, grant.workspace, grant.dir)
+            run = await prepare(grant, workspace, self._runners, self._kill_grace_ms)
+            if held.order:
+                raise WorkerError(f"{held.order} before it started")
+            guard = await self._guards.start(run, held.deadline_ms)
+        except WorkerError as error:
+            if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it
+                log.warning("not started workspace=%s token=%d: %s", held.workspace, held.token, error)
+                return self._drop(held)
+            return await self._report(held, _failed(held, str(error)))
+        held.under(guard)
+        self._write(held, lambda: running(grant, workspace, guard.pid))
+        return await self._follow(held, guard, workspace)
+
+    async def _follow(self, held: Held, guard: Guard, workspace: Workspace) -> None:
+        """Wait for the ending, write it down, report it, and take the next in the same call."""
+        exit_ = await guard.ended()
+        held.over = True
+        told = ending(held.workspace, held.token, exit_, workspace.question())
+        if exit_.reason != "lost":
+            self._write(held, lambda: workspace.write({"status": told.status, "pid": None, "question": told.question}))
+        if exit_.survivors:
+            log.warning("swept workspace=%s processes=%s", held.workspace, exit_.survivors)
+        await self._report(held, told)
+
+    def _write(self, held: Held, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except WorkerError as error:  # a full disk ends no agent
+            log.warning("status not written workspace=%s: %s", held.workspace, error)
+
+    async def _report(self, held: Held, told: Ending) -> None:
+        held.over = True
+        said = told.model_dump(exclude_none=True)
+        reply = await self._ask(lambda asking: Complete(**said, claim=asking))
+        log.info(
+            "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
+            held.workspace, held.token, told.status, told.verdict, reply.outcome,
+        )  # fmt: skip
+        self._done.append(held.token)
+        self._drop(held)
+
+    def _drop(self, held: Held) -> None:
+        if held.guard:
+            with contextlib.suppress(GuardError):
+                held.guard.forget()
+        self._held.pop(held.token, None)
+        self._changed.set()
+
+
+def _failed(held: Held, why: str) -> Ending:
+    verdict = "killed" if held.order == "killed" else "start_failed"
+    return Ending(workspace=held.workspace, token=held.token, status="failed", verdict=verdict, question=why[:2000])
