@@ -1,6 +1,18 @@
 -- The words every file below uses: the call under way, keys, the clock, JSON lists, answers, damage.
 base.LIB = 1 -- this library's number; raised with every change of a rule
 
+-- Every command goes this way. A key of the wrong type was changed by hand: the call stops and names it.
+redis.register_function = server().register_function
+function redis.pcall(...) return server().pcall(...) end
+function redis.error_reply(text) return server().error_reply(text) end
+function redis.call(...)
+  local answer = server().pcall(...)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  if answer.err:find('^WRONGTYPE') then base.damaged(select(2, ...), 'key fit for ' .. (...)) end
+  local _, line = pcall(error, '', 3) -- whose call it was
+  error({ err = answer.err .. ' at ' .. line }, 0)
+end
+
 base.epochs = {} -- root -> epoch; forgotten when the server restarts, is promoted or loads the library anew
 
 function base.key(...) return call.root .. ':' .. table.concat({ ... }, ':') end
@@ -55,28 +67,20 @@ function base.parse(text) -- JSON from a record; nil when it was edited into som
   return nil
 end
 
--- A script is not rolled back when it stops half-way, so every verb checks what it will touch before it writes.
-function base.expect(kind, key)
+local function type_of(key)
   local found = redis.call('TYPE', key)
-  found = found.ok or found
-  if found ~= kind and found ~= 'none' then
-    error({ damaged = { key = key, expected = kind, found = found,
-      fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' or restore it' } }, 0)
-  end
+  return found.ok or found
 end
 
--- Keys that nearly every writing verb touches.
-local SHARED = {
-  zset = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'status:queued', 'status:running' },
-  stream = { 'events' },
-  hash = { 'limits', 'backoff', 'backoff_reason', 'frozen' },
-  string = { 'fence', 'place', 'due', 'opening' },
-}
+function base.damaged(key, expected)
+  error({ damaged = { key = key, expected = expected, found = type_of(key),
+    fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' or restore it' } }, 0)
+end
 
-function base.sound()
-  for kind, names in pairs(SHARED) do
-    for _, name in ipairs(names) do base.expect(kind, base.key(name)) end
-  end
+-- A key has this type or is absent; else the call stops here.
+function base.expect(kind, key)
+  local found = type_of(key)
+  if found ~= kind and found ~= 'none' then base.damaged(key, kind) end
 end
 
 function base.setting(name, default) return base.number(call.control[name]) or default end

@@ -28,13 +28,12 @@ end
 -- Grants the head of a lane; nil when the head is no longer what the lane says (its record was changed by hand).
 local function grant_head(host, row, lane)
   local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]
-  base.expect('hash', base.key('workspace', name))
+  base.expect('hash', base.key('workspace', name)) -- the host and the lane were checked before
   local record = lease.record(name)
   if not record or record.status ~= 'queued' or record.lane ~= lane then
     queue.remove(name, lane)
     return nil
   end
-  lease.sound(name, record, host, 'running')
   queue.remove(name, lane)
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
@@ -44,6 +43,12 @@ local function grant_head(host, row, lane)
       host = host, token = grant.token, ttl = ttl })
   end
   return { grant = grant, pair = { name, grant.token } }
+end
+
+-- The best entry of a route, looked at once: {grant, pair}, or nil when nothing starts from it.
+local function try(host, row, route, entry)
+  local lane = queue.examine(route, entry)
+  return lane and grant_head(host, row, lane)
 end
 
 -- Looks at entries in order until `want` are granted. Answers {grants, refusal?, more?} and what to remember.
@@ -61,8 +66,12 @@ local function look(host, row, want)
       break
     end
     examined = examined + 1
-    local lane = queue.examine(route, tops[route].entry)
-    local given = lane and grant_head(host, row, lane)
+    local fine, given = sound.holds(try, host, row, route, tops[route].entry)
+    if not fine then -- the next call says which key is damaged; this one says what it granted
+      if #grants == 0 then error(given, 0) end
+      more = true
+      break
+    end
     if given then
       grants[#grants + 1], pairs_given[#pairs_given + 1] = given.grant, given.pair
     end
@@ -77,8 +86,6 @@ end
 
 function drain.claim(ask)
   local host = ask.host
-  base.expect('hash', base.key('host', host))
-  base.expect('set', base.key('serves', host))
   local row = base.hash(base.key('host', host))
   if not row.incarnation then return refused(host, 'no_host', 'host ' .. host .. ' is not registered: renew first') end
   if row.incarnation ~= ask.incarnation then

@@ -185,7 +185,7 @@ end
 function gates.fire(most)
   local opened = {}
   for _, limit_key in ipairs(redis.call('ZRANGEBYSCORE', base.key('timers'), '-inf', call.now, 'LIMIT', 0, most)) do
-    if expire(limit_key) then opened[#opened + 1] = limit_key end
+    if sound.holds(sound.key, limit_key) and expire(limit_key) then opened[#opened + 1] = limit_key end
   end
   return opened
 end
@@ -196,7 +196,9 @@ function gates.reopen(from)
   local at = from or redis.call('GET', base.key('opening'))
   if not at then return false end
   local found = redis.call('ZRANGEBYLEX', base.key('blocked'), from and '[' .. at or '(' .. at, '(repo;', 'LIMIT', 0, 64)
-  for _, limit_key in ipairs(found) do gates.open(limit_key) end
+  for _, limit_key in ipairs(found) do
+    if sound.holds(sound.key, limit_key) then gates.open(limit_key) end
+  end
   if #found == 64 then
     redis.call('SET', base.key('opening'), found[64])
     return true

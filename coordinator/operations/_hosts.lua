@@ -78,16 +78,24 @@ function hosts.unmatch(host)
   redis.call('DEL', base.key('serves', host))
 end
 
+local function wake(host)
+  hosts.leave(host)
+  if redis.call('PUBLISH', base.key('poke', host), '') == 0 then return false end
+  redis.call('ZADD', base.key('poked'), call.now + 1000, host)
+  facts.due(call.now + 1000)
+  return true
+end
+
 -- Wakes one host that waits for this route. A PUBLISH nobody received, and a wake that leads to no claim
 -- within a second, go to the next.
 function hosts.poke(route)
+  if not sound.holds(base.expect, 'zset', base.key('waiting', route)) then return false end
   for _ = 1, 8 do
     local host = redis.call('ZRANGE', base.key('waiting', route), 0, 0)[1]
     if not host then return false end
-    hosts.leave(host)
-    if redis.call('PUBLISH', base.key('poke', host), '') > 0 then
-      redis.call('ZADD', base.key('poked'), call.now + 1000, host)
-      facts.due(call.now + 1000)
+    if not sound.holds(sound.claimer, host) then
+      redis.call('ZREM', base.key('waiting', route), host) -- its own next claim says which key is damaged
+    elseif wake(host) then
       return true
     end
   end
@@ -113,7 +121,9 @@ end
 function hosts.overdue(most)
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', base.key('poked'), '-inf', call.now, 'LIMIT', 0, most)) do
     redis.call('ZREM', base.key('poked'), host)
-    for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+    if sound.holds(base.expect, 'set', base.key('serves', host)) then
+      for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+    end
   end
 end
 
@@ -123,7 +133,7 @@ function hosts.silent_after() return 3 * base.setting('beat', 10000) end
 function hosts.settle()
   if not call.control.settling then return end
   for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
-    if redis.call('HGET', base.key('host', host), 'epoch') ~= call.control.epoch then return end
+    if redis.pcall('HGET', base.key('host', host), 'epoch') ~= call.control.epoch then return end
   end
   base.write(base.key('control'), { settling = false })
   call.control.settling = nil

@@ -24,16 +24,6 @@ local function move_status(name, from, to)
   redis.call('ZADD', base.key('status', to), call.now, name)
 end
 
--- Everything a change of this workspace's state will write, checked before it is written.
-function lease.sound(name, row, host, to)
-  base.expect('hash', base.key('workspace', name))
-  base.expect('zset', base.key('status', to))
-  if host then base.expect('set', base.key('held', host)) end
-  if row.lane then queue.sound(row.lane) end
-  base.expect('set', base.key('slots', '*'))
-  for _, limit_key in ipairs(lease.keys(row)) do base.expect('set', base.key('slots', limit_key)) end
-end
-
 local function occupy(name, limit_key)
   local added = redis.call('SADD', base.key('slots', limit_key), name)
   if call.used[limit_key] then call.used[limit_key] = call.used[limit_key] + added end
@@ -105,7 +95,7 @@ end
 -- How an ending is recorded; shared by `complete` and by the endings a beat repeats.
 -- Answers 'completed', 'already', 'stale' or 'unknown', and the status the workspace then has.
 function lease.report(ask)
-  base.expect('hash', base.key('workspace', ask.workspace))
+  sound.ending(ask.workspace, ask.status)
   local row = lease.record(ask.workspace)
   if not row then return 'unknown' end
   local token = base.number(row.token) or 0
@@ -121,7 +111,6 @@ function lease.report(ask)
   end
   local limited = ask.retry_after and ask.retry_after > 0
   local again = limited and ask.status == 'failed' and row.kill == nil
-  lease.sound(ask.workspace, row, row.host, again and 'queued' or ask.status)
   local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
     pr_url = ask.pr_url, session = ask.session }
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end

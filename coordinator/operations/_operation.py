@@ -57,6 +57,6 @@ class Operation(Question, Generic[Reply]):
                 if "name" not in cls.__dict__:
                     cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
-    def question(self) -> str:
+    def encoded(self) -> str:
         """The question as the library reads it: absent fields are absent."""
         return self.model_dump_json(exclude_none=True, by_alias=True)

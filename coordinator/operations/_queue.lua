@@ -28,19 +28,6 @@ end
 -- Priority 9 goes first; within a priority, who came first.
 function queue.score(priority, place) return string.format('%.0f', (9 - priority) * 1e13 + place) end
 
-function queue.sound(lane)
-  local route = queue.parts(lane)
-  base.expect('hash', base.key('lanes', route))
-  base.expect('zset', base.key('lane', lane))
-  base.expect('zset', base.key('ready', route))
-  local where = redis.call('HGET', base.key('lanes', route), lane)
-  if where and where ~= '' then
-    base.expect('zset', base.key('blocked', where, route))
-    base.expect('set', base.key('groups', where))
-  end
-  return where
-end
-
 -- Where a lane stands in its route: `ready`, or the group of a key.
 local function place_in(route, where) return where == '' and base.key('ready', route) or base.key('blocked', where, route) end
 
@@ -129,19 +116,16 @@ function queue.examine(route, entry)
       redis.call('ZREM', base.key('ready', route), entry)
       return nil
     end
-    base.expect('zset', base.key('blocked', where, route))
     lane = redis.call('ZRANGE', base.key('blocked', where, route), 0, 0)[1]
     if not lane then
       mark(where, route)
       return nil
     end
   end
-  queue.sound(lane)
+  sound.lane(lane)
   local _, keys = queue.parts(lane)
   local no = gates.judge(keys)
   if not no then return lane end
-  base.expect('zset', base.key('blocked', no.key, route))
-  base.expect('set', base.key('groups', no.key))
   queue.move(lane, no.key)
   return nil
 end

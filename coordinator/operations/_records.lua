@@ -33,12 +33,15 @@ function records.chosen(ask, default_status)
   return records.part('ZSCAN', key, ask.cursor)
 end
 
--- Runs `change(name, row)` on each chosen one that has a record; counts those it answered true for.
-function records.each(ask, default_status, change)
+-- Runs `change(name, row)` on each chosen one that has a record; counts those it answered true for. They go to status `to`.
+function records.each(ask, default_status, to, change)
   local names, cursor = records.chosen(ask, default_status)
+  for _, name in ipairs(names) do
+    local row = sound.record(name)
+    if row then sound.run(name, row, nil, to) end
+  end
   local count = 0
   for _, name in ipairs(names) do
-    base.expect('hash', base.key('workspace', name))
     local row = lease.record(name)
     if row and change(name, row) then count = count + 1 end
   end

@@ -13,7 +13,7 @@ local function act(rule, root, text)
   if ask.lib and ask.lib > base.LIB then return { outcome = 'outdated' } end
   base.begin(root)
   if rule.writes then
-    base.sound()
+    sound.shared()
     hosts.new_epoch()
   end
   local answer = rule.answer(ask)

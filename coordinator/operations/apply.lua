@@ -12,6 +12,12 @@ local function changed(changes, path, was, now)
   return true
 end
 
+local function check(ask)
+  for _, limit_key in ipairs(redis.call('HKEYS', base.key('limits'))) do sound.key(limit_key) end
+  for limit_key in pairs(ask.limits or {}) do sound.key(limit_key) end
+  for pool in pairs(ask.rates or {}) do base.expect('hash', base.key('rates', pool)) end
+end
+
 local function apply_limits(ask, changes)
   for limit_key, was in pairs(base.hash(base.key('limits'))) do
     if not ask.limits[limit_key] and changed(changes, 'limits.' .. limit_key, base.number(was), nil) then gates.set_limit(limit_key, nil) end
@@ -25,7 +31,6 @@ end
 local function apply_rates(ask, changes)
   for pool, rates in pairs(ask.rates) do
     local key = base.key('rates', pool)
-    base.expect('hash', key)
     local old, fields = base.hash(key), {}
     for field in pairs(RATES) do
       local now = rates[field] and (type(rates[field]) == 'number' and string.format('%.0f', rates[field]) or rates[field]) or nil
@@ -53,6 +58,7 @@ verb.register {
     if ask.if_new and call.control.schema then return { outcome = 'applied', changes = changes } end
     local wrong = contradiction(ask.settings or {})
     if wrong then return wrong end
+    check(ask)
     local control = { schema = '1' }
     for field in pairs(SETTINGS) do
       local value = ask.settings and ask.settings[field]

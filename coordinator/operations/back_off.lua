@@ -10,6 +10,7 @@ verb.register {
       return { outcome = 'invalid', problems = { { field = 'until', problem = 'one of until, for, clear is required',
         fix = 'write {"key":"codex","for":1800000}' } } }
     end
+    sound.key(ask.key)
     local was = gates.shut_until(ask.key)
     if ask.at_least then until_ms = math.max(until_ms, was) end
     if until_ms ~= was then gates.shut(ask.key, until_ms, ask.reason, ask.by) end

@@ -7,9 +7,8 @@ verb.register {
       return { outcome = 'invalid', problems = { { field = 'workspace', problem = 'workspace or status is required',
         fix = 'write {"status":"queued"}' } } }
     end
-    return records.each(ask, 'queued', function(name, row)
+    return records.each(ask, 'queued', 'failed', function(name, row)
       if row.status ~= 'queued' then return false end
-      lease.sound(name, row, nil, 'failed')
       lease.finish(name, row, 'failed', { verdict = 'cancelled', question = 'cancelled' .. (ask.by and ' by ' .. ask.by or '') })
       return true
     end)

@@ -3,6 +3,7 @@
 verb.register {
   name = 'claim', writes = true, question = drain.QUESTION,
   answer = function(ask)
+    sound.claimer(ask.host)
     verb.tidy(8)
     local answer = drain.claim(ask)
     answer.outcome = 'claimed'

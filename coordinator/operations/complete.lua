@@ -9,9 +9,15 @@ verb.register {
     session = 'line', cost_usd = 'integer', as_of = 'seq', claim = { is = 'shape', fields = drain.QUESTION },
   },
   answer = function(ask)
+    sound.ending(ask.workspace, ask.status)
+    if ask.claim then sound.claimer(ask.claim.host) end
     verb.tidy(8)
     local outcome, status = lease.report(ask)
-    local answer = ask.claim and drain.claim(ask.claim) or { grants = {} }
+    local answer = { grants = {} }
+    if ask.claim then
+      local fine, claimed = sound.holds(drain.claim, ask.claim)
+      answer = fine and claimed or { grants = {}, more = true } -- a damaged lane: the ending stands, the host's own claim says it
+    end
     answer.outcome, answer.status = outcome, status
     return answer
   end,

@@ -8,11 +8,12 @@ local function forget(ask)
     return { outcome = 'refused', refusal = { key = ask.host, reason = 'full', used = redis.call('SCARD', base.key('held', ask.host)),
       holders = base.list(names), text = 'host ' .. ask.host .. ' still holds runs: end them, or say that the machine is dead' } }
   end
+  sound.matching(ask.host)
+  for _, name in ipairs(names) do sound.ending(name, 'queued') end
   local requeued = {}
   for _, name in ipairs(names) do
     local row = lease.record(name)
     if row and row.status == 'running' and row.host == ask.host then
-      lease.sound(name, row, ask.host, 'queued')
       facts.tell('AgentLost', { workspace = name, host = ask.host, token = base.number(row.token), reason = 'its host was said to be dead' })
       lease.requeue(name, row, {})
       requeued[#requeued + 1] = name
@@ -35,8 +36,7 @@ verb.register {
   name = 'host', writes = true, frees = true,
   question = { host = { is = 'host', must = true }, action = { is = 'action', must = true }, dead = 'boolean', by = 'line' },
   answer = function(ask)
-    base.expect('hash', base.key('host', ask.host))
-    base.expect('set', base.key('held', ask.host))
+    sound.claimer(ask.host)
     if redis.call('EXISTS', base.key('host', ask.host)) + redis.call('EXISTS', base.key('held', ask.host)) == 0 then
       return { outcome = 'unknown', host = ask.host }
     end

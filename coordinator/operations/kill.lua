@@ -37,15 +37,20 @@ local function ask_to_end(name, row, ask)
   if row.host then redis.call('PUBLISH', base.key('poke', row.host), 'beat') end
 end
 
+local function check(names)
+  for _, name in ipairs(names) do
+    local row = sound.record(name)
+    if row and row.status == 'queued' then sound.run(name, row, nil, 'failed') end
+  end
+end
+
 local function visit(names, ask, by, answer)
   for _, name in ipairs(names) do
-    base.expect('hash', base.key('workspace', name))
     local row = lease.record(name)
     if row and row.status == 'running' then
       ask_to_end(name, row, ask)
       answer.running[#answer.running + 1] = name
     elseif row and row.status == 'queued' and matches(ask, by, row) then
-      lease.sound(name, row, nil, 'failed')
       lease.finish(name, row, 'failed', { verdict = 'killed', question = 'killed' .. (ask.by and ' by ' .. ask.by or '') ..
         (ask.reason and ': ' .. ask.reason or '') })
       answer.cleared = answer.cleared + 1
@@ -66,16 +71,18 @@ verb.register {
     end
     local answer = { outcome = 'killing', running = {}, cleared = 0 }
     if by == 'workspace' then
+      check({ ask.workspace })
       visit({ ask.workspace }, ask, by, answer)
       return answer
     end
-    if by == 'all' then gates.freeze('*', ask.by, ask.reason or 'kill') end
     local phase, cursor = (ask.cursor or 'r'):match('^(%a)(%d*)$')
     if cursor == '' then cursor = nil end
     local running = phase ~= 'q'
     local key = running and holders_key(ask, by) or base.key('status', 'queued')
     base.expect(running and 'set' or 'zset', key)
     local names, rest = records.part(running and 'SSCAN' or 'ZSCAN', key, cursor)
+    check(names)
+    if by == 'all' then gates.freeze('*', ask.by, ask.reason or 'kill') end
     visit(names, ask, by, answer)
     if rest then
       answer.cursor = (running and 'r' or 'q') .. rest

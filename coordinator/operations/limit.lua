@@ -7,6 +7,7 @@ verb.register {
       return { outcome = 'invalid', problems = { { field = 'limit', problem = 'limit or clear is required',
         fix = 'write {"key":"codex","limit":5}' } } }
     end
+    sound.key(ask.key)
     local limit = not ask.clear and ask.limit or nil
     local was = gates.set_limit(ask.key, limit)
     if was ~= limit then facts.tell('ConfigChanged', { changes = { { path = 'limits.' .. ask.key, was = was, now = limit } } }) end

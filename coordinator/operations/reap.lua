@@ -9,7 +9,6 @@ local function lose(name, row)
   elseif proof and attempt >= most then
     status = 'failed'
   end
-  lease.sound(name, row, row.host, status)
   facts.tell('AgentLost', { workspace = name, host = row.host, token = base.number(row.token), reason = 'the lease ran out' })
   local doubt = 'no proof of death: ' .. (row.host or 'its holder') .. ' went silent; retry when the agent is certainly dead'
   if status == 'queued' then
@@ -24,29 +23,43 @@ local function lose(name, row)
   return { workspace = name, host = row.host, status = status }
 end
 
+local function check(name)
+  for _, status in ipairs { 'failed', 'blocked' } do
+    local row = sound.ending(name, status)
+    if not row or row.status ~= 'running' then return end
+  end
+end
+
+-- One damaged record does not keep the others from being reaped.
 local function reap_leases(most)
-  local lost = {}
+  local lost, damage = {}, nil
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', base.key('leases'), '-inf', call.now, 'LIMIT', 0, most)) do
-    base.expect('hash', base.key('workspace', name))
-    local row = lease.record(name)
-    if row and row.status == 'running' then
+    local fine, what = sound.holds(check, name)
+    local row = fine and lease.record(name)
+    if not fine then
+      damage = damage or what
+    elseif row and row.status == 'running' then
       lost[#lost + 1] = lose(name, row)
     else
       redis.call('ZREM', base.key('leases'), name) -- its record was removed by hand
     end
   end
-  return lost
+  return lost, damage
+end
+
+local function forget(route)
+  local served = redis.call('SMEMBERS', base.key('served', route))
+  for _, host in ipairs(served) do base.expect('set', base.key('serves', host)) end
+  for _, host in ipairs(served) do redis.call('SREM', base.key('serves', host), route) end
+  redis.call('DEL', base.key('served', route), base.key('waiting', route), base.key('ready', route))
+  redis.call('ZREM', base.key('routes'), route)
 end
 
 -- A route that had no lane for an hour is forgotten, and made again when one comes.
 local function forget_routes()
   for _, route in ipairs(redis.call('ZRANGEBYSCORE', base.key('routes'), '-inf', call.now - 3600000, 'LIMIT', 0, 8)) do
-    if redis.call('EXISTS', base.key('lanes', route)) == 1 then
+    if redis.call('EXISTS', base.key('lanes', route)) == 1 or not sound.holds(forget, route) then
       redis.call('ZADD', base.key('routes'), call.now, route)
-    else
-      for _, host in ipairs(redis.call('SMEMBERS', base.key('served', route))) do redis.call('SREM', base.key('serves', host), route) end
-      redis.call('DEL', base.key('served', route), base.key('waiting', route), base.key('ready', route))
-      redis.call('ZREM', base.key('routes'), route)
     end
   end
 end
@@ -73,9 +86,12 @@ verb.register {
     local most = ask.limit or 64
     local opened = verb.tidy(most)
     local settling = base.number(call.control.settling)
-    local lost = (settling and settling > call.now) and {} or reap_leases(most)
+    local lost, damage = {}, nil
+    if not (settling and settling > call.now) then lost, damage = reap_leases(most) end
     forget_routes()
+    local next_in = next_due(settling)
+    if damage and #lost == 0 then error(damage, 0) end
     local more = #lost == most or #opened == most or redis.call('EXISTS', base.key('opening')) == 1
-    return { outcome = 'reaped', lost = lost, opened = base.list(opened), next_due = next_due(settling), more = more or nil }
+    return { outcome = 'reaped', lost = lost, opened = base.list(opened), next_due = next_in, more = more or nil }
   end,
 }

@@ -14,9 +14,22 @@ local function taken(ask, row)
   return { outcome = 'taken', host = ask.host, machine = row.machine, retry_in = fresh_for }
 end
 
+local function offer(ask, row)
+  return ask.pools and base.encode(base.list(ask.pools)) or row.pools or '{}',
+    ask.labels and base.encode(base.list(ask.labels)) or row.labels or '{}'
+end
+
+local function check(ask, row)
+  local pools, labels = offer(ask, row)
+  sound.claimer(ask.host)
+  if pools ~= row.pools or labels ~= row.labels then sound.matching(ask.host) end
+  for _, one in ipairs(ask.held or {}) do base.expect('hash', base.key('workspace', one.workspace)) end
+  for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do base.expect('hash', base.key('workspace', name)) end
+  for _, ending in ipairs(ask.endings or {}) do sound.ending(ending.workspace, ending.status) end
+end
+
 local function register(ask, row)
-  local pools = ask.pools and base.encode(base.list(ask.pools)) or row.pools or '{}'
-  local labels = ask.labels and base.encode(base.list(ask.labels)) or row.labels or '{}'
+  local pools, labels = offer(ask, row)
   local fields = { incarnation = ask.incarnation, machine = ask.machine, pools = pools, labels = labels,
     slots = ask.slots or base.number(row.slots) or 0, mode = ask.mode or row.mode or 'pull', beat = call.now, epoch = call.control.epoch }
   if row.incarnation ~= ask.incarnation then fields.seq, fields.last = false, false end
@@ -47,12 +60,11 @@ verb.register {
     endings = { is = 'list', of = { is = 'shape', fields = ENDING }, most = 256 },
   },
   answer = function(ask)
-    for _, key in ipairs { base.key('host', ask.host) } do base.expect('hash', key) end
-    for _, key in ipairs { base.key('held', ask.host), base.key('serves', ask.host) } do base.expect('set', key) end
-    for _, one in ipairs(ask.held or {}) do base.expect('hash', base.key('workspace', one.workspace)) end
+    base.expect('hash', base.key('host', ask.host))
     local row = base.hash(base.key('host', ask.host))
     local refused = taken(ask, row)
     if refused then return refused end
+    check(ask, row)
     register(ask, row)
     for _, ending in ipairs(ask.endings or {}) do lease.report(ending) end
     local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),

@@ -17,14 +17,15 @@ local function record_of(ask, old)
   local agent = ask.agent or call.control.default_agent or 'claude'
   local pool, keys = queue.keys(agent, ask.org, ask.repo, ask.keys)
   local row = { agent = agent, lane = queue.lane(hosts.route(pool, ask.host, ask.labels), keys),
-    priority = ask.priority or 5, place = base.next('place'), runs = old.runs or 0, attempt = 0, queued_at = call.now,
+    priority = ask.priority or 5, runs = old.runs or 0, attempt = 0, queued_at = call.now,
     requires = ask.host, labels = ask.labels and #ask.labels > 0 and base.encode(ask.labels) or nil, session = old.session }
   for _, field in ipairs(FIELDS) do row[field] = ask[field] end
   return row
 end
 
--- Replaces the record: what an earlier run left behind in it does not speak for this one.
+-- Gives it its place and replaces the record: what an earlier run left behind in it does not speak for this one.
 local function store(name, row, old)
+  row.place = base.next('place')
   local fields = {}
   for field in pairs(old) do fields[field] = false end
   for field, value in pairs(row) do fields[field] = value end
@@ -71,7 +72,7 @@ verb.register {
     end
     if old.status then base.expect('zset', base.key('status', old.status)) end
     local row = record_of(ask, old)
-    lease.sound(ask.workspace, row, ask.asker, 'queued')
+    sound.run(ask.workspace, row, ask.asker, 'queued')
     if ask.asker then
       base.expect('hash', base.key('host', ask.asker))
       local no = refuses_asker(ask, row)
@@ -82,6 +83,7 @@ verb.register {
     store(ask.workspace, row, old)
     row.status = old.status
     lease.requeue(ask.workspace, row, {})
-    return { outcome = 'queued', place = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace) + 1, refusal = why_waiting(row) }
+    local fine, refusal = sound.holds(why_waiting, row) -- it is queued, whatever may be read of the hosts
+    return { outcome = 'queued', place = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace) + 1, refusal = fine and refusal or nil }
   end,
 }

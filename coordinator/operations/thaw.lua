@@ -3,6 +3,7 @@ verb.register {
   name = 'thaw', writes = true, question = { key = 'key', by = 'line' },
   answer = function(ask)
     local limit_key = ask.key or '*'
+    sound.key(limit_key)
     if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then gates.thaw(limit_key, ask.by) end
     gates.time(limit_key)
     gates.open(limit_key)

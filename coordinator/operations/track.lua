@@ -12,7 +12,7 @@ local function fields_of(one, old, host)
   local agent = one.agent or old.agent or call.control.default_agent or 'claude'
   local repo, org = one.repo or old.repo, one.org or old.org
   local pool, keys = queue.keys(agent, org, repo)
-  local row = { agent = agent, priority = one.priority or old.priority or 5, place = old.place or base.next('place'),
+  local row = { agent = agent, priority = one.priority or old.priority or 5,
     requires = host or one.host, lane = queue.lane(hosts.route(pool, host or one.host), keys) }
   for _, field in ipairs(KEPT) do row[field] = one[field] end
   return row
@@ -26,6 +26,15 @@ local function differs(row, old, status)
   return false
 end
 
+local function check(one, host)
+  base.expect('hash', base.key('workspace', one.workspace))
+  local old = lease.record(one.workspace) or {}
+  if old.status == 'queued' or old.status == 'running' then return end
+  local status = one.status or old.status or 'queued'
+  local lane = fields_of(one, old, host).lane
+  sound.run(one.workspace, { status = old.status, lane = lane }, nil, status == 'running' and 'blocked' or status)
+end
+
 local function track(one, host)
   local old = lease.record(one.workspace) or {}
   if old.status == 'queued' or old.status == 'running' then return nil end
@@ -36,7 +45,7 @@ local function track(one, host)
     row.question = 'no proof of death: it was running when it was tracked; retry when the agent is certainly dead'
   end
   if not differs(row, old, status) then return nil end
-  lease.sound(one.workspace, row, nil, status)
+  row.place = old.place or base.next('place')
   base.write(base.key('workspace', one.workspace), row)
   row.status = old.status
   if status == 'queued' then
@@ -54,7 +63,7 @@ verb.register {
   question = { workspaces = { is = 'list', must = true, most = 256, of = { is = 'shape', fields = RECORD } }, host = 'host' },
   answer = function(ask)
     local counts = { new = 0, changed = 0 }
-    for _, one in ipairs(ask.workspaces) do base.expect('hash', base.key('workspace', one.workspace)) end
+    for _, one in ipairs(ask.workspaces) do check(one, ask.host) end
     for _, one in ipairs(ask.workspaces) do
       local what = track(one, ask.host)
       if what then counts[what] = counts[what] + 1 end
