@@ -159,18 +159,17 @@ def test_a_strangers_process_is_not_killed_for_holding_our_file(root: Path, monk
 
 
 def test_who_arrives_while_the_server_is_stopping_gets_a_fresh_one(root: Path) -> None:
-    with ThreadPoolExecutor() as pool:
-        leaving = hold(root)
-        before = leaving.__enter__()
+    with holder(root) as (process, _), ThreadPoolExecutor() as pool:
+        before = find(root)
+        assert before is not None
         ask(before, "SET", "x", "kept")
         psutil.Process(before.pid).suspend()  # it can not hear that it should stop
-        gone = pool.submit(leaving.__exit__, None, None, None)
+        process.kill()
         wait_until_sync(lambda: is_stopping(before), "the keeper stops it")
         arriving = hold(root)
         arrived = pool.submit(arriving.__enter__)
         psutil.Process(before.pid).resume()
         after = arrived.result(10)
-        gone.result(10)
         assert after.pid != before.pid
         assert (after.url, ask(after, "GET", "x")) == (before.url, "kept")
         arriving.__exit__(None, None, None)
@@ -178,6 +177,7 @@ def test_who_arrives_while_the_server_is_stopping_gets_a_fresh_one(root: Path) -
 
 
 def is_stopping(server: Server) -> bool:
+    """Whether its keeper has the directory for itself."""
     directory = os.open(server.directory, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_SH | fcntl.LOCK_NB)

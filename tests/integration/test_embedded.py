@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -85,7 +86,8 @@ def test_several_at_once_get_one_server(root: Path) -> None:
 
 def test_ctrl_c_ends_a_holder_and_not_the_server_of_the_others(root: Path) -> None:
     with holder(root) as (process, pid), hold(root) as server:
-        os.killpg(process.pid, 2)
+        assert process.pid not in {os.getpgid(pid) for pid in processes(root)}
+        os.killpg(process.pid, signal.SIGINT)
         assert process.wait() != 0
         assert find(root) == server
         assert server.pid == pid
