@@ -77,10 +77,12 @@ function base.damaged(key, expected)
     fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' or restore it' } }, 0)
 end
 
--- A key has this type or is absent; else the call stops here.
+-- A key has this type or is absent; else the call stops here. Looked at once a call: a call itself writes no wrong type.
 function base.expect(kind, key)
+  if call.checked[key] == kind then return end
   local found = type_of(key)
   if found ~= kind and found ~= 'none' then base.damaged(key, kind) end
+  call.checked[key] = kind
 end
 
 function base.setting(name, default) return base.number(call.control[name]) or default end
@@ -88,7 +90,7 @@ function base.setting(name, default) return base.number(call.control[name]) or d
 -- `call` is the call under way: functions run one at a time, so one table serves.
 function base.begin(root)
   local time = redis.call('TIME')
-  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, opened = {}, used = {}, limits = {} }
+  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, limits = {} }
   base.expect('hash', base.key('control'))
   call.control = base.hash(base.key('control'))
 end
