@@ -5,7 +5,7 @@ import collections
 import contextlib
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
@@ -92,7 +92,7 @@ class Worker:
         for held in list(self._held.values()):
             if held.guard:
                 log.info("adopted workspace=%s token=%d", held.workspace, held.token)
-                self._spawn(self._follow(held, held.guard, await self._workspace_of(held.workspace)))
+                self._spawn(held, self._follow(held, held.guard, await self._workspace_of(held.workspace)))
 
     async def _workspace_of(self, name: str) -> Workspace:
         found = (await insist("find", lambda: self._store.run(Query(workspace=name)))).workspaces
@@ -187,9 +187,17 @@ class Worker:
 
     # --- one run
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
         assert self._group  # noqa: S101  # set by run() before anything is spawned
-        self._group.create_task(work)
+        self._group.create_task(self._contained(held, work))
+
+    async def _contained(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
+        """A surprise in one run leaves the others alone. No longer renewed, it is told of again, and followed anew."""
+        try:
+            await work
+        except Exception:
+            log.exception("met a surprise workspace=%s token=%d", held.workspace, held.token)
+            self._held.pop(held.token, None)
 
     def _begin(self, grant: Grant, asked_ms: int) -> None:
         """Start a grant once, however often it is told of."""
@@ -198,7 +206,7 @@ class Worker:
         before = [held for held in self._held.values() if held.workspace == grant.workspace]
         self._held[grant.token] = held = Held.of(grant, asked_ms)
         log.info("granted workspace=%s agent=%s token=%d", grant.workspace, grant.agent, grant.token)
-        self._spawn(self._start(held, grant, before))
+        self._spawn(held, self._start(held, grant, before))
 
     async def _start(self, held: Held, grant: Grant, before: list[Held]) -> None:
         for old in before:  # of a lower token: it is stale, and this run waits until nothing of it is left
@@ -210,7 +218,8 @@ class Worker:
             run = await prepare(grant, workspace, self._runners, self._kill_grace_ms)
             if held.order:
                 raise WorkerError(f"{held.order} before it started")
-            guard = await self._guards.start(run, held.deadline_ms)
+            known = [guard for guard in self._guards.found() if guard.token == held.token]
+            guard = known[0] if known else await self._guards.start(run, held.deadline_ms)
         except WorkerError as error:
             if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it
                 log.warning("not started workspace=%s token=%d: %s", held.workspace, held.token, error)

@@ -65,7 +65,7 @@ class Store:
 
         Raises InvalidQuestion, StoreUnavailable, StoreUnusable (also for a key damaged by hand), LibraryError.
         """
-        text = operation.question()
+        text = operation.encoded()
         question = f'{{"lib":{library.LIB}{"," if len(text) > 2 else ""}{text[1:]}'
         answer = await self._ask(operation.name, operation.reads, question)
         if b'"outdated"' in answer and isinstance(_fault_of(answer), Outdated):
