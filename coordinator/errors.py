@@ -75,3 +75,10 @@ class GuardError(WorkerError):
 
 class WorkspaceError(WorkerError):
     """A workspace directory can not be used."""
+
+
+def first(error: BaseException) -> BaseException:
+    """The first error of a group (loops that run side by side end as one), or `error` itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -13,7 +13,7 @@ import typer
 
 from coordinator import embedded, fleet
 from coordinator.config import Settings
-from coordinator.errors import ConfigError, CoordinatorError, Problem, StoreUnavailable
+from coordinator.errors import ConfigError, CoordinatorError, Problem, StoreUnavailable, StoreUnusable, first
 from coordinator.log import configure
 from coordinator.store import Store
 from workers import host as machine
@@ -44,17 +44,14 @@ def run(
     configure()
     try:
         asyncio.run(_run(host or machine.name(), slots, root, config, label or []))
-    except* ConfigError as group:
-        _fail(group, 2)
-    except* StoreUnavailable as group:
-        _fail(group, 3)
-    except* CoordinatorError as group:
-        _fail(group, 1)
-
-
-def _fail(group: BaseExceptionGroup[CoordinatorError], code: int) -> None:
-    print(f"worker: {group.exceptions[0]}", file=sys.stderr)
-    raise SystemExit(code)
+    except (CoordinatorError, ExceptionGroup) as error:
+        cause = first(error)
+        if not isinstance(cause, CoordinatorError):
+            raise
+        for line in str(cause).splitlines():
+            print(f"worker: {line}", file=sys.stderr)
+        code = 2 if isinstance(cause, ConfigError) else 3 if isinstance(cause, StoreUnavailable | StoreUnusable) else 1
+        raise SystemExit(code) from None
 
 
 async def _run(host: str, slots: int, root_option: str | None, config: str | None, labels: list[str]) -> None:

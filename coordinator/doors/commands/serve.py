@@ -14,7 +14,7 @@ from coordinator.config import Settings
 from coordinator.doors import redis_cli
 from coordinator.doors.options import RUN, Config, Root, command
 from coordinator.doors.printing import say
-from coordinator.errors import ConfigError, CoordinatorError, Problem
+from coordinator.errors import ConfigError, Problem, first
 from coordinator.fleet import Fleet
 from coordinator.log import configure
 from coordinator.operations import Thaw
@@ -107,5 +107,5 @@ def _unpacked(main: Coroutine[Any, Any, None]) -> None:
     """Run to the end; of several errors in loops the first is the one to tell."""
     try:
         asyncio.run(main)
-    except* CoordinatorError as group:
-        raise group.exceptions[0] from None
+    except ExceptionGroup as group:
+        raise first(group) from None
