@@ -75,6 +75,15 @@ def is_private(directory: Path, owner: int) -> bool:
     return stat.S_ISDIR(info.st_mode) and info.st_uid == owner and not info.st_mode & 0o077
 
 
+def clear_socket(directory: Path) -> None:
+    """Take away what a stopped server may leave outside the data: its socket, and the directory made for that alone."""
+    path = Path(Place.read(directory).socket)
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+        if path.parent != directory:
+            path.parent.rmdir()
+
+
 class Keeper:
     """One server and the thread that starts it again. Starting and stopping exclude each other by `_turn`."""
 
@@ -90,6 +99,7 @@ class Keeper:
         for _ in range(3):  # the port may be taken between our look and the server's
             port = _free_port(self._place.port)
             self._place = Place(port, str(self._socket()))
+            self._place.write(self._directory)  # before the start: whoever clears up after a failed one reads it
             self._configure()
             config = str(self._directory / CONFIG)
             with self._turn:
@@ -99,7 +109,6 @@ class Keeper:
                     [self._program, config], cwd=self._directory, pass_fds=[self._server_lock], stdout=2, stderr=2
                 )
             if self._answers(self._server):
-                self._place.write(self._directory)
                 return
             if _free_port(port) == port:
                 break
@@ -117,7 +126,7 @@ class Keeper:
                     self.start()
 
     def stop(self) -> None:
-        """End the server with its data saved, and take away what it leaves outside the data directory."""
+        """End the server with its data saved."""
         with self._turn:
             self._stopping.set()
         if self._server is None:
@@ -128,11 +137,7 @@ class Keeper:
         except subprocess.TimeoutExpired:
             self._server.kill()
             self._server.wait()
-        path = Path(self._place.socket)
-        path.unlink(missing_ok=True)
-        if path.parent != self._directory:
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()
+        clear_socket(self._directory)
 
     def _answers(self, server: subprocess.Popen[bytes]) -> bool:
         until = time.monotonic() + LOADING_MAX

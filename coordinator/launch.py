@@ -78,6 +78,7 @@ def is_gone(data: Path) -> bool:
             return False
         with _opened(data / keeper.CONFIG, os.O_RDWR | os.O_CREAT) as server_lock:
             _end_orphan(data, server_lock)
+            keeper.clear_socket(data)
     return True
 
 

@@ -196,13 +196,15 @@ def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_broken_data_is_told_and_not_overwritten(root: Path) -> None:
-    with hold(root) as server:
+def test_broken_data_is_told_and_nothing_is_changed_or_left(root: Path) -> None:
+    long = root / ("deep" * 30)
+    with hold(long) as server:
         ask(server, "SET", "x", "kept")
-    [commands] = (root / ".coordinator" / "redis" / "appendonlydir").glob("*.incr.aof")
+    [commands] = (long / ".coordinator" / "redis" / "appendonlydir").glob("*.incr.aof")
     broken = b"not a command\r\n" + commands.read_bytes()
     commands.write_bytes(broken)
-    with pytest.raises(StoreUnavailable, match=r"did not start: .*Bad file format.*redis\.log"), hold(root):
+    with pytest.raises(StoreUnavailable, match=r"did not start: .*Bad file format.*redis\.log"), hold(long):
         pass
     assert commands.read_bytes() == broken
-    assert processes(root) == []
+    assert not server.socket.parent.exists()
+    assert_only_data_left(long)
