@@ -74,7 +74,7 @@ end
 
 function base.damaged(key, expected)
   error({ damaged = { key = key, expected = expected, found = type_of(key),
-    fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' or restore it' } }, 0)
+    fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' and do what docs/keys.md says of it, or restore it' } }, 0)
 end
 
 -- A key has this type or is absent; else the call stops here. Looked at once a call: a call itself writes no wrong type.

@@ -61,7 +61,9 @@ function queue.refile(lane)
   local where = redis.call('HGET', base.key('lanes', route), lane)
   if not where then return end
   local head = redis.call('ZRANGE', base.key('lane', lane), 0, 0, 'WITHSCORES')
-  if head[1] then
+  if head[1] and where ~= '' then
+    return enter(route, lane, where, head[2]) -- also when its group was deleted by hand
+  elseif head[1] then
     redis.call('ZADD', place_in(route, where), head[2], lane)
   else
     redis.call('ZREM', place_in(route, where), lane)
@@ -123,6 +125,11 @@ function queue.examine(route, entry)
     end
   end
   sound.lane(lane)
+  redis.call('HSETNX', base.key('lanes', route), lane, entry == lane and '' or entry:sub(2)) -- deleted by hand: it is here
+  if redis.call('EXISTS', base.key('lane', lane)) == 0 then
+    queue.refile(lane)
+    return nil
+  end
   local _, keys = queue.parts(lane)
   local no = gates.judge(keys)
   if not no then return lane end

@@ -19,10 +19,15 @@ local function offer(ask, row)
     ask.labels and base.encode(base.list(ask.labels)) or row.labels or '{}'
 end
 
-local function check(ask, row)
+-- Matched anew with every start of a worker, so that what was deleted by hand comes back.
+local function differs(ask, row)
   local pools, labels = offer(ask, row)
+  return pools ~= row.pools or labels ~= row.labels or ask.incarnation ~= row.incarnation
+end
+
+local function check(ask, row)
   sound.claimer(ask.host)
-  if pools ~= row.pools or labels ~= row.labels then sound.matching(ask.host) end
+  if differs(ask, row) then sound.matching(ask.host) end
   for _, one in ipairs(ask.held or {}) do base.expect('hash', base.key('workspace', one.workspace)) end
   for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do base.expect('hash', base.key('workspace', name)) end
   for _, ending in ipairs(ask.endings or {}) do sound.ending(ending.workspace, ending.status) end
@@ -35,7 +40,7 @@ local function register(ask, row)
   if row.incarnation ~= ask.incarnation then fields.seq, fields.last = false, false end
   base.write(base.key('host', ask.host), fields)
   redis.call('ZADD', base.key('hosts'), call.now, ask.host)
-  if pools ~= row.pools or labels ~= row.labels then hosts.match(ask.host, base.parse(pools), base.parse(labels)) end
+  if differs(ask, row) then hosts.match(ask.host, base.parse(pools), base.parse(labels)) end
   hosts.settle()
 end
 
