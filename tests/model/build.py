@@ -1,0 +1,31 @@
+"""The library's text as the model runs it: its clock is a key, and its bounds may be tight."""
+
+from typing import Final
+
+from coordinator import library
+
+_CLOCK: Final = "local time = redis.call('TIME')"
+_KEY_CLOCK: Final = "local ms = redis.call('GET', root .. ':clock') local time = { math.floor(ms / 1000), ms % 1000 * 1000 }"
+
+#: What a call does at most, made small enough for a handful of workspaces to reach it: (old, new, how often).
+_TIGHT: Final = (
+    ("local MOST_EXAMINED = 64", "local MOST_EXAMINED = 2", 1),
+    ("verb.tidy(8)", "verb.tidy(1)", 3),
+    ("local MOST_REOPENED = 64", "local MOST_REOPENED = 1", 1),
+)
+
+
+def changed(text: str, old: str, new: str, times: int = 1) -> str:
+    """`text` with `old` replaced, which must be there exactly `times`."""
+    found = text.count(old)
+    assert found == times, f"{old!r} is in the library {found} times, not {times}: write it as it is there"
+    return text.replace(old, new)
+
+
+def text(*, tight: bool = False, old: str = "", new: str = "") -> str:
+    """The library with the model's clock; with `tight` bounds; with a planted change of `old` to `new`."""
+    built = changed(library.TEXT, old, new) if old else library.TEXT
+    built = changed(built, _CLOCK, _KEY_CLOCK)
+    for before, after, times in _TIGHT if tight else ():
+        built = changed(built, before, after, times)
+    return built

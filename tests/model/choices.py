@@ -1,0 +1,106 @@
+"""What the machine chooses from: few names, so that they meet."""
+
+from typing import Final
+
+from hypothesis import strategies as st
+
+from coordinator import operations as ops
+from coordinator.operations.apply import FleetSettings
+from coordinator.operations.track import OnDisk
+
+HOSTS: Final = ("h1", "h2", "h3", "h4")
+AGENTS: Final = ("codex", "codex:big", "codex:small", "claude")
+NAMES: Final = tuple(f"w{number}" for number in range(10))
+LIMIT_KEYS: Final = ("*", "codex", "codex:big", "claude", "repo:core/io", "repo:web", "team")
+
+workspaces = st.sampled_from(NAMES)
+hosts = st.sampled_from(HOSTS)
+keys = st.sampled_from(LIMIT_KEYS)
+limit_names = st.sampled_from((*LIMIT_KEYS, "repo:*"))
+few = st.integers(0, 3)
+slots = st.integers(0, 3)
+count = st.sampled_from([None, None, None, 0, 1, 2])
+rarely = st.sampled_from([False, False, False, True])
+durations = st.sampled_from([1, 500, 1000, 5000, 31_000, 61_000, 300_000, 3_700_000])
+until = st.sampled_from([None, None, -1, 0, 1, 900, 5000, 400_000])
+limits = st.dictionaries(limit_names, few, max_size=4)
+
+_repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}])
+_extra = st.sampled_from([None, None, None, ["team"], ["team", "repo:core/io"], ["*"]])
+_wanted = st.sampled_from([{}, {}, {}, {"host": "h1"}, {"labels": ["gpu"]}, {"host": "h2", "labels": ["gpu"]}])
+_priority = st.sampled_from([None, None, 0, 9])
+_asker = st.sampled_from(
+    [
+        {},
+        {},
+        {},
+        {"asker": "h1", "else": "queue", "id": "a1"},
+        {"asker": "cli", "else": "refuse", "id": "a2"},
+        {"asker": "cli", "ttl": 5000},
+    ]
+)
+
+
+def _submit(name: str, agent: str | None, *parts: dict[str, object], **more: object) -> ops.Submit:
+    fields = {name: value for part in (*parts, more) for name, value in part.items() if value is not None}
+    return ops.Submit.model_validate({"workspace": name, **({"agent": agent} if agent else {}), **fields})
+
+
+_agents = st.sampled_from((*AGENTS, None))
+submits = st.builds(
+    _submit, workspaces, _agents, _repos, _wanted, _asker, keys=_extra, priority=_priority, again=st.sampled_from([None, True])
+)
+plain_submits = st.builds(_submit, workspaces, st.sampled_from(AGENTS), _repos, priority=_priority, again=st.just(True))
+
+kills = st.one_of(
+    st.builds(ops.Kill, workspace=workspaces),
+    st.builds(ops.Kill, agent=st.sampled_from(AGENTS)),
+    st.builds(ops.Kill, repo=st.sampled_from(["core/io", "web"])),
+    st.builds(ops.Kill, host=hosts),
+    st.just(ops.Kill(all=True, by="op")),
+)
+retries = st.one_of(
+    st.builds(ops.Retry, workspace=workspaces),
+    st.builds(ops.Retry, status=st.sampled_from(["failed", "blocked", "completed"])),
+)
+_on_disk = st.builds(
+    OnDisk,
+    workspace=workspaces,
+    status=st.sampled_from(["queued", "running", "completed", "merged", "failed", None]),
+    agent=_agents,
+    priority=_priority,
+)
+tracks = st.builds(ops.Track, workspaces=st.lists(_on_disk, max_size=3), host=st.none() | hosts)
+_settings = st.builds(
+    FleetSettings,
+    lease_ttl=st.sampled_from([60_000, 300_000]),
+    max_attempts=st.sampled_from([1, 3]),
+    spawn_timeout=st.sampled_from([1000, 60_000]),
+)
+applies = st.builds(
+    ops.Apply,
+    limits=st.none() | limits,
+    settings=st.none() | _settings,
+    default_agent=st.sampled_from([None, "codex", "claude"]),
+)
+host_actions = st.builds(
+    ops.Host,
+    host=st.sampled_from((*HOSTS, "cli")),
+    action=st.sampled_from(["quiet", "thaw", "forget"]),
+    dead=st.sampled_from([None, True]),
+)
+endings = st.fixed_dictionaries(
+    {"status": st.sampled_from(["completed", "completed", "failed", "blocked", "merged"])},
+    optional={"retry_after": st.sampled_from([0, 5, 600])},
+)
+host_rows = st.fixed_dictionaries(
+    {"incarnation": st.sampled_from(["i0", "i0", "i1"])},
+    optional={
+        "machine": st.sampled_from(["m1", "m2"]),
+        "pools": st.sampled_from([["codex"], ["claude"], ["codex", "claude"], []]),
+        "labels": st.sampled_from([[], ["gpu"]]),
+        "slots": slots,
+        "mode": st.sampled_from(["pull", "pull", "push"]),
+    },
+)
+reads = st.sampled_from([ops.GetStatus(), ops.Hosts(), ops.Query(), ops.Query(status="queued"), ops.Query(host="h1")])

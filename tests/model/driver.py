@@ -1,0 +1,237 @@
+"""Asks one verb of the server, follows it in the truth, compares the two and checks every law."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from coordinator.models import Grant
+from coordinator.operations import (
+    Apply,
+    BackOff,
+    Cancel,
+    Claim,
+    Complete,
+    Explain,
+    Freeze,
+    Host,
+    Kill,
+    Limit,
+    Reap,
+    Renew,
+    Retry,
+    Submit,
+    Thaw,
+    Track,
+)
+from coordinator.operations._operation import Operation
+from coordinator.operations.claim import Asking
+from tests.model import laws, reading
+from tests.model.truth import Given, Truth
+from tests.model.view import View
+from tests.model.world import World
+
+
+class Driver:
+    """A world and its truth, moved on together."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.truth = world, Truth()
+        self.dead: set[str] = set()
+        world.set_clock(self.truth.now)
+        self.view = self.before = View(world.keys())
+
+    def pass_time(self, ms: int) -> None:
+        self.truth.now += ms
+        self.world.set_clock(self.truth.now)
+
+    def restart(self) -> None:
+        """The server forgets what was only in its memory."""
+        self.world.load()
+        self.truth.remembers = False
+
+    def _ask(self, operation: Operation[Any]) -> Any:
+        self.before = self.view
+        answer = self.world.ask(operation)
+        self.view = View(self.world.keys())
+        return answer
+
+    def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
+        """Every law holds; and when the question is asked again, nothing changes twice."""
+        moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
+        for law in laws.ALWAYS:
+            law(moment)
+        if twice and not self.view.due(self.truth.now):
+            again = self.world.ask(operation)
+            laws.a_retry_changes_nothing_twice(self.view, View(self.world.keys()), answer, again)
+
+    def _nothing_changed(self, pending: bool) -> None:
+        if not pending:
+            laws.nothing_changed(self.before, self.view)
+
+    @property
+    def _pending(self) -> bool:
+        """Whether the next call has something of its own to do first."""
+        return self.view.due(self.truth.now) or not self.truth.remembers
+
+    def submit(self, ask: Submit, *, twice: bool = False) -> None:
+        idle = {name for name in self.truth.hosts if self.view.waits(name)}
+        answer = self._ask(ask)
+        outcome, no = self.truth.submit(ask)
+        assert answer.outcome == outcome, f"{answer} for {outcome}"
+        task = self.truth.tasks.get(ask.workspace)
+        if outcome == "granted":
+            self._adopt([answer.grant])
+        elif outcome == "queued" and task:
+            lane = [one.name for one in self.truth.queued() if one.lane == task.lane]
+            assert answer.place == lane.index(task.name) + 1, "its place in its lane"
+            laws.refusal_is_true(answer.refusal, no or reading.no_room(self.truth, task, idle))
+        elif outcome == "refused":
+            laws.refusal_is_true(answer.refusal, no)
+        self._lawful(ask, answer, twice)
+
+    def claim(self, ask: Claim, *, twice: bool = False) -> bool:
+        """Whether the answer said that there is more."""
+        pending = self._pending
+        answer = self._ask(ask)
+        self._given(answer, self._expected(ask, answer))
+        if self.truth.hosts.get(ask.host) is None:
+            self._nothing_changed(pending)
+        self._lawful(ask, answer, twice)
+        return bool(answer.more or answer.retry_in == 0)
+
+    def _expected(self, ask: Asking, answer: Any) -> Given:
+        host = self.truth.hosts.get(ask.host)
+        bounded = answer.more and host and ask.seq > host.seq
+        return self.truth.claim(ask, len(answer.grants) if bounded else None)
+
+    def _given(self, answer: Any, given: Given) -> None:
+        """A claim handed out what it must: the best first, and all that fits."""
+        names = [grant.workspace for grant in answer.grants]
+        if given.again:
+            assert sorted(names) == sorted(given.names), f"asked again: {names} for {given.names}"
+            return
+        assert names == given.names, f"handed out {names}, the best that fit are {given.names}"
+        self._adopt(answer.grants)
+        if answer.refusal or (given.refusal and given.refusal.reason == "hosts_full"):
+            laws.refusal_is_true(answer.refusal, given.refusal)
+
+    def _adopt(self, grants: Sequence[Grant]) -> None:
+        """Tokens are the server's to choose; that they only grow is a law."""
+        for grant in grants:
+            task = self.truth.tasks[grant.workspace]
+            assert (grant.attempt, grant.ttl) == (task.attempt, task.ttl), grant
+            task.token = grant.token
+            host = self.truth.hosts.get(task.host or "")
+            if host:
+                host.given = [(name, grant.token if name == grant.workspace else had) for name, had in host.given]
+
+    def complete(self, ask: Complete, *, twice: bool = False) -> None:
+        pending = self._pending
+        granted = self.view.records.get(ask.workspace, {}).get("granted", "0-0")
+        old = ask.as_of is not None and reading.later(granted, ask.as_of)
+        answer = self._ask(ask)
+        outcome, status = self.truth.complete(ask, old)
+        assert (answer.outcome, answer.status) == (outcome, status), f"{answer} for {outcome} {status}"
+        if ask.claim:
+            self._given(answer, self._expected(ask.claim, answer))
+        elif outcome != "completed":
+            self._nothing_changed(pending)
+        self._lawful(ask, answer, twice)
+
+    def renew(self, ask: Renew, *, twice: bool = False) -> None:
+        pending = self._pending
+        answer = self._ask(ask)
+        told = self.truth.renew(ask)
+        if told is None:
+            assert answer.outcome == "taken", answer
+            self._nothing_changed(pending)
+        else:
+            unseen = {grant.workspace for grant in answer.unseen}
+            assert (set(answer.lost), set(answer.kill), unseen) == told, f"{answer} for {told}"
+            assert answer.ttl == self.truth.settings["lease_ttl"]
+        self._lawful(ask, answer, twice)
+
+    def reap(self, limit: int = 64, *, twice: bool = False) -> bool:
+        """Whether there is more to reap."""
+        answer = self._ask(Reap(limit=limit))
+        lost = [(one.workspace, one.status) for one in answer.lost]
+        assert lost == self.truth.reap(limit), lost
+        self._lawful(Reap(limit=limit), answer, twice and not answer.more)
+        return bool(answer.more)
+
+    def kill(self, ask: Kill, *, twice: bool = False) -> None:
+        """All parts of it."""
+        while True:
+            answer = self._ask(ask)
+            asked, cleared = self.truth.kill(ask)
+            assert (set(answer.running), answer.cleared) == (asked, cleared), f"{answer} for {asked}, {cleared}"
+            self._lawful(ask, answer, twice)
+            if not answer.more:
+                return
+            ask = ask.model_copy(update={"cursor": answer.cursor})
+
+    def cancel(self, ask: Cancel, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        assert answer.count == self.truth.cancel(ask.workspace), answer
+        self._lawful(ask, answer, twice)
+
+    def retry(self, ask: Retry, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        assert answer.count == self.truth.retry(ask.workspace, ask.status or "failed"), answer
+        self._lawful(ask, answer, twice)
+
+    def track(self, ask: Track, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        self.truth.track(ask)
+        self._lawful(ask, answer, twice)
+
+    def freeze(self, ask: Freeze, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        self.truth.freeze(ask)
+        self._lawful(ask, answer, twice)
+
+    def thaw(self, ask: Thaw, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        self.truth.thaw(ask.key)
+        self._lawful(ask, answer, twice)
+
+    def back_off(self, ask: BackOff, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        assert (answer.was, answer.now) == self.truth.back_off(ask), answer
+        self._lawful(ask, answer, twice)
+
+    def limit(self, ask: Limit, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        assert answer.was == self.truth.set_limit(ask), answer
+        self._lawful(ask, answer, twice)
+
+    def apply(self, ask: Apply, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        self.truth.apply(ask)
+        self._lawful(ask, answer, twice)
+
+    def host(self, ask: Host, *, twice: bool = False) -> None:
+        answer = self._ask(ask)
+        state, again = self.truth.host(ask)
+        assert getattr(answer, "state", answer.outcome) == state, f"{answer} for {state}"
+        assert list(getattr(answer, "requeued", ())) == again, f"{answer} for {again}"
+        self._lawful(ask, answer, twice)
+
+    def explain(self, ask: Explain) -> None:
+        answer = self._ask(ask)
+        task = self.truth.tasks.get(ask.workspace)
+        assert answer.outcome == ("explained" if task else "unknown")
+        if task and task.status == "queued":
+            idle = {name for name in self.truth.hosts if self.view.waits(name)}
+            no = self.truth.judge(task, ask.what_if) or reading.no_room(self.truth, task, idle)
+            laws.refusal_is_true(answer.refusal, no)
+        laws.nothing_changed(self.before, self.view)
+
+    def read(self, operation: Operation[Any]) -> None:
+        """Reads change nothing, and count what there is."""
+        answer = self._ask(operation)
+        if operation.name == "status":
+            assert (answer.running, answer.queued) == (len(self.truth.running()), len(self.truth.queued()))
+            assert answer.frozen == bool(self.truth.freeze_of("*"))
+        laws.nothing_changed(self.before, self.view)
+
+

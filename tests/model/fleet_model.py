@@ -1,0 +1,178 @@
+"""The truth: a fleet in plain Python, with no queue, no index and no timer. Times are epoch milliseconds."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from coordinator.words import limit_keys, pool_of
+from tests.model.world import START
+
+
+class No(NamedTuple):
+    """What a refusal must say."""
+
+    key: str
+    reason: str
+    used: int
+    limit: int | None
+    until: int | None = None
+
+
+@dataclass
+class Task:
+    """A workspace. `order` is its place among those of its priority; `keys` are its limit keys without `*`."""
+
+    name: str
+    agent: str
+    keys: tuple[str, ...]
+    order: int
+    priority: int = 5
+    requires: str | None = None
+    labels: frozenset[str] = frozenset()
+    status: str = ""
+    attempt: int = 0
+    runs: int = 0
+    host: str | None = None
+    mode: str | None = None
+    token: int = 0
+    ttl: int = 0
+    deadline: int = 0
+    confirmed: bool = False
+    killed: bool = False
+    asked: str | None = None
+
+    @property
+    def route(self) -> str:
+        where = f"@{self.requires}" if self.requires else ""
+        return pool_of(self.agent) + where + "".join(f"+{label}" for label in sorted(self.labels))
+
+    @property
+    def lane(self) -> str:
+        return " ".join((self.route, *self.keys))
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Who goes first: the smaller."""
+        return (-self.priority, self.order)
+
+
+@dataclass
+class Host:
+    """A host as it registered itself."""
+
+    name: str
+    incarnation: str = ""
+    machine: str | None = None
+    pools: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    slots: int = 0
+    mode: str = "pull"
+    quiet: bool = False
+    beat: int = 0
+    epoch: int = 0
+    seq: int = 0
+    given: list[tuple[str, int]] = field(default_factory=list)
+
+    def fits(self, task: Task) -> bool:
+        return (
+            pool_of(task.agent) in self.pools and task.requires in (None, self.name) and task.labels <= self.labels
+        )
+
+
+class Fleet:
+    """Who waits, who runs where, and what stands in the way."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.tasks: dict[str, Task] = {}
+        self.hosts: dict[str, Host] = {}
+        self.limits: dict[str, int] = {}
+        self.gates: dict[str, int] = {}
+        self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
+        self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
+        self.default_agent = "claude"
+        self.settling = 0
+        self.epoch = 0
+        self.remembers = False  # whether the library still knows its epoch
+        self._order = 0
+
+    def begin(self) -> None:
+        """What every writing verb does first: after a restart a new epoch begins."""
+        if self.remembers:
+            return
+        self.remembers = True
+        self.epoch += 1
+        if self.hosts:
+            self.settling = self.now + self.settings["lease_ttl"]
+
+    def settle(self) -> None:
+        if all(host.epoch == self.epoch for host in self.hosts.values()):
+            self.settling = 0
+
+    def next_order(self) -> int:
+        self._order += 1
+        return self._order
+
+    def running(self) -> list[Task]:
+        return [task for task in self.tasks.values() if task.status == "running"]
+
+    def queued(self) -> list[Task]:
+        return sorted((task for task in self.tasks.values() if task.status == "queued"), key=lambda task: task.rank)
+
+    def held(self, host: str) -> list[Task]:
+        return [task for task in self.running() if task.host == host]
+
+    def limit(self, key: str) -> int | None:
+        found = self.limits.get(key)
+        return self.limits.get("repo:*") if found is None and key.startswith("repo:") else found
+
+    def used(self, key: str) -> int:
+        return sum(key in ("*", *task.keys) for task in self.running())
+
+    def freeze_of(self, key: str) -> tuple[int | None] | None:
+        """A freeze in force as (until,), or None."""
+        if key not in self.freezes:
+            return None
+        until = self.freezes[key]
+        return None if until is not None and until <= self.now else (until,)
+
+    def gate(self, key: str) -> int:
+        until = self.gates.get(key, 0)
+        return until if until > self.now else 0
+
+    def refuses(self, key: str, limits: dict[str, int] | None = None) -> No | None:
+        """Why nothing starts under a key; `limits` stand in for the real ones."""
+        limit = limits[key] if limits and key in limits else self.limit(key)
+        used = self.used(key)
+        freeze = self.freeze_of(key)
+        if freeze:
+            return No(key, "frozen", used, limit, freeze[0])
+        if key == "*" and self.settling > self.now:
+            return No(key, "settling", used, limit, self.settling)
+        if self.gate(key):
+            return No(key, "backoff", used, limit, self.gate(key))
+        if limit is not None and used >= limit:
+            return No(key, "full", used, limit)
+        return None
+
+    def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
+        """The first key that refuses a task, in the order of admission."""
+        return next((no for key in ("*", *task.keys) if (no := self.refuses(key, limits))), None)
+
+    def keys_of(self, agent: str, org: str | None, repo: str | None, more: list[str] | None) -> tuple[str, ...]:
+        return tuple(limit_keys(agent, org or "", repo or "", more or ())[1:])
+
+    def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
+        """A run begins; its token is told by the answer."""
+        task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
+        task.attempt, task.runs = task.attempt + 1, task.runs + 1
+        task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
+
+    def finish(self, task: Task, status: str) -> None:
+        task.status, task.killed = status, False
+
+    def requeue(self, task: Task) -> None:
+        task.status, task.host, task.mode, task.killed = "queued", None, None, False
+
+    def pick(self, host: Host) -> Task | None:
+        """What a host with room would be given next: the best that fits it and that every key admits."""
+        return next((task for task in self.queued() if host.fits(task) and not self.judge(task)), None)

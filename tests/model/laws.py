@@ -1,0 +1,217 @@
+"""The laws. Each is checked after every call, on the real keys and against the truth; its name says what it forbids."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from coordinator.models import Refusal
+from tests.model.fleet_model import No
+from tests.model.truth import Truth
+from tests.model.view import View, fits, lane_of
+
+
+class Moment(NamedTuple):
+    """The keys after a call, those before it, the truth, and the hosts whose pokes have a receiver."""
+
+    now: View
+    before: View
+    truth: Truth
+    listening: set[str]
+
+
+Law = Callable[[Moment], None]
+
+
+def never_over_a_limit(at: Moment) -> None:
+    for key, holders in at.now.slots.items():
+        limit = at.truth.limit(key)
+        if limit is not None and len(holders) > limit:
+            assert holders <= at.before.slots.get(key, set()), f"{key} grew to {len(holders)}, its limit is {limit}"
+
+
+def slots_are_exact(at: Moment) -> None:
+    running = at.now.of_status("running")
+    wanted: dict[str, set[str]] = {"*": running} if running else {}
+    held: dict[str, set[str]] = {}
+    for name in running:
+        record = at.now.records[name]
+        for key in lane_of(record)[1]:
+            wanted.setdefault(key, set()).add(name)
+        held.setdefault(record["host"], set()).add(name)
+    assert at.now.slots == wanted, "a slot set is not the runs that name its key"
+    assert at.now.held == held, "what a host holds is not the runs that name it"
+    assert set(at.now.leases) == running, "a lease without a run, or a run without a lease"
+
+
+def each_workspace_is_in_one_place(at: Moment) -> None:
+    for name, record in at.now.records.items():
+        lists = {status for status, names in at.now.under("status:") if name in names}
+        assert lists == {record["status"]}, f"{name} is {record['status']} and listed under {lists}"
+        lanes = [lane for lane, names in at.now.lanes.items() if name in names]
+        assert lanes == ([record["lane"]] if record["status"] == "queued" else []), f"{name} waits in {lanes}"
+    listed = {name for _, names in at.now.under("status:") for name in names}
+    assert listed <= set(at.now.records), f"no record of {listed - set(at.now.records)}"
+
+
+def each_lane_is_in_one_place(at: Moment) -> None:
+    now = at.now
+    places: dict[str, list[tuple[str, float]]] = {}
+    for route, entries in now.ready.items():
+        for entry, score in entries.items():
+            if entry.startswith("@"):
+                best = min(now.blocked(entry[1:], route).values(), default=None)
+                assert score == best, f"{entry} in ready:{route} stands at {score}, its best lane at {best}"
+            else:
+                places.setdefault(entry, []).append((f"{route}|", score))
+    grouped: dict[str, set[str]] = {}
+    for key in now.keys.get("blocked", {}):
+        for route in now.groups.get(key, set()):
+            assert now.blocked(key, route), f"an empty group of {key} on {route}"
+            for lane, score in now.blocked(key, route).items():
+                places.setdefault(lane, []).append((f"{route}|{key}", score))
+                grouped.setdefault(key, set()).add(f"blocked:{key}:{route}")
+    assert set(now.groups) == set(now.keys.get("blocked", {})), "groups without their key in `blocked`, or the reverse"
+    assert {name for name in now.keys if name.startswith("blocked:")} == set().union(*grouped.values()), "a lost group"
+    said = {lane: f"{route}|{key}" for route, lanes in now.where.items() for lane, key in lanes.items()}
+    wanted = {lane: [(said.get(lane, "nowhere"), min(tasks.values()))] for lane, tasks in now.lanes.items()}
+    assert places == wanted, "a lane is not where it says, or not at the score of its head"
+    assert set(said) == set(now.lanes), "`lanes` names others than there are"
+
+
+def nothing_is_left_behind(at: Moment) -> None:
+    if at.now.of_status("running") or at.now.of_status("queued"):
+        return
+    parts = ("slots:", "held:", "lane:", "lanes:", "ready:", "groups:", "blocked:", "leases", "blocked", "opening")
+    left = [name for name in at.now.keys if name.startswith(parts)]
+    assert not left, f"nothing runs or waits, and there is still {left}"
+
+
+def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
+    if at.now.opening:
+        return
+    for key, routes in at.now.groups.items():
+        if at.truth.refuses(key) or at.now.timers.get(key, at.truth.now + 1) <= at.truth.now:
+            continue
+        for route in routes:
+            assert f"@{key}" in at.now.ready.get(route, {}), f"{key} admits and its lanes on {route} are not marked"
+
+
+def a_shut_gate_has_a_timer(at: Moment) -> None:
+    truth = at.truth
+    for key in {*truth.gates, *truth.freezes, *at.now.groups, "*"}:
+        ends = [truth.gate(key)] if truth.gate(key) else []
+        freeze = truth.freeze_of(key)
+        ends += [freeze[0]] if freeze and freeze[0] is not None else []
+        ends += [truth.settling] if key == "*" and truth.settling > truth.now else []
+        timer = at.now.timers.get(key)
+        if ends:
+            assert timer == min(ends) or (timer is not None and timer <= truth.now), f"{key} ends {ends}, timer {timer}"
+
+
+def what_falls_due_is_told(at: Moment) -> None:
+    """Replicas sleep until `due`: nothing may need them earlier."""
+    parts = [at.now.timers, at.now.poked] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
+    whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
+    if whens:
+        due = float(at.now.keys.get("due", "inf"))
+        assert due <= min(whens), f"something falls due at {min(whens):.0f}, replicas sleep until {due:.0f}"
+
+
+def work_conserving(at: Moment) -> None:
+    """What could start on a host that waits has a host on its way to it."""
+    now, truth = at.now, at.truth
+    if now.opening or any(when <= truth.now for when in now.timers.values()):
+        return
+    for task in truth.queued():
+        idle = set(now.waiting.get(task.route, {}))
+        if idle and not truth.judge(task):
+            assert any(task.route in now.serves.get(host, set()) for host in now.poked), (
+                f"{task.name} could start, {sorted(idle)} wait for {task.route}, and nobody was woken"
+            )
+
+
+def tokens_only_grow(at: Moment) -> None:
+    assert int(at.now.keys.get("fence", 0)) >= int(at.before.keys.get("fence", 0)), "the fence went back"
+    highest = max((int(one.get("token", 0)) for one in at.before.records.values()), default=0)
+    for name, record in at.now.records.items():
+        old = int(at.before.records.get(name, {}).get("token", 0))
+        token = int(record.get("token", 0))
+        if record["status"] == "running" and token != old:
+            assert token > max(old, highest), f"{name} has token {token} after {max(old, highest)}"
+
+
+def who_waits_where_agrees(at: Moment) -> None:
+    now = at.now
+    assert set(now.hosts) == set(now.keys.get("hosts", {})), "`hosts` names others than have a record"
+    for name, host in now.hosts.items():
+        wanted = {route for route in now.keys.get("routes", {}) if fits(route, name, host)}
+        assert now.serves.get(name, set()) == wanted, f"{name} serves other routes than fit it"
+        waits = {route for route, names in now.waiting.items() if name in names}
+        assert waits == (wanted if now.waits(name) else set()), f"{name} waits for other routes than it says"
+        assert not (now.waits(name) and name in now.poked), f"{name} waits and is poked"
+        assert not (now.waits(name) and "quiet" in host), f"{name} is quiet and waits"
+    assert set(now.poked) <= set(now.hosts), "a host that is gone is poked"
+    assert set(now.poked) - set(at.before.poked) <= at.listening, "a poke went where nobody listens"
+    served = {(route, name) for route, names in now.served.items() for name in names}
+    assert served == {(route, name) for name, routes in now.serves.items() for route in routes}, "served is not serves"
+
+
+def the_keys_tell_the_truth(at: Moment) -> None:
+    assert set(at.now.records) == set(at.truth.tasks)
+    for name, task in at.truth.tasks.items():
+        record = at.now.records[name]
+        seen = (record["status"], record["lane"], int(record["priority"]), int(record["attempt"]), int(record["runs"]))
+        assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
+        if task.status == "running":
+            run = (record["host"], record["mode"], int(record["token"]), at.now.leases[name], "kill" in record)
+            assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name
+            assert ("confirmed" in record) == task.confirmed, name
+    assert set(at.now.hosts) == set(at.truth.hosts)
+    for name, host in at.truth.hosts.items():
+        row = at.now.hosts[name]
+        assert (row["incarnation"], int(row["slots"]), row["mode"]) == (host.incarnation, host.slots, host.mode)
+        assert ("quiet" in row, int(row.get("seq", 0))) == (host.quiet, host.seq), name
+    limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
+    assert limits == at.truth.limits, "limits"
+    settling = int(at.now.control.get("settling", 0))
+    assert max(settling, at.truth.now) == max(at.truth.settling, at.truth.now), "settling"
+
+
+def nothing_changed(before: View, after: View) -> None:
+    """What a stale holder, a refused host or a reader asks leaves every key as it was."""
+    was, now = before.lasting(), after.lasting()
+    assert now == was, f"changed: {sorted(name for name in {*was, *now} if was.get(name) != now.get(name))}"
+
+
+def a_retry_changes_nothing_twice(before: View, after: View, first: Any, second: Any) -> None:
+    nothing_changed(before, after)
+    for answer in ("grants", "more", "lost", "kill", "unseen", "place"):
+        if first.outcome == second.outcome and hasattr(first, answer):
+            assert _as_set(getattr(first, answer)) == _as_set(getattr(second, answer)), f"{first}, then {second}"
+
+
+def _as_set(value: Any) -> Any:
+    return {repr(one) for one in value} if isinstance(value, tuple) else value
+
+
+def refusal_is_true(said: Refusal | None, no: No | None) -> None:
+    """A refusal names the first key that refuses, with its numbers and its time."""
+    if said is None or no is None:
+        assert said is no, f"said {said}, true is {no}"
+        return
+    assert (said.key, said.reason, said.used, said.limit, said.until) == no, f"said {said}, true is {no}"
+
+
+ALWAYS: tuple[Law, ...] = (
+    never_over_a_limit,
+    slots_are_exact,
+    each_workspace_is_in_one_place,
+    each_lane_is_in_one_place,
+    nothing_is_left_behind,
+    an_admitting_key_is_marked_on_every_route,
+    a_shut_gate_has_a_timer,
+    what_falls_due_is_told,
+    work_conserving,
+    tokens_only_grow,
+    who_waits_where_agrees,
+    the_keys_tell_the_truth,
+)

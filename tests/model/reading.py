@@ -1,0 +1,29 @@
+"""What people are told, as the truth has it."""
+
+from tests.model.fleet_model import No, Task
+from tests.model.truth import Truth
+
+
+def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
+    """Why a workspace that every key admits still waits; None while a host is on its way. `idle` hosts wait for work."""
+    serving = [host for host in truth.hosts.values() if host.fits(task)]
+    if not serving:
+        return No(task.route, "no_host", 0, 0)
+    if any(host.name in idle for host in serving):
+        return None
+    silent_after = 3 * truth.settings["beat"]
+    live = [host for host in serving if not host.quiet and truth.now - host.beat <= silent_after]
+    if not live:
+        return No(task.route, "no_host", 0, 0)
+    used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.slots for host in live)
+    return No(task.route, "hosts_full", used, slots) if used >= slots else None
+
+
+def later(one: str, other: str) -> bool:
+    """Whether stream id `one` is later than `other`."""
+    return _parts(one) > _parts(other)
+
+
+def _parts(text: str) -> tuple[int, int]:
+    ms, _, count = text.partition("-")
+    return int(ms), int(count or 0)

@@ -1,0 +1,34 @@
+"""Running the machine: on a kind of server, for so many examples of so many steps, from a seed."""
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.model import build
+from tests.model.machine import FleetMachine
+from tests.model.world import World
+from tests.servers import Servers
+
+
+def run(
+    kind: str, servers: Servers, *, examples: int, steps: int, start: int, shrink: bool = True, plant: tuple[str, str] = ("", "")
+) -> None:
+    """Raise what the machine finds. `plant` is a change of the library (old, new)."""
+    texts = {tight: build.text(tight=tight, old=plant[0], new=plant[1]) for tight in (False, True)}
+
+    class Machine(FleetMachine):
+        open_world: Callable[[bool], World] = staticmethod(lambda tight: World(kind, servers, texts[tight]))
+
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        seed(start)(Machine),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,274 @@
+"""What every verb does to the fleet, and what it must answer."""
+
+from dataclasses import dataclass, field
+
+from coordinator.operations import Apply, BackOff, Claim, Complete, Freeze, Host, Kill, Limit, Renew, Submit, Track
+from coordinator.operations.claim import Asking
+from coordinator.operations.complete import Ending
+from coordinator.words import pool_of
+from tests.model import fleet_model
+from tests.model.fleet_model import Fleet, No, Task
+
+LONG = 3_600_000  # an asker's lease when it names none
+
+
+@dataclass
+class Given:
+    """What a claim must hand out, in order; why no more."""
+
+    names: list[str] = field(default_factory=list)
+    refusal: No | None = None
+    again: bool = False  # an old seq: nothing was done
+
+
+class Truth(Fleet):
+    """The verbs that change a fleet."""
+
+    def submit(self, ask: Submit) -> tuple[str, No | None]:
+        """The outcome and, for a refusal, the key that says no."""
+        self.begin()
+        old = self.tasks.get(ask.workspace)
+        if old and old.status == "running" and ask.id and ask.id == old.asked and old.host == ask.asker:
+            return "granted", None
+        if old and (old.status in ("queued", "running") or not ask.again):
+            return "already", None
+        agent = ask.agent or self.default_agent
+        task = Task(ask.workspace, agent, self.keys_of(agent, ask.org, ask.repo, ask.keys), self.next_order())
+        task.priority = 5 if ask.priority is None else ask.priority
+        task.requires, task.labels = ask.host, frozenset(ask.labels or ())
+        task.runs = old.runs if old else 0
+        if ask.asker:
+            no = self.refuses_asker(ask.asker, task)
+            if not no:
+                self.tasks[task.name] = task
+                self.start(task, ask.asker, "asker", ask.ttl or LONG)
+                task.asked = ask.id
+                return "granted", None
+            if ask.otherwise == "refuse":
+                return "refused", no
+        self.tasks[task.name] = task
+        self.requeue(task)
+        return "queued", self.judge(task)
+
+    def refuses_asker(self, asker: str, task: Task) -> No | None:
+        no, host, held = self.refuses("*"), self.hosts.get(asker), len(self.held(asker))
+        if no:
+            return no
+        if task.requires not in (None, asker):
+            return No(task.route, "no_host", 0, 0)
+        if host and held >= host.slots:
+            return No(asker, "hosts_full", held, host.slots)
+        return self.judge(task)
+
+    def claim(self, ask: Claim | Asking, most: int | None = None) -> Given:
+        """What this host must be given; `most` when the answer says that there is more."""
+        self.begin()
+        host = self.hosts.get(ask.host)
+        if not host or host.incarnation != ask.incarnation:
+            return Given(refusal=No(ask.host, "no_host", 0, None), again=True)
+        if ask.seq <= host.seq:
+            given = [name for name, token in host.given if self._runs(name, token)] if ask.seq == host.seq else []
+            return Given(given, again=True)
+        held = len(self.held(host.name))
+        free = 0 if host.quiet else max(host.slots - held, 0)
+        want = free if ask.count is None else min(ask.count, free)
+        answer = Given()
+        if free == 0:
+            answer.refusal = No(host.name, "hosts_full", held, host.slots)
+        ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
+        while len(answer.names) < (want if most is None else most) and (task := self.pick(host)):
+            self.start(task, host.name, host.mode, ttl)
+            answer.names.append(task.name)
+        if free and len(answer.names) < want and self.refuses("*"):
+            answer.refusal = self.refuses("*")
+        host.seq, host.given = ask.seq, [(name, -1) for name in answer.names]
+        return answer
+
+    def _runs(self, name: str, token: int) -> bool:
+        return self.tasks[name].status == "running" and self.tasks[name].token == token
+
+    def report(self, ask: Ending, as_of_is_old: bool = False) -> tuple[str, str | None]:
+        """How an ending is taken: the outcome and the status the workspace then has."""
+        task = self.tasks.get(ask.workspace)
+        if not task:
+            return "unknown", None
+        if ask.token is not None and ask.token != task.token:
+            return "stale", task.status
+        if task.status != "running":
+            return "already", task.status
+        if ask.token is None and (as_of_is_old or task.mode == "pull"):
+            return "stale", task.status
+        if ask.retry_after:
+            pool = pool_of(task.agent)
+            self.gates[pool] = max(self.gate(pool), self.now + ask.retry_after * 1000)
+        if ask.retry_after and ask.status == "failed" and not task.killed:
+            task.attempt = max(task.attempt - 1, 0)
+            self.requeue(task)
+            return "completed", "queued"
+        self.finish(task, ask.status)
+        return "completed", ask.status
+
+    def complete(self, ask: Complete, as_of_is_old: bool = False) -> tuple[str, str | None]:
+        self.begin()
+        return self.report(ask, as_of_is_old)
+
+    def renew(self, ask: Renew) -> tuple[set[str], set[str], set[str]] | None:
+        """lost, to kill, unseen; None when another machine beats under this name."""
+        self.begin()
+        host = self.hosts.get(ask.host)
+        if host and host.incarnation != ask.incarnation and ask.machine and host.machine not in (None, ask.machine):
+            if host.beat + 3 * self.settings["beat"] > self.now:
+                return None
+        host = self.hosts.setdefault(ask.host, fleet_model.Host(ask.host))
+        if host.incarnation != ask.incarnation:
+            host.seq, host.given = 0, []
+        host.incarnation, host.machine = ask.incarnation, ask.machine or host.machine
+        host.pools = host.pools if ask.pools is None else frozenset(ask.pools)
+        host.labels = host.labels if ask.labels is None else frozenset(ask.labels)
+        host.slots = host.slots if ask.slots is None else ask.slots
+        host.mode, host.beat, host.epoch = ask.mode or host.mode, self.now, self.epoch
+        self.settle()
+        for ending in ask.endings or ():
+            self.report(ending)
+        lost, kill, seen = set(), set(), set()
+        for one in ask.held or ():
+            task = self.tasks.get(one.workspace)
+            if not task or task.host != host.name or not self._runs(task.name, one.token):
+                lost.add(one.workspace)
+                continue
+            seen.add(task.name)
+            task.deadline = self.now + (task.ttl if task.mode == "asker" else self.settings["lease_ttl"])
+            if task.mode == "push":
+                task.confirmed, task.ttl = True, self.settings["lease_ttl"]
+            if task.killed:
+                kill.add(task.name)
+        unseen = {task.name for task in self.held(host.name) if task.name not in seen and task.mode != "asker"}
+        return lost, kill, unseen
+
+    def reap(self, limit: int) -> list[tuple[str, str]]:
+        """(name, what it became) of every lost run, in the order of their deadlines."""
+        self.begin()
+        if self.settling > self.now:
+            return []
+        late = sorted((task.deadline, task.name) for task in self.running() if task.deadline <= self.now)
+        return [(name, self._lose(self.tasks[name])) for _, name in late[:limit]]
+
+    def _lose(self, task: Task) -> str:
+        proof = task.mode == "pull" or (task.mode == "push" and not task.confirmed)
+        if task.killed or (proof and task.attempt >= self.settings["max_attempts"]):
+            self.finish(task, "failed")
+        elif proof:
+            self.requeue(task)
+        else:
+            self.finish(task, "blocked")
+        return task.status
+
+    def kill(self, ask: Kill) -> tuple[set[str], int]:
+        """One part of a kill: what was asked to end, and how many that waited were failed."""
+        self.begin()
+        if ask.all:
+            self.freezes["*"] = None
+        running, waiting = ask.cursor is None, ask.workspace is not None or ask.cursor is not None
+        asked = {task.name for task in self.running() if running and self._chosen(task, ask)}
+        cleared = [task for task in self.queued() if waiting and self._chosen(task, ask)]
+        for name in asked:
+            self.tasks[name].killed = True
+        for task in cleared:
+            self.finish(task, "failed")
+        return asked, len(cleared)
+
+    def _chosen(self, task: Task, ask: Kill) -> bool:
+        if ask.host:
+            return ask.host == (task.host if task.status == "running" else task.requires)
+        key = ask.agent or (ask.repo and f"repo:{ask.repo}")
+        return bool(ask.all) or task.name == ask.workspace or key in task.keys
+
+    def cancel(self, name: str | None) -> int:
+        self.begin()
+        chosen = [task for task in self.queued() if name in (None, task.name)]
+        for task in chosen:
+            self.finish(task, "failed")
+        return len(chosen)
+
+    def retry(self, name: str | None, status: str) -> int:
+        self.begin()
+        chosen = [task for task in self.tasks.values() if (task.name == name if name else task.status == status)]
+        chosen = [task for task in chosen if task.status not in ("queued", "running")]
+        for task in chosen:
+            task.attempt = 0
+            self.requeue(task)
+        return len(chosen)
+
+    def track(self, ask: Track) -> None:
+        self.begin()
+        for one in ask.workspaces:
+            old = self.tasks.get(one.workspace)
+            if old and old.status in ("queued", "running"):
+                continue
+            agent = one.agent or (old.agent if old else self.default_agent)
+            task = Task(one.workspace, agent, self.keys_of(agent, one.org, one.repo, None), 0)
+            task.order = old.order if old else self.next_order()
+            if old:
+                task.runs, task.attempt, task.token, task.priority = old.runs, old.attempt, old.token, old.priority
+            if one.priority is not None:
+                task.priority = one.priority
+            task.requires = ask.host or one.host
+            task.status = one.status or (old.status if old else "queued")
+            if task.status == "running":
+                task.status = "blocked"
+            self.tasks[task.name] = task
+
+    def freeze(self, ask: Freeze) -> None:
+        self.begin()
+        self.freezes[ask.key or "*"] = ask.until
+
+    def thaw(self, key: str | None) -> None:
+        self.begin()
+        self.freezes.pop(key or "*", None)
+
+    def back_off(self, ask: BackOff) -> tuple[int, int]:
+        """Until when the gate was and is shut."""
+        self.begin()
+        was = self.gate(ask.key)
+        until = 0 if ask.clear else ask.until if ask.until is not None else self.now + (ask.duration or 0)
+        self.gates[ask.key] = max(until, was) if ask.at_least else until
+        return was, self.gate(ask.key)
+
+    def set_limit(self, ask: Limit) -> int | None:
+        """The limit before."""
+        self.begin()
+        was = self.limits.pop(ask.key, None)
+        if not ask.clear and ask.limit is not None:
+            self.limits[ask.key] = ask.limit
+        return was
+
+    def apply(self, ask: Apply) -> None:
+        self.begin()
+        if ask.limits is not None:
+            self.limits = dict(ask.limits)
+        if ask.settings:
+            self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
+        self.default_agent = ask.default_agent or self.default_agent
+
+    def host(self, ask: Host) -> tuple[str, list[str]]:
+        """What the host now is, or `unknown` or `refused`; which of its runs were queued again."""
+        self.begin()
+        host, held = self.hosts.get(ask.host), self.held(ask.host)
+        if not host and not held:
+            return "unknown", []
+        if ask.action != "forget":
+            if not host:
+                return "unknown", []
+            host.quiet = ask.action == "quiet"
+            return "quiet" if host.quiet else "live", []
+        if held and not ask.dead:
+            return "refused", []
+        again = sorted(task.name for task in held if not task.killed)
+        for task in held:
+            if task.killed:
+                self.finish(task, "failed")
+            else:
+                self.requeue(task)
+        self.hosts.pop(ask.host, None)
+        self.settle()
+        return "forgotten", again

@@ -1,0 +1,75 @@
+"""What lies in the keys, with names for what the laws speak of. Nothing here knows a rule of the library."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.model.world import Keys
+
+
+class View:
+    """Every key at one moment."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self.records: dict[str, dict[str, str]] = dict(self.under("workspace:"))
+        self.hosts: dict[str, dict[str, str]] = dict(self.under("host:"))
+        self.slots: dict[str, set[str]] = dict(self.under("slots:"))
+        self.lanes: dict[str, dict[str, float]] = dict(self.under("lane:"))
+        self.where: dict[str, dict[str, str]] = dict(self.under("lanes:"))
+        self.ready: dict[str, dict[str, float]] = dict(self.under("ready:"))
+        self.held: dict[str, set[str]] = dict(self.under("held:"))
+        self.waiting: dict[str, dict[str, float]] = dict(self.under("waiting:"))
+        self.serves: dict[str, set[str]] = dict(self.under("serves:"))
+        self.served: dict[str, set[str]] = dict(self.under("served:"))
+        self.groups: dict[str, set[str]] = dict(self.under("groups:"))
+        self.control: dict[str, str] = keys.get("control", {})
+        self.timers: dict[str, float] = keys.get("timers", {})
+        self.poked: dict[str, float] = keys.get("poked", {})
+        self.leases: dict[str, float] = keys.get("leases", {})
+        self.opening: bool = "opening" in keys
+
+    def under(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        """(rest of the name, value) of every key that begins so."""
+        return ((name[len(prefix) :], value) for name, value in self.keys.items() if name.startswith(prefix))
+
+    def of_status(self, status: str) -> set[str]:
+        return {name for name, record in self.records.items() if record.get("status") == status}
+
+    def blocked(self, key: str, route: str) -> dict[str, float]:
+        """The lanes of a route that this key refused."""
+        found: dict[str, float] = self.keys.get(f"blocked:{key}:{route}", {})
+        return found
+
+    def waits(self, host: str) -> bool:
+        return "waiting" in self.hosts.get(host, {})
+
+    def due(self, now: int) -> bool:
+        """Whether a call would first do what time has made due."""
+        return self.opening or any(when <= now for part in (self.timers, self.poked) for when in part.values())
+
+    def lasting(self, *, wakes: bool = True) -> Keys:
+        """The keys that a call which changes nothing leaves as they are: all but counters (and who is to be woken)."""
+        passing = {"fence", "place", "due"} | (set() if wakes else {"poked"})
+        return {name: value for name, value in self.keys.items() if name not in passing}
+
+
+def lane_of(record: dict[str, str]) -> tuple[str, list[str]]:
+    """The route and the limit keys of a record, without `*`."""
+    route, *keys = record["lane"].split(" ")
+    return route, keys
+
+
+def pools_of(host: dict[str, str]) -> set[str]:
+    return set(json.loads(host.get("pools") or "[]"))
+
+
+def labels_of(host: dict[str, str]) -> set[str]:
+    return set(json.loads(host.get("labels") or "[]"))
+
+
+def fits(route: str, name: str, host: dict[str, str]) -> bool:
+    """Whether a host can serve a route, pool[@host][+label...]."""
+    head, *labels = route.split("+")
+    pool, _, wanted = head.partition("@")
+    return pool in pools_of(host) and wanted in ("", name) and set(labels) <= labels_of(host)
