@@ -1,0 +1,122 @@
+"""dispatch: ask that an agent works on a workspace."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coordinator.doors.commands import dispatch_lines
+from coordinator.doors.commands.wait import wait_for
+from coordinator.doors.failing import refused
+from coordinator.doors.names import made_name
+from coordinator.doors.options import WORK, Json, Root, command
+from coordinator.doors.pools import unserved
+from coordinator.doors.printing import emit, note, say
+from coordinator.doors.session import opened, question
+from coordinator.doors.texts import because, task_text
+from coordinator.errors import InvalidQuestion, Problem
+from coordinator.operations import Submit
+from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused, SubmitReply
+
+
+def add(app: typer.Typer) -> None:
+    """Register it."""
+    command(
+        app,
+        WORK,
+        "coordinator dispatch core/go-io/task-5 --agent codex --repo core/go-io --task 'Fix the flaky test' --wait",
+        "git diff | coordinator dispatch --agent claude --task -",
+        'coordinator dispatch --file tasks.jsonl     (lines like {"workspace": "a/1", "task": "..."})',
+    )(dispatch)
+
+
+def dispatch(
+    workspace: Annotated[
+        str | None, typer.Argument(metavar="[WORKSPACE]", help="Its name; one is made where none is given.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Such as codex or codex:gpt-5.4; else the fleet's default.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(metavar="TEXT", help="What to do; - reads stdin. At most 1 MiB.")] = None,
+    task_file: Annotated[str | None, typer.Option(metavar="FILE", help="A file with the task; - is stdin.")] = None,
+    repo: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="The repository it is about.")] = None,
+    branch: Annotated[str | None, typer.Option(metavar="NAME", help="The branch to work on.")] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="PATH|URL", help="A git repository to make the agent's checkout from.")
+    ] = None,
+    priority: Annotated[int | None, typer.Option(metavar="0-9", help="9 goes first; 5 where none is given.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="NAME", help="Only this host may run it.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="Only hosts with it; may be repeated.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="One more limit key it counts under; may be repeated.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Run one that has ended once more.")] = False,
+    file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSON lines, one workspace each; - is stdin.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until it has ended; exit 1 when it failed.")] = False,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """Ask that an agent works on a workspace; the answer says whether it waits, and why.
+
+    Asking twice is asking once. With --file the other options are defaults for lines that do not say otherwise.
+    """
+    org, _, name = (repo or "").rpartition("/")
+    fields: dict[str, Any] = {
+        "agent": agent, "task": task_text(task, task_file), "repo": name or None, "org": org or None, "branch": branch,
+        "source": _source(source), "priority": priority, "host": host, "labels": label, "keys": key,
+        "again": again or None,
+    }  # fmt: skip
+    if file is not None and workspace is not None:
+        raise InvalidQuestion([Problem("WORKSPACE", "can not be given with --file", "name it in the file")])
+    if file is not None:
+        asyncio.run(dispatch_lines.dispatch(file, fields, wait=wait, as_json=json, root=root))
+    else:
+        asked = question(Submit, **fields, workspace=workspace or made_name(fields))
+        asyncio.run(_dispatch(asked, wait=wait, as_json=json, root=root))
+
+
+async def _dispatch(asked: Submit, *, wait: bool, as_json: bool, root: str | None) -> None:
+    async with opened(root) as session:
+        reply = await session.ask(asked)
+        _print(asked, reply, as_json=as_json)
+        if not isinstance(reply, AlreadyKnown):
+            for sentence in await unserved(session, [asked.agent or ""]):
+                note(sentence)
+        if isinstance(reply, Refused):
+            raise typer.Exit(1)
+        if wait:
+            await wait_for(session, [asked.workspace], as_json=as_json)
+        elif isinstance(reply, AlreadyKnown) and reply.status in ("failed", "blocked"):
+            raise refused(f"{asked.workspace} has {reply.status} already: --again runs it once more")
+
+
+def _print(asked: Submit, reply: SubmitReply, *, as_json: bool) -> None:
+    name = asked.workspace
+    if as_json:
+        return emit(reply, workspace=name)
+    match reply:
+        case Queued(refusal=None):
+            say(f"{name} queued: a host is being woken for it")
+        case Queued(place=place, refusal=refusal) if refusal:
+            say(f"{name} queued, place {place}: {because(refusal)}")
+            if refusal.reason == "frozen":
+                note("thaw the queue with: coordinator start" + ("" if refusal.key == "*" else f" --key {refusal.key}"))
+        case AlreadyKnown(status=status, host=host):
+            ended = "" if status in ("queued", "running") else ": --again runs it once more"
+            say(f"{name} is {status} already{f' on {host}' if host else ''}{ended}")
+        case Granted(grant=grant):
+            say(f"{name} granted, token {grant.token}")
+        case Refused(refusal=refusal):
+            say(f"{name} refused: {because(refusal)}")
+    return None
+
+
+def _source(source: str | None) -> str | None:
+    """A directory here as an absolute path: the worker's current directory is another one."""
+    local = source is not None and "://" not in source and Path(source).is_dir()
+    return str(Path(source).resolve()) if source is not None and local else source

@@ -1,0 +1,82 @@
+"""events: the durable stream of facts."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import typer
+
+from coordinator.doors.options import LOOK, Json, Root, command
+from coordinator.doors.printing import emit, note, say
+from coordinator.doors.session import Session, opened
+from coordinator.doors.times import clock
+from coordinator.errors import StoreUnavailable
+from coordinator.store import Entry
+
+_SUBJECTS = ("workspace", "key", "host", "pool", "channel")
+_HIDDEN = {"type", "seq", "token"}
+
+
+def add(app: typer.Typer) -> None:
+    """Register it."""
+    command(app, LOOK, "coordinator events --follow", "coordinator events --count 1000 --json")(events)
+
+
+def events(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more happens.")] = False,
+    count: Annotated[int, typer.Option(min=0, max=10_000, metavar="N", help="The newest N facts first.")] = 20,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """Print what happened: runs started, ended and lost, freezes, changed limits. Newest last."""
+
+    async def run() -> None:
+        async with opened(root) as session:
+            after = await session.within(session.store.latest())
+            for entry in await session.within(session.store.last_events(count)) if count else ():
+                _print(entry, as_json=json)
+                after = entry.id
+            if follow:
+                await _follow(session, after, as_json=json)
+
+    asyncio.run(run())
+
+
+async def _follow(session: Session, after: str, *, as_json: bool) -> None:
+    away = False
+    while True:
+        try:
+            entries = await session.store.read_events(after)
+        except StoreUnavailable as error:
+            if not away:
+                note(f"{error}; still trying")
+            away = True
+            await asyncio.sleep(1)
+            continue
+        away = False
+        for entry in entries:
+            _print(entry, as_json=as_json)
+            after = entry.id
+
+
+def _print(entry: Entry, *, as_json: bool) -> None:
+    fact = _fact(entry)
+    if as_json:
+        return emit(fact, seq=entry.id)
+    subject = next((str(fact[name]) for name in _SUBJECTS if name in fact), "")
+    rest = [f"{name}={_short(value)}" for name, value in fact.items() if name not in _HIDDEN and str(value) != subject]
+    at = entry.id.partition("-")[0]
+    return say(f"{clock(int(at)) if at.isdigit() else at}  {entry.type:<15} {subject}  {' '.join(rest)}".rstrip())
+
+
+def _fact(entry: Entry) -> dict[str, Any]:
+    try:
+        found = json.loads(entry.json)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"type": entry.type, "text": entry.json}
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if " " not in text else json.dumps(text, ensure_ascii=False)

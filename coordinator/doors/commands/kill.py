@@ -1,0 +1,122 @@
+"""kill: end what runs and fail what waits."""
+
+import asyncio
+import contextlib
+from typing import Annotated, Any, Final
+
+import typer
+
+from coordinator.doors.endings import state, until_ended
+from coordinator.doors.failing import bad_input, refused
+from coordinator.doors.options import STEER, Json, Reason, Root, command
+from coordinator.doors.printing import emit, note, say
+from coordinator.doors.session import Session, opened, question, who
+from coordinator.errors import InvalidQuestion, Problem
+from coordinator.operations import GetStatus, Kill
+
+WAIT: Final = 20.0
+"""Seconds until the command stops waiting for runs to end; they go on ending without it."""
+
+
+def add(app: typer.Typer) -> None:
+    """Register it."""
+    command(
+        app,
+        STEER,
+        "coordinator kill core/go-io/task-5",
+        "coordinator kill --agent codex --reason 'wrong branch'",
+        "coordinator kill --yes     (everything: freezes the queue, ends what runs, fails what waits)",
+    )(kill)
+
+
+def kill(
+    workspace: Annotated[str | None, typer.Argument(metavar="[WORKSPACE]", help="End just this one.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="All of a pool or agent: codex, codex:gpt-5.4.")
+    ] = None,
+    repo: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="All of a repository.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="NAME", help="All that run on a host or must.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything; so also where nothing is named.")] = False,
+    reason: Reason = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help=f"Up to {WAIT:.0f} seconds for the runs to end.")
+    ] = True,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """End runs and fail what waits: one workspace, those of an agent, a repository or a host, or everything.
+
+    Everything also freezes the queue. Asks first, unless one workspace is named.
+    """
+    chosen: dict[str, Any] = {
+        name: value
+        for name, value in (
+            ("workspace", workspace),
+            ("agent", agent),
+            ("repo", repo),
+            ("host", host),
+            ("all", everything),
+        )
+        if value
+    } or {"all": True}
+    if len(chosen) > 1:
+        raise InvalidQuestion([Problem(", ".join(chosen), "can not be given together", "choose by one of them")])
+    asked = question(Kill, **chosen, by=who(), reason=reason)
+    asyncio.run(_kill(asked, root, ask=not yes and workspace is None, wait=wait, as_json=json))
+
+
+async def _kill(asked: Kill, root: str | None, *, ask: bool, wait: bool, as_json: bool) -> None:
+    async with opened(root) as session:
+        if ask:
+            await _confirm(session, asked)
+        running, cleared = await _all_parts(session, asked)
+        if asked.workspace and not running and not cleared:
+            said = await state(session, asked.workspace)
+            raise bad_input(said) if said.startswith("there is no") else refused(said)
+        ended: dict[str, str] = {}
+        if wait and running:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAIT):
+                    async for name, found in until_ended(session, running):
+                        ended[name] = found.status if found else "gone"
+    if as_json:
+        return emit({"outcome": "killing", "running": running, "cleared": cleared, "ended": ended})
+    for name in running:
+        say(f"  {name} {ended.get(name, 'is being ended')}")
+    frozen = "; the queue is frozen, thaw it with: coordinator start" if asked.all else ""
+    say(f"killed {len(running)} agents, cleared {cleared} queued{frozen}")
+    if wait and len(ended) < len(running):
+        note(f"{len(running) - len(ended)} have not ended yet; their hosts end them, see coordinator workspaces")
+    return None
+
+
+async def _confirm(session: Session, asked: Kill) -> None:
+    fleet = await session.ask(GetStatus())
+    what = (
+        ", ".join(f"{name} {value}" for name, value in _selector(asked))
+        or f"everything ({fleet.running} running, {fleet.queued} queued)"
+    )
+    try:
+        sure = typer.confirm(f"End {what}{', and freeze the queue' if asked.all else ''}?", err=True)
+    except typer.Abort:
+        sure = False
+    if not sure:
+        raise refused("nothing was ended (without a question: --yes)")
+
+
+def _selector(asked: Kill) -> list[tuple[str, str]]:
+    return [(name, value) for name in ("agent", "repo", "host") if (value := getattr(asked, name))]
+
+
+async def _all_parts(session: Session, asked: Kill) -> tuple[list[str], int]:
+    running: dict[str, None] = {}
+    cleared = 0
+    cursor: str | None = None
+    while True:
+        part = await session.ask(asked.model_copy(update={"cursor": cursor}))
+        running |= dict.fromkeys(part.running)
+        cleared += part.cleared
+        cursor = part.cursor
+        if not part.more:
+            return list(running), cleared

@@ -1,0 +1,108 @@
+"""cancel, retry and poke: workspaces leave the queue, enter it again, and everything is looked at now."""
+
+import asyncio
+from collections import Counter
+from typing import Annotated
+
+import typer
+
+from coordinator.doors.endings import state
+from coordinator.doors.failing import bad_input, refused
+from coordinator.doors.options import STEER, Json, Root, command
+from coordinator.doors.printing import emit, say
+from coordinator.doors.session import Session, opened, question, who
+from coordinator.errors import InvalidQuestion, Problem
+from coordinator.operations import Cancel, Reap, Retry
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[WORKSPACE...]", help="One or more names.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Register them."""
+    command(app, STEER, "coordinator cancel core/go-io/task-5", "coordinator cancel --all")(cancel)
+    command(app, STEER, "coordinator retry core/go-io/task-5", "coordinator retry --status failed")(retry)
+    command(app, STEER, "coordinator poke")(poke)
+
+
+def cancel(
+    workspaces: Names = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """Take waiting workspaces out of the queue; they become failed. One that runs is left alone: kill ends it."""
+    chosen = _chosen(workspaces, "queued" if everything else None, "--all")
+    asyncio.run(_change(Cancel, chosen, "cancelled", root, as_json=json))
+
+
+def retry(
+    workspaces: Names = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="All of a status: failed, blocked, completed ...")
+    ] = None,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """Queue workspaces that have ended once more, with their attempts forgiven."""
+    chosen = _chosen(workspaces, status, "--status failed")
+    asyncio.run(_change(Retry, chosen, "queued again", root, as_json=json))
+
+
+def poke(json: Json = False, root: Root = None) -> None:
+    """Look now: end leases that ran out, open gates that are due, wake replicas. Nothing needs it; it only hurries."""
+    asyncio.run(_poke(root, as_json=json))
+
+
+def _chosen(names: list[str] | None, status: str | None, option: str) -> list[dict[str, str]]:
+    if bool(names) == (status is not None):
+        raise InvalidQuestion([Problem("WORKSPACE", f"or {option} is needed, and not both", "name one")])
+    return [{"status": status}] if status is not None else [{"workspace": name} for name in names or ()]
+
+
+async def _change(
+    verb: type[Cancel] | type[Retry], chosen: list[dict[str, str]], word: str, root: str | None, *, as_json: bool
+) -> None:
+    asked = [question(verb, **one, by=who()) for one in chosen]
+    count, untouched = 0, []
+    async with opened(root) as session:
+        for one in asked:
+            changed = await _all_parts(session, one)
+            count += changed
+            if not changed and one.workspace:
+                untouched.append(await state(session, one.workspace))
+    if as_json:
+        emit({"outcome": "done", "count": count})
+    else:
+        say(f"{count} {word}")
+    if any("there is no" in text for text in untouched):
+        raise bad_input("; ".join(untouched))
+    if untouched:
+        raise refused("; ".join(untouched))
+
+
+async def _all_parts(session: Session, asked: Cancel | Retry) -> int:
+    part = await session.ask(asked)
+    count = part.count
+    while part.more:
+        part = await session.ask(asked.model_copy(update={"cursor": part.cursor}))
+        count += part.count
+    return count
+
+
+async def _poke(root: str | None, *, as_json: bool) -> None:
+    lost: Counter[str] = Counter()
+    opened_keys: list[str] = []
+    async with opened(root) as session:
+        heard = await session.within(session.store.publish('{"type":"PokeQueue"}'))
+        while True:
+            part = await session.ask(Reap())
+            lost.update(one.status for one in part.lost)
+            opened_keys += part.opened
+            if not part.more:
+                break
+    if as_json:
+        return emit({"outcome": "reaped", "heard": heard, "lost": sum(lost.values()), "opened": opened_keys})
+    listeners = f"{heard} listeners heard it" if heard else "no replica listens (workers find work by themselves)"
+    found = [f"{sum(lost.values())} lost runs ended"] if lost else []
+    found += [f"open again: {', '.join(opened_keys)}"] if opened_keys else []
+    return say("; ".join(["poked", listeners, *found]))

@@ -1,0 +1,89 @@
+"""status: the fleet at a glance."""
+
+import asyncio
+from collections.abc import Iterable
+
+import typer
+
+from coordinator.doors.options import LOOK, Json, Root, command
+from coordinator.doors.printing import emit, say, table
+from coordinator.doors.session import Session, opened
+from coordinator.doors.times import ago, ahead
+from coordinator.models import HostView, KeyView
+from coordinator.operations import GetStatus, Hosts
+from coordinator.operations.status import FleetStatus
+
+
+def add(app: typer.Typer) -> None:
+    """Register it."""
+    command(app, LOOK, "coordinator status", "coordinator status --json | jq .queued")(status)
+
+
+def status(json: Json = False, root: Root = None) -> None:
+    """The fleet at a glance: counts, limit keys and what shuts them, hosts, and how to look with redis-cli."""
+    asyncio.run(_status(root, as_json=json))
+
+
+async def _status(root: str | None, *, as_json: bool) -> None:
+    async with opened(root) as session:
+        fleet, known = await asyncio.gather(session.ask(GetStatus()), session.ask(Hosts()))
+    if as_json:
+        return emit(fleet, redis_cli=session.cli)
+    _print(session, fleet, known.hosts)
+    return None
+
+
+def _print(session: Session, fleet: FleetStatus, hosts: tuple[HostView, ...]) -> None:
+    if fleet.frozen:
+        say(_frozen(fleet), "bold yellow")
+    if fleet.settling and fleet.settling > fleet.now:
+        left = ahead(fleet.settling, fleet.now)
+        say(f"settling: nothing starts until every host has reported, at the latest {left}", "yellow")
+    blocked = f" ({fleet.counts.get('blocked', 0)} blocked)" if fleet.counts.get("blocked") else ""
+    completed = f"{fleet.completed} completed", f"{fleet.failed} failed{blocked}"
+    say(", ".join((f"{fleet.running} running", f"{fleet.queued} queued", *completed, f"{fleet.total} in all")))
+    say("")
+    print_keys(fleet.keys)
+    say("")
+    for host in hosts:
+        said = (
+            f"{len(host.held)}/{host.slots} slots"
+            if host.state != "silent"
+            else f"silent, last beat {ago(host.beat, fleet.now)}"
+        )
+        quiet = ", quiet" if host.state == "quiet" else ""
+        say(f"host {host.host}: {said}{quiet}, serves {', '.join(host.pools) or 'nothing'}")
+    if not hosts:
+        say("no host: start one with `worker run`, or all of one machine with `coordinator up`")
+    say(f"look yourself: {session.cli}    (keys begin with {session.store.root})")
+
+
+def print_keys(keys: Iterable[KeyView]) -> None:
+    """Limit keys: how many hold each, how many may, and what keeps it shut."""
+    rows = [
+        (
+            "all (*)" if view.key == "*" else view.key,
+            f"{view.used}/{'-' if view.limit is None else view.limit}",
+            _why(view),
+        )
+        for view in keys
+    ]
+    table(("limit key", "used", "nothing starts because"), rows)
+
+
+def _why(view: KeyView) -> str:
+    if view.limit == 0 and view.reason == "full":
+        return "closed: its limit is 0"
+    waits = ", and work waits for it" if view.waiting and view.reason else ""
+    return f"{view.text}{waits}" if view.reason and view.text else ""
+
+
+def _frozen(fleet: FleetStatus) -> str:
+    text = "frozen"
+    if fleet.freeze:
+        text += f" by {fleet.freeze.by}" if fleet.freeze.by else ""
+        text += f" {ago(fleet.freeze.at, fleet.now)}" if fleet.freeze.at else ""
+        text += f": {fleet.freeze.reason}" if fleet.freeze.reason else ""
+    elif fleet.new:
+        text += ": this namespace is new"
+    return f"{text} (nothing starts; thaw it with: coordinator start)"

@@ -1,0 +1,87 @@
+"""why: what holds a workspace back."""
+
+import asyncio
+
+import typer
+
+from coordinator.doors.endings import ended, sentence
+from coordinator.doors.failing import bad_input
+from coordinator.doors.options import LOOK, Json, Root, Workspace, command
+from coordinator.doors.pools import unserved
+from coordinator.doors.printing import emit, say, table
+from coordinator.doors.session import Session, opened, question
+from coordinator.doors.times import ago, ahead, clock
+from coordinator.models import Refusal
+from coordinator.operations import Explain, GetStatus
+from coordinator.operations.explain import Explained
+
+
+def add(app: typer.Typer) -> None:
+    """Register it."""
+    command(app, LOOK, "coordinator why core/go-io/task-5")(why)
+
+
+def why(workspace: Workspace, json: Json = False, root: Root = None) -> None:
+    """Why a workspace waits: the first limit key that refuses it, who holds that key, and the earliest time."""
+    asyncio.run(_why(workspace, root, as_json=json))
+
+
+async def _why(workspace: str, root: str | None, *, as_json: bool) -> None:
+    asked = question(Explain, workspace=workspace)
+    async with opened(root) as session:
+        found, fleet = await asyncio.gather(session.ask(asked), session.ask(GetStatus()))
+        if not isinstance(found, Explained):
+            raise bad_input(f"there is no workspace {workspace}: see coordinator workspaces")
+        hints = await unserved(session, [found.agent]) if found.status == "queued" else []
+        if as_json:
+            return emit(found, **({"hint": hints[0]} if hints else {}))
+        if found.status == "queued":
+            _waits(found, hints, fleet.now)
+        else:
+            await _does_not_wait(session, found, fleet.now)
+    return None
+
+
+def _waits(found: Explained, hints: list[str], now: int) -> None:
+    refusal = found.refusal
+    place = f", place {found.place} of its lane" if found.place else ""
+    if refusal is None:
+        say(f"{found.workspace} is queued{place}: nothing refuses it, a host is being woken for it")
+    elif refusal.reason == "no_host" and hints:
+        say(f"{found.workspace} is queued{place}: {hints[0]}")
+    else:
+        say(f"{found.workspace} is queued{place}: {refusal.text}")
+        for name, value in _facts(refusal, now):
+            say(f"  {name:<10}{value}")
+        for hint in hints:
+            say(f"  {'and':<10}{hint}")
+    if found.keys:
+        say("")
+        rows = [(view.key, f"{view.used}/{'-' if view.limit is None else view.limit}") for view in found.keys]
+        table(("its limit keys, as they are judged", "used"), rows)
+
+
+def _facts(refusal: Refusal, now: int) -> list[tuple[str, str]]:
+    limit = f" of {refusal.limit}" if refusal.limit is not None else ""
+    facts = [("key", f"{refusal.key} ({refusal.reason}{f', {refusal.used}{limit} used' if limit else ''})")]
+    if refusal.holders:
+        more = f" and {refusal.used - len(refusal.holders)} more" if refusal.used > len(refusal.holders) else ""
+        facts.append(("held by", ", ".join(refusal.holders) + more))
+    if refusal.until:
+        facts.append(("earliest", f"{clock(refusal.until)} ({ahead(refusal.until, now)})"))
+    elif refusal.reason == "frozen":
+        facts.append(("until", "coordinator start" + ("" if refusal.key == "*" else f" --key {refusal.key}")))
+    elif refusal.reason in ("full", "hosts_full"):
+        facts.append(("until", "one of them ends" if refusal.limit else f"coordinator limits '{refusal.key}' 1"))
+    return facts
+
+
+async def _does_not_wait(session: Session, found: Explained, now: int) -> None:
+    record = await ended(session, found.workspace)
+    if found.status != "running":
+        return say(sentence(record) if record else f"{found.workspace} has {found.status}")
+    since = f" since {ago(record.started_at, now)}" if record and record.started_at else ""
+    say(f"{found.workspace} does not wait: it is running{f' on {found.host}' if found.host else ''}{since}")
+    if record and record.kill:
+        say(f"  it is being ended: asked by {record.kill.by or 'somebody'} {ago(record.kill.at, now)}")
+    return None

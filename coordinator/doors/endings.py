@@ -1,0 +1,111 @@
+"""Waiting until workspaces have ended: woken by the facts, and now and then a look at the keys, which alone count."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable
+
+from coordinator.doors.session import Session
+from coordinator.doors.times import span
+from coordinator.errors import StoreUnavailable
+from coordinator.models import Workspace
+from coordinator.operations import Explain, Query
+from coordinator.operations.explain import Explained
+from coordinator.store import Entry
+
+GOOD = frozenset({"completed", "merged", "ready-for-review"})
+ENDED = GOOD | {"failed", "blocked"}
+LOOK_EVERY = 15.0
+"""Seconds between looks at the keys that no fact asked for: facts are trimmed, and a server may lose them."""
+_OUTAGE = 60.0  # seconds without Redis before the wait is given up
+_TOGETHER = 256  # questions in one round trip
+
+Changed = Callable[[dict[str, Explained]], None]
+
+
+async def until_ended(
+    session: Session, names: Iterable[str], changed: Changed | None = None
+) -> AsyncGenerator[tuple[str, Explained | None]]:
+    """Each workspace as it has ended; one that does not exist comes at once, with nothing.
+
+    `changed` is called with what still waits or runs, whenever that was looked at.
+    """
+    pending = dict.fromkeys(names)
+    seen: dict[str, Explained] = {}
+    after = await session.within(session.store.latest())
+    due, looked = list(pending), _now()
+    while True:
+        async for name, found in _look(session, due):
+            if isinstance(found, Explained) and found.status not in ENDED:
+                seen[name] = found
+                continue
+            del pending[name]
+            seen.pop(name, None)
+            yield name, found if isinstance(found, Explained) else None
+        if changed:
+            changed(seen)
+        if not pending:
+            return
+        entries, gap = await _facts(session, after)
+        after = entries[-1].id if entries else after
+        due = [name for name in dict.fromkeys(map(_named, entries)) if name in pending]
+        if gap or _now() - looked > LOOK_EVERY:
+            due, looked = list(pending), _now()
+
+
+async def ended(session: Session, name: str) -> Workspace | None:
+    """The record of one workspace."""
+    found = await session.ask(Query(workspace=name))
+    return found.workspaces[0] if found.workspaces else None
+
+
+def sentence(record: Workspace) -> str:
+    """How a workspace ended: `core/go-io/task-5 failed after 3m20s on h1: exit code 1`."""
+    text = f"{record.workspace} {record.status}"
+    if record.started_at and record.ended_at and record.ended_at >= record.started_at:
+        text += f" after {span(record.ended_at - record.started_at)}"
+    text += f" on {record.host}" if record.host else ""
+    code = f"exit code {record.exit_code}" if record.exit_code else ""
+    why = record.question or code if record.status not in GOOD else ""
+    details = [detail for detail in (why, record.pr_url) if detail]
+    return text + (f": {', '.join(details)}" if details else "")
+
+
+async def state(session: Session, name: str) -> str:
+    """What a workspace is, for a command that changed nothing: `core/go-io/task-5 is completed`."""
+    found = await session.ask(Explain(workspace=name))
+    if not isinstance(found, Explained):
+        return f"there is no workspace {name}"
+    return f"{name} is {found.status}" + (": coordinator kill ends it" if found.status == "running" else "")
+
+
+async def _facts(session: Session, after: str) -> tuple[list[Entry], bool]:
+    """The next facts, none after two seconds of silence; and whether Redis was away meanwhile."""
+    down = 0.0
+    while True:
+        try:
+            return await session.store.read_events(after, block_ms=2000), bool(down)
+        except StoreUnavailable:
+            down = down or _now()
+            if _now() - down > _OUTAGE:
+                raise
+            await asyncio.sleep(0.5)
+
+
+async def _look(session: Session, names: list[str]) -> AsyncGenerator[tuple[str, object]]:
+    for at in range(0, len(names), _TOGETHER):
+        part = names[at : at + _TOGETHER]
+        for name, found in zip(
+            part, await asyncio.gather(*(session.ask(Explain(workspace=one)) for one in part)), strict=True
+        ):
+            yield name, found
+
+
+def _named(entry: Entry) -> str:
+    try:
+        return str(json.loads(entry.json).get("workspace", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,55 @@
+"""Which type each key of a namespace has, and what brings it back where it was changed by hand."""
+
+import shlex
+from typing import Final, NamedTuple
+
+#: Family (the name before the second colon) to type. One with members is written with a star.
+TYPES: Final = {
+    "control": "hash", "limits": "hash", "rates:*": "hash", "backoff": "hash", "backoff_reason": "hash",
+    "fail_count": "hash", "next_start": "hash", "ramp": "hash", "frozen": "hash", "workspace:*": "hash",
+    "host:*": "hash", "lanes:*": "hash", "slots:*": "set", "held:*": "set", "groups:*": "set", "serves:*": "set",
+    "served:*": "set", "status:*": "zset", "hosts": "zset", "leases": "zset", "lane:*": "zset", "routes": "zset",
+    "ready:*": "zset", "blocked": "zset", "blocked:*": "zset", "timers": "zset", "waiting:*": "zset", "poked": "zset",
+    "fence": "string", "place": "string", "due": "string", "opening": "string", "events": "stream", "inbox": "stream",
+}  # fmt: skip
+_THEN: Final = {
+    "limits": "coordinator config apply",
+    "rates:*": "coordinator config apply",
+    "control": "coordinator config apply, and coordinator start",
+    "host:*": "its next beat brings the host back",
+    "hosts": "the next beats bring the hosts back",
+}
+
+
+class Damage(NamedTuple):
+    """A key of the wrong type, and how to mend it."""
+
+    key: str
+    text: str
+    fix: str
+
+
+def family(root: str, key: str) -> str:
+    """The family of a key; empty when no key of this name is used."""
+    name = key.removeprefix(f"{root}:")
+    first, mark, _ = name.partition(":")
+    found = f"{first}:*" if mark else first
+    return found if found in TYPES else ""
+
+
+def damages(root: str, types: dict[str, str]) -> list[Damage]:
+    """Every key whose type is not its family's. Nothing is lost by the mend: the key is put aside."""
+    found = []
+    for key, kind in sorted(types.items()):
+        name = family(root, key)
+        if name and kind != TYPES[name]:
+            aside = f"{root}-damaged:{key.removeprefix(f'{root}:')}"
+            then = f"; then {_THEN[name]}" if name in _THEN else ""
+            fix = f"put it aside: RENAME {shlex.quote(key)} {shlex.quote(aside)}{then}"
+            found.append(Damage(key, f"{key} is a {kind} and must be a {TYPES[name]}", fix))
+    return found
+
+
+def strangers(root: str, types: dict[str, str]) -> list[str]:
+    """Keys of the namespace that nobody reads."""
+    return sorted(key for key in types if not family(root, key))

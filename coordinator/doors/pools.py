@@ -1,0 +1,43 @@
+"""Which pools exist, and the guess for an agent that no host serves."""
+
+import asyncio
+from collections.abc import Iterable
+
+from coordinator import fleet
+from coordinator.config import Settings
+from coordinator.doors.session import Session
+from coordinator.errors import ConfigError
+from coordinator.operations import GetStatus, Hosts
+from coordinator.problems import guess
+from coordinator.words import pool_of
+
+
+async def unserved(session: Session, agents: Iterable[str]) -> list[str]:
+    """A sentence for each pool of `agents` that no host serves: `no host serves 'codx' (did you mean codex?)`."""
+    seen, status = await asyncio.gather(session.ask(Hosts()), session.ask(GetStatus()))
+    serving = {pool for host in seen.hosts for pool in host.pools}
+    wanted = dict.fromkeys(pool_of(agent or status.default_agent or "claude") for agent in agents)
+    limited = {pool_of(view.key) for view in status.keys if view.key != "*" and not view.key.startswith("repo:")}
+    known = serving | limited | _of_file(session.settings)
+    return [_sentence(pool, known, bool(seen.hosts)) for pool in wanted if pool not in serving]
+
+
+def _sentence(pool: str, known: set[str], hosts: bool) -> str:
+    near = guess(pool, sorted(known - {pool}))
+    if pool not in known and near:
+        return f"no host serves '{pool}' ({near})"
+    if not hosts:
+        return f"no host serves '{pool}': no worker runs yet (worker run, or coordinator up)"
+    return f"no host serves '{pool}': give a host a runner for it in its agents.yaml (runners.{pool})"
+
+
+def _of_file(settings: Settings) -> set[str]:
+    """The pools of this machine's agents.yaml, where there is a good one."""
+    try:
+        file, _ = settings.config_file()
+        text = fleet.read(file, explicit=False)
+        read = fleet.parse(text, file.name)[0] if text is not None else fleet.Fleet()
+    except ConfigError:
+        return set()
+    keys = (key for key in read.concurrency if key != "*" and not key.startswith("repo:"))
+    return {*read.runners, *map(pool_of, keys)}

@@ -1,0 +1,24 @@
+"""The line a person types to talk to the server behind a REDIS_URL, without its password."""
+
+import shlex
+from urllib.parse import unquote, urlsplit
+
+
+def line(url: str) -> str:
+    """A `redis-cli` command; one that needs a password asks for it."""
+    parts = urlsplit(url)
+    words = ["redis-cli"]
+    if parts.scheme == "unix":
+        words += ["-s", unquote(parts.path)]
+    elif parts.scheme == "redis+sentinel":
+        host, _, port = parts.netloc.rpartition("@")[2].split(",")[0].rpartition(":")
+        master = parts.path.strip("/").partition("/")[0]
+        return shlex.join(["redis-cli", "-h", host, "-p", port, "SENTINEL", "get-master-addr-by-name", master])
+    else:
+        words += ["-h", parts.hostname or "localhost", "-p", str(parts.port or 6379)]
+        words += ["-n", parts.path.strip("/")] if parts.path.strip("/0") else []
+        words += ["--tls"] if parts.scheme == "rediss" else []
+    if parts.password or "password=" in parts.query:
+        words += ["--user", unquote(parts.username)] if parts.username else []
+        words.append("--askpass")
+    return shlex.join(words)

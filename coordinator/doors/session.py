@@ -1,0 +1,115 @@
+"""The open store of one command: which server, how long to be patient with it, and questions from typed words."""
+
+import asyncio
+import contextlib
+import getpass
+import os
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from coordinator import embedded, fleet
+from coordinator.config import Settings
+from coordinator.doors import redis_cli
+from coordinator.errors import InvalidQuestion, Problem, StoreUnavailable
+from coordinator.measures import millis
+from coordinator.operations._operation import Operation
+from coordinator.problems import problems_of
+from coordinator.store import Store
+
+Reply = TypeVar("Reply")
+Verb = TypeVar("Verb", bound=Operation[Any])
+Answer = TypeVar("Answer")
+
+PATIENCE: Final = 8.0
+"""Seconds a person waits for Redis before it counts as unreachable; the store itself tries longer."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One namespace on one server. `cli` is the redis-cli line of that server."""
+
+    settings: Settings
+    store: Store
+    cli: str
+
+    async def ask(self, operation: Operation[Reply]) -> Reply:
+        """Ask for one atomic change; StoreUnavailable when no answer comes in time. Asked in one gather: one trip."""
+        return await self.within(self.store.run(operation))
+
+    async def within(self, answer: Awaitable[Answer]) -> Answer:
+        """What `answer` gives, in time."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await answer
+        except TimeoutError:
+            said = f"Redis at {self.store.where} gave no answer within {PATIENCE:.0f}s"
+            raise StoreUnavailable(f"{said}: is it running, and is REDIS_URL right?") from None
+
+
+@contextlib.asynccontextmanager
+async def opened(root: str | None = None) -> AsyncIterator[Session]:
+    """The server of REDIS_URL, else the embedded one of the workspace root; StoreUnavailable when there is neither."""
+    settings = Settings.from_environ(os.environ)
+    url = settings.redis_url
+    if url:
+        session = Session(settings, Store.connect(url, settings.root), redis_cli.line(url))
+    else:
+        place = workspace_root(settings, root)
+        server = embedded.find(place)
+        if server is None:
+            raise StoreUnavailable(f"no server runs for {place}: start one with `coordinator up`, or set REDIS_URL")
+        session = Session(settings, Store.connect(server.url, settings.root), server.cli)
+    try:
+        yield session
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):  # calls to a server that does not answer are not waited for
+                await session.store.close()
+
+
+def workspace_root(settings: Settings, option: str | None) -> Path:
+    """The directory of all workspaces: `--root`, else the one agents.yaml names, else below the core directory."""
+    named: str | None = None
+    if option is None:
+        file, explicit = settings.config_file()
+        text = fleet.read(file, explicit=explicit)
+        named = fleet.parse(text, file.name)[0].dispatch.workspace_root if text is not None else None
+    return settings.workspace_root(option, named)
+
+
+def question(verb: type[Verb], **fields: Any) -> Verb:
+    """A verb with those of the fields that are given. Raises InvalidQuestion with every problem."""
+    try:
+        asked = verb.model_validate({name: value for name, value in fields.items() if value is not None})
+        asked.encoded()
+    except ValidationError as error:
+        raise InvalidQuestion(problems_of(error)) from None
+    except ValueError:  # half a character, from bytes that are no UTF-8
+        named = ", ".join(name for name, value in fields.items() if _is_broken(value)) or verb.name
+        raise InvalidQuestion([Problem(named, "must be UTF-8 text", "save or type it as UTF-8")]) from None
+    return asked
+
+
+def duration(name: str, text: str) -> int:
+    """Milliseconds of `90s`, `1h30m`, or a number of seconds. Raises InvalidQuestion under `name`."""
+    try:
+        return millis(text)
+    except ValueError as error:
+        context = getattr(error, "context", None) or {}
+        raise InvalidQuestion([Problem(name, str(context.get("problem", error)), context.get("fix", ""))]) from None
+
+
+def who() -> str | None:
+    """The person at this door, for the record of what was done; None when nobody knows."""
+    try:
+        return getpass.getuser()[:100]
+    except (OSError, KeyError):
+        return None
+
+
+def _is_broken(value: object) -> bool:
+    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)

@@ -1,0 +1,48 @@
+"""Sentences and texts that several commands share."""
+
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from coordinator.doors.times import clock
+from coordinator.errors import InvalidQuestion, Problem
+from coordinator.models import Refusal
+from coordinator.words import TASK_BYTES, shown
+
+
+def because(refusal: Refusal) -> str:
+    """A refusal as a sentence: its text, the key where the text does not name it, and the earliest time."""
+    text = refusal.text
+    if refusal.reason in ("full", "pace", "quota", "ramp") and refusal.key not in text:
+        text += f" ({refusal.key})"
+    return text + (f", until {clock(refusal.until)}" if refusal.until else "")
+
+
+def task_text(text: str | None, file: str | None) -> str | None:
+    """The task from the command line, a file or stdin (`-`). Raises InvalidQuestion."""
+    if text is not None and file is not None:
+        raise InvalidQuestion([Problem("--task-file", "can not be given with --task", "keep one of them")])
+    source = file if file is not None else "-" if text == "-" else None
+    return text if source is None else _read(source)
+
+
+def _read(name: str) -> str:
+    field = "stdin" if name == "-" else shown(name)
+    try:
+        if name == "-":
+            data = _some(sys.stdin.buffer)
+        else:
+            with Path(name).open("rb") as file:
+                data = _some(file)
+        return data.decode()
+    except UnicodeDecodeError as error:
+        problem = Problem(field, f"byte {error.start + 1} is not UTF-8", "save it as plain UTF-8 text")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        problem = Problem(field, f"can not be read: {said}", "give the path of a text file")
+    raise InvalidQuestion([problem])
+
+
+def _some(source: BinaryIO) -> bytes:
+    """All of a source, or one byte more than a task may have: a device has no end."""
+    return source.read(TASK_BYTES + 1)
