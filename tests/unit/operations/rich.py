@@ -1,0 +1,127 @@
+"""A namespace in which every kind of key exists, made by verbs, and one question of each kind that touches them."""
+
+import json
+from typing import Any
+
+from redis import Redis
+
+from coordinator import library
+
+ROOT = "{t}"
+LATER = 9_000_000_000_000  # epoch ms, far ahead
+
+
+def ask(redis: "Redis", verb: str, question: object) -> dict[str, Any]:
+    """One verb by its wire form, as any language would call it."""
+    text = question if isinstance(question, str | bytes) else json.dumps(question)
+    answer: dict[str, Any] = json.loads(redis.fcall(f"dispatch_{verb}", 1, ROOT, text))
+    return answer
+
+
+def _claim(host: str, seq: int) -> dict[str, object]:
+    return {"host": host, "incarnation": "i1", "seq": seq}
+
+
+def build(redis: "Redis") -> dict[str, int]:
+    """Fills an empty server; answers the tokens of what runs."""
+    redis.function_load(library.TEXT, replace=True)
+    limits = {"*": 20, "codex": 9, "codex:big": 1, "repo:*": 3}
+    ask(redis, "apply", {"limits": limits, "rates": {"codex": {"min_delay": 5}}, "default_agent": "claude"})
+    ask(redis, "thaw", {})
+    for host, pools, labels in (("h1", ["codex", "claude"], ["gpu"]), ("h2", ["gemini"], []), ("h3", ["codex"], [])):
+        beat = {"host": host, "incarnation": "i1", "machine": "m", "pools": pools, "labels": labels, "slots": 6}
+        ask(redis, "renew", beat)
+    ask(redis, "host", {"host": "h3", "action": "quiet"})
+    for name in ("run", "hurt", "late", "done"):
+        ask(
+            redis,
+            "submit",
+            {"workspace": name, "agent": "codex:big" if name == "run" else "codex", "repo": "r", "org": "o"},
+        )
+        ask(redis, "limit", {"key": "repo:*", "limit": 9})
+    ask(redis, "claim", _claim("h1", 1))
+    ask(redis, "limit", {"key": "repo:*", "limit": 3})
+    ask(redis, "submit", {"workspace": "asked", "agent": "cursor", "asker": "svc"})
+    runs = ("run", "hurt", "late", "done", "asked")
+    tokens = {name: int(redis.hget(f"{ROOT}:workspace:{name}", "token") or 0) for name in runs}
+    ask(redis, "complete", {"workspace": "done", "token": tokens["done"], "status": "completed"})
+    ask(redis, "complete", {"workspace": "hurt", "token": tokens["hurt"], "status": "failed"})
+    ask(redis, "kill", {"workspace": "late"})
+    ask(redis, "back_off", {"key": "claude", "until": LATER, "reason": "limit"})
+    ask(redis, "freeze", {"key": "repo:o/cold", "by": "ana"})
+    ask(redis, "submit", {"workspace": "by-model", "agent": "codex:big"})
+    ask(redis, "submit", {"workspace": "by-gate", "agent": "claude", "labels": ["gpu"]})
+    ask(redis, "submit", {"workspace": "by-freeze", "agent": "codex", "org": "o", "repo": "cold"})
+    ask(redis, "submit", {"workspace": "ready", "agent": "gemini", "keys": ["team"]})
+    ask(redis, "submit", {"workspace": "ready-2", "agent": "gemini", "keys": ["team"]})
+    ask(redis, "claim", _claim("h1", 2))
+    redis.zadd(f"{ROOT}:poked", {"h1": LATER})
+    redis.xadd(f"{ROOT}:inbox", {"json": "{}"})
+    return tokens
+
+
+def make_due(redis: "Redis") -> None:
+    """As if time had passed: a gate ends, a poke was not answered, a walk is unfinished, leases ran out."""
+    redis.hset(f"{ROOT}:backoff", "claude", 1)
+    redis.zadd(f"{ROOT}:timers", {"claude": 1})
+    redis.zadd(f"{ROOT}:poked", {"h1": 1})
+    redis.set(f"{ROOT}:opening", "repo:a")
+    redis.zadd(f"{ROOT}:leases", {"hurt": 1, "late": 1, "asked": 1})
+
+
+def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
+    """Questions that between them touch every key that `build` made."""
+    held = [{"workspace": name, "token": tokens[name]} for name in ("run", "late")]
+    return [
+        ("submit", {"workspace": "new", "agent": "codex", "repo": "r", "org": "o"}),
+        ("submit", {"workspace": "new", "agent": "claude", "labels": ["gpu"]}),
+        ("submit", {"workspace": "new", "agent": "codex", "host": "h1"}),
+        ("submit", {"workspace": "new", "agent": "gemini", "keys": ["team"]}),
+        ("submit", {"workspace": "new", "agent": "codex", "asker": "h1"}),
+        ("submit", {"workspace": "done", "again": True, "agent": "codex:big"}),
+        ("claim", _claim("h1", 3)),
+        ("claim", _claim("h2", 1)),
+        ("renew", {"host": "h1", "incarnation": "i1", "held": held}),
+        ("renew", {"host": "h1", "incarnation": "i2", "pools": ["gemini"], "slots": 2}),
+        ("renew", {"host": "h9", "incarnation": "i1", "pools": ["gemini", "codex"], "slots": 2}),
+        ("renew", {"host": "h1", "incarnation": "i1", "endings": [{**held[0], "status": "completed"}]}),
+        ("complete", {**held[0], "status": "completed"}),
+        ("complete", {**held[0], "status": "failed", "retry_after": 60}),
+        ("complete", {**held[1], "status": "completed", "claim": _claim("h1", 3)}),
+        ("complete", {"workspace": "asked", "status": "completed", "claim": _claim("h2", 1)}),
+        ("complete", {"workspace": "run", "status": "completed"}),
+        ("kill", {"workspace": "run"}),
+        ("kill", {"workspace": "by-gate"}),
+        ("kill", {"agent": "codex"}),
+        ("kill", {"agent": "gemini", "cursor": "q"}),
+        ("kill", {"repo": "o/r"}),
+        ("kill", {"host": "h1"}),
+        ("kill", {"all": True}),
+        ("kill", {"all": True, "cursor": "q"}),
+        ("cancel", {"workspace": "by-model"}),
+        ("cancel", {"status": "queued"}),
+        ("retry", {"workspace": "hurt"}),
+        ("retry", {"status": "failed"}),
+        ("track", {"workspaces": [{"workspace": "new", "agent": "codex"}, {"workspace": "disk", "status": "running"}]}),
+        ("track", {"workspaces": [{"workspace": "done", "status": "merged"}], "host": "h1"}),
+        ("freeze", {}),
+        ("freeze", {"key": "codex", "until": LATER}),
+        ("thaw", {}),
+        ("thaw", {"key": "repo:o/cold"}),
+        ("back_off", {"key": "codex", "until": LATER}),
+        ("back_off", {"key": "claude", "clear": True}),
+        ("limit", {"key": "codex:big", "limit": 5}),
+        ("limit", {"key": "repo:*", "clear": True}),
+        ("apply", {"limits": {"codex:big": 4}, "rates": {"codex": {"min_delay": 6}}, "settings": {"beat": 5000}}),
+        ("host", {"host": "h1", "action": "quiet"}),
+        ("host", {"host": "h3", "action": "thaw"}),
+        ("host", {"host": "h2", "action": "forget"}),
+        ("host", {"host": "h1", "action": "forget", "dead": True}),
+        ("reap", {}),
+        ("status", {}),
+        ("query", {}),
+        ("query", {"name": "run"}),
+        ("explain", {"workspace": "by-model"}),
+        ("explain", {"workspace": "ready"}),
+        ("hosts", {}),
+    ]

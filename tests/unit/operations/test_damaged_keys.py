@@ -1,0 +1,153 @@
+"""Keys changed or deleted by hand: a question is answered, or stops before it writes and names the key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.unit.operations import rich
+
+State = dict[bytes, bytes]
+
+#: What a call may have done before it met a damaged lane: work that was due anyway, each piece of it whole.
+DUE_ANYWAY = ("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "due", "leases")
+
+
+@pytest.fixture
+def redis(server_url: str) -> Iterator["Redis"]:
+    with Redis.from_url(server_url) as client:
+        yield client
+
+
+def _state(redis: "Redis") -> State:
+    keys: list[Any] = sorted(redis.keys("*"))
+    pipe = redis.pipeline(transaction=False)
+    for key in keys:
+        pipe.dump(key)
+    return dict(zip(keys, pipe.execute(), strict=True))
+
+
+def _restore(redis: "Redis", state: State, without: bytes | None = None) -> None:
+    pipe = redis.pipeline(transaction=False)
+    pipe.flushdb()
+    for key, value in state.items():
+        if key != without:
+            pipe.restore(key, 0, value)
+    pipe.execute()
+
+
+def _damage(redis: "Redis", state: State, key: bytes) -> State:
+    kind = redis.type(key) if redis.exists(key) else b"none"
+    _restore(redis, state, key)
+    if kind == b"string":
+        redis.hset(key, "by", "hand")
+    else:
+        redis.set(key, "by hand")
+    return _state(redis)
+
+
+def _outcome(redis: "Redis", verb: str, question: dict[str, object]) -> dict[str, Any]:
+    return rich.ask(redis, verb, question)
+
+
+def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis", server_kind: str) -> None:
+    questions = rich.questions(rich.build(redis))
+    sound = _state(redis)
+    expected = []
+    for verb, question in questions:
+        expected.append(_outcome(redis, verb, question)["outcome"])
+        _restore(redis, sound)
+    wrong, damaged = [], 0
+    for key in sound:
+        before = _damage(redis, sound, key)
+        for (verb, question), outcome in zip(questions, expected, strict=True):
+            answer = _outcome(redis, verb, question)
+            after = _state(redis)
+            if answer["outcome"] == "damaged":
+                damaged += 1
+                fine = answer["key"] == key.decode() and before == after
+            else:
+                fine = answer["outcome"] == outcome and after[key] == before[key]
+            if not fine:
+                wrong.append((key, verb, question, answer))
+            if after != before:
+                before = _damage_again(redis, sound, key)
+    assert wrong == []
+    assert damaged > 1000, server_kind
+
+
+def _damage_again(redis: "Redis", state: State, key: bytes) -> State:
+    _restore(redis, state)
+    return _damage(redis, state, key)
+
+
+def test_work_that_is_due_passes_over_a_damaged_key(redis: "Redis") -> None:
+    questions = [one for one in rich.questions(rich.build(redis)) if one[0] in ("claim", "complete", "reap", "submit")]
+    rich.make_due(redis)
+    due = _state(redis)
+    for key in due:
+        for verb, question in questions:
+            before = _damage_again(redis, due, key)
+            answer = _outcome(redis, verb, question)
+            if answer["outcome"] == "damaged":
+                after = _state(redis)
+                changed = {name.decode() for name in {*before, *after} if before.get(name) != after.get(name)}
+                assert answer["key"] == key.decode()
+                assert changed <= {f"{rich.ROOT}:{name}" for name in DUE_ANYWAY}, (key, verb, question)
+
+
+def test_one_damaged_record_does_not_keep_the_others_from_being_reaped(redis: "Redis") -> None:
+    rich.build(redis)
+    redis.zadd(f"{rich.ROOT}:leases", {"run": 1, "late": 1})
+    redis.delete(f"{rich.ROOT}:workspace:late")
+    redis.set(f"{rich.ROOT}:workspace:late", "by hand")
+    assert _outcome(redis, "reap", {})["lost"] == [{"workspace": "run", "host": "h1", "status": "queued"}]
+    again = _outcome(redis, "reap", {})
+    assert (again["outcome"], again["key"]) == ("damaged", "{t}:workspace:late")
+
+
+def test_a_damaged_lane_does_not_undo_the_ending_that_met_it(redis: "Redis") -> None:
+    rich.build(redis)
+    redis.delete(f"{rich.ROOT}:workspace:ready")
+    redis.set(f"{rich.ROOT}:workspace:ready", "by hand")
+    claim = {"host": "h2", "incarnation": "i1", "seq": 1}
+    answer = _outcome(redis, "complete", {"workspace": "asked", "status": "completed", "claim": claim})
+    assert (answer["outcome"], answer["grants"], answer["more"]) == ("completed", {}, True)
+    assert _outcome(redis, "claim", claim)["outcome"] == "damaged"
+
+
+def test_no_deleted_key_makes_a_verb_fail(redis: "Redis") -> None:
+    questions = rich.questions(rich.build(redis))
+    rich.make_due(redis)
+    state = _state(redis)
+    for key in sorted(state, key=lambda name: name.endswith(b":control")):  # without it a new epoch begins
+        for verb, question in questions:
+            _restore(redis, state, without=key)
+            assert _outcome(redis, verb, question)["outcome"] not in ("damaged", "invalid"), (key, verb)
+
+
+QUEUE = ("lane:", "lanes:", "ready:", "blocked", "groups:", "routes", "served:", "waiting:", "timers", "poked", "place")
+
+
+def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(redis: "Redis") -> None:
+    rich.build(redis)
+    state = _state(redis)
+    waiting: list[Any] = sorted(redis.zrange(f"{rich.ROOT}:status:queued", 0, -1))
+    for key in state:
+        if not key.decode().removeprefix(f"{rich.ROOT}:").startswith(QUEUE):
+            continue
+        _restore(redis, state, without=key)
+        _outcome(redis, "cancel", {"status": "queued"})
+        for name in waiting:
+            assert _outcome(redis, "retry", {"workspace": name.decode()})["count"] == 1
+        _outcome(redis, "apply", {"limits": {}})
+        _outcome(redis, "back_off", {"key": "claude", "clear": True})
+        _outcome(redis, "thaw", {"key": "repo:o/cold"})
+        granted = set()
+        for host, pools in (("h1", ["codex", "claude"]), ("h2", ["gemini"])):
+            beat = {"host": host, "incarnation": "i2", "machine": "m", "pools": pools, "slots": 9}
+            _outcome(redis, "renew", beat)
+            grants = _outcome(redis, "claim", {"host": host, "incarnation": "i2", "seq": 1})["grants"]
+            granted |= {grant["workspace"].encode() for grant in grants}
+        assert granted == set(waiting), key
