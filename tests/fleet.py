@@ -1,0 +1,106 @@
+"""A fleet of real processes on a real server: replicas, workers, agents that leave marks."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+import yaml
+
+from coordinator.operations import GetStatus, Hosts
+from coordinator.operations.status import FleetStatus
+from coordinator.store import Store
+from tests.waiting import wait_until
+
+ROOT = "{dispatch}"
+MARKED = str(Path(__file__).parent / "fakes" / "marked.sh")
+
+
+class Fleet:
+    """Use as a context; every process it started is gone when it ends."""
+
+    def __init__(self, url: str, place: Path, concurrency: dict[str, object], **dispatch: object) -> None:
+        self.url, self.place = url, place
+        self.marks, self.root, self.config = place / "marks", place / "workspaces", place / "agents.yaml"
+        pools = [key for key in concurrency if ":" not in key and "*" not in key]
+        runner = {"command": ["sh", MARKED, str(self.marks), "{workspace}", "{agent}", "{task}"]}
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "version": 1,
+                    "dispatch": {"default_agent": pools[0], "workspace_root": str(self.root), **dispatch},
+                    "concurrency": concurrency,
+                    "runners": dict.fromkeys(pools, runner),
+                }
+            )
+        )
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._end = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self.store = await self._end.enter_async_context(Store.connect(self.url, ROOT))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for name, process in self.processes.items():
+            try:
+                await asyncio.to_thread(process.wait, 20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise AssertionError(f"{name} did not end: {self.said(name)}") from None
+        await self._end.aclose()
+
+    def serve(self, name: str) -> None:
+        """Start a replica."""
+        code = "import typer; from coordinator.doors.commands import serve; app = typer.Typer(); serve.add(app); app()"
+        self._start(name, ["-c", code, "serve", "--config", str(self.config), "--root", str(self.root)])
+
+    def work(self, host: str, slots: int) -> None:
+        """Start (again) the worker of a host."""
+        code = "from workers.cli import main; main()"
+        options = ["--host", host, "--slots", str(slots), "--config", str(self.config), "--root", str(self.root)]
+        self._start(host, ["-c", code, "run", *options])
+
+    def _start(self, name: str, arguments: list[str]) -> None:
+        environ = {**os.environ, "REDIS_URL": self.url, "CORE_AGENT_DISPATCH": "1", "DISPATCH_NAMESPACE": "dispatch"}
+        with (self.place / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *arguments], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def kill(self, name: str) -> None:
+        """End a process of ours with -9, at once."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def said(self, name: str) -> str:
+        """What a process logged."""
+        return (self.place / f"{name}.log").read_text()
+
+    async def status(self) -> FleetStatus:
+        return await self.store.run(GetStatus())
+
+    async def ready(self, hosts: int) -> None:
+        """Wait until replicas have configured the namespace and so many hosts wait for work."""
+
+        async def waiting() -> bool:
+            status, known = await asyncio.gather(self.status(), self.store.run(Hosts()))
+            return not status.new and not status.frozen and sum(bool(host.waiting) for host in known.hosts) >= hosts
+
+        await wait_until(waiting, f"{hosts} hosts wait for work", 20)
+
+    async def drained(self, deadline: float) -> FleetStatus:
+        """Wait until nothing waits and nothing runs."""
+
+        async def done() -> FleetStatus | None:
+            status = await self.status()
+            return None if status.running or status.queued else status
+
+        return await wait_until(done, "everything has ended", deadline)  # type: ignore[return-value]  # only when true
