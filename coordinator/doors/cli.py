@@ -37,7 +37,7 @@ The first three to type:
 
 [bold]coordinator dispatch --task 'Say hello' --wait[/bold]      in a second terminal
 
-Without REDIS_URL the server of the workspace root is used; every command takes --json.
+Without REDIS_URL the server of the workspace root is used; every command that answers takes --json.
 Exit codes: 0 done or queued, 1 refused, 2 usage or bad input, 3 Redis can not be reached."""
 
 app = typer.Typer(

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
@@ -77,6 +78,7 @@ def _code(command: Callable[[], object]) -> int:
 
 def _usage(error: Any) -> int:
     message = str(error.format_message()).strip().rstrip(".")
+    message = re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", message)
     if message:  # empty: the help was printed instead
         command = getattr(getattr(error, "ctx", None), "command_path", "coordinator")
         complain(f"{message[0].lower()}{message[1:]}; see {command} --help")

@@ -1,16 +1,22 @@
 """Printing for people and for machines. Text that others wrote is shown without its control characters."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 _UNBOUNDED: Final = 100_000  # columns: what is no terminal gets every line whole
+
+_GAP: Final = 2
+_SHORT: Final = 24  # columns; what is no longer is never folded
+_LEAST: Final = 16  # columns of the last column, also where long names leave none
 
 
 class _Console(Console):
@@ -28,7 +34,7 @@ def console(*, err: bool = False) -> Console:
 
 def plain(text: object) -> str:
     """`text` on one line, every character that is not printable written as an escape."""
-    line = " ".join(str(text).split())
+    line = re.sub(r" *[\t\r\n\v\f]\s*", " ", str(text).strip("\r\n"))
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
@@ -48,18 +54,20 @@ def note(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], styles: Mapping[str, str] | None = None) -> None:
-    """Columns under their names. On a terminal the last column is cut where it does not fit; others fold.
+    """Columns under their names. On a terminal the last column is cut to the room it has; long names fold.
 
     `styles` colours a cell by its text.
     """
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns[:-1]:
-        grid.add_column(column, overflow="fold")
-    grid.add_column(columns[-1], overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        cells = [plain(cell) for cell in row]
-        grid.add_row(*(Text(cell, (styles or {}).get(cell, "")) for cell in cells))
+    cells = [[plain(cell) for cell in row] for row in rows]
+    longest = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     out = console()
+    room = max(out.width - sum(longest[:-1]) - _GAP * len(columns), _LEAST)
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for column, length in zip(columns[:-1], longest, strict=False):
+        grid.add_column(column, overflow="fold", no_wrap=length <= _SHORT)
+    grid.add_column(columns[-1], overflow="ellipsis", no_wrap=True, max_width=room)
+    for row in cells:
+        grid.add_row(*(Text(cell, (styles or {}).get(cell, "")) for cell in row))
     if out.is_terminal:
         out.print(grid)
         return

@@ -42,7 +42,9 @@ def complete(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Report how a run ended. Without its token that is heard only for runs that no worker holds."""
+    """Report how a run ended.
+
+    Without its token that is heard only for runs that no worker holds."""
     pause = duration("--retry-after", retry_after) // 1000 if retry_after is not None else None
     asked = question(
         Complete, workspace=workspace, status=status, token=token, question=question_, pr_url=pr_url, retry_after=pause

@@ -18,7 +18,7 @@ from coordinator.measures import written
 from coordinator.operations import Apply, GetStatus
 from coordinator.operations.apply import Applied
 
-File = Annotated[str | None, typer.Argument(metavar="[FILE]", help="An agents.yaml; else DISPATCH_CONFIG's.")]
+File = Annotated[str | None, typer.Argument(metavar="FILE", help="An agents.yaml; else DISPATCH_CONFIG's.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -55,7 +55,9 @@ def show(json: Json = False, root: Root = None) -> None:
 
 
 def check(file: File = None, json: Json = False) -> None:
-    """Say all that is wrong or odd in an agents.yaml; exit 2 when it can not be used. Needs no server."""
+    """Say all that is wrong or odd in an agents.yaml.
+
+    Needs no server. Exit 2 when it can not be used."""
     path, _ = Settings.from_environ(os.environ).config_file(file)
     problems: list[Problem] = []
     warnings: list[Problem] = []

@@ -33,7 +33,7 @@ def add(app: typer.Typer) -> None:
 
 def dispatch(
     workspace: Annotated[
-        str | None, typer.Argument(metavar="[WORKSPACE]", help="Its name; one is made where none is given.")
+        str | None, typer.Argument(metavar="WORKSPACE", help="Its name; one is made where none is given.")
     ] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Such as codex or codex:gpt-5.4; else the fleet's default.")
@@ -61,9 +61,10 @@ def dispatch(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Ask that an agent works on a workspace; the answer says whether it waits, and why.
+    """Ask that an agent works on a workspace.
 
-    Asking twice is asking once. With --file the other options are defaults for lines that do not say otherwise.
+    The answer says whether it waits, and why. Asking twice is asking once.
+    With --file the other options are defaults for lines that do not say otherwise.
     """
     org, _, name = (repo or "").rpartition("/")
     fields: dict[str, Any] = {

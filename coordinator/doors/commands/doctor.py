@@ -21,7 +21,9 @@ def add(app: typer.Typer) -> None:
 
 
 def doctor(json: Json = False, root: Root = None) -> None:
-    """Check the server, its keys, the hosts and this machine's agents.yaml; exit 1 when something is wrong."""
+    """Check the server, its keys, the hosts and agents.yaml.
+
+    Each thing that is wrong comes with its mend; exit 1 when there is one."""
     asyncio.run(_doctor(root, as_json=json))
 
 

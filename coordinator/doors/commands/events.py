@@ -14,6 +14,7 @@ from coordinator.errors import StoreUnavailable
 from coordinator.store import Entry
 
 _SUBJECTS = ("workspace", "key", "host", "pool", "channel")
+_ORDER = ("agent", "repo", "host", "attempt", "status", "verdict", "by", "reason", "question", "pr_url")
 _HIDDEN = {"type", "seq", "token"}
 
 
@@ -28,7 +29,9 @@ def events(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Print what happened: runs started, ended and lost, freezes, changed limits. Newest last."""
+    """Print what happened, newest last.
+
+    Runs started, ended and lost, freezes, changed limits; in JSON as they were written."""
 
     async def run() -> None:
         async with opened(root) as session:
@@ -64,7 +67,8 @@ def _print(entry: Entry, *, as_json: bool) -> None:
     if as_json:
         return emit(fact, seq=entry.id)
     subject = next((str(fact[name]) for name in _SUBJECTS if name in fact), "")
-    rest = [f"{name}={_short(value)}" for name, value in fact.items() if name not in _HIDDEN and str(value) != subject]
+    names = sorted(fact, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    rest = [f"{name}={_short(fact[name])}" for name in names if name not in _HIDDEN and str(fact[name]) != subject]
     at = entry.id.partition("-")[0]
     return say(f"{clock(int(at)) if at.isdigit() else at}  {entry.type:<15} {subject}  {' '.join(rest)}".rstrip())
 

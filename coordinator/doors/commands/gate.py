@@ -21,7 +21,9 @@ def add(app: typer.Typer) -> None:
 
 
 def start(key: Key = None, json: Json = False, root: Root = None) -> None:
-    """Thaw: what waits may start. It is remembered until somebody stops it."""
+    """Thaw the queue: what waits may start.
+
+    It is remembered until somebody stops it."""
     asked = question(Thaw, key=key, by=who())
 
     async def run() -> None:
@@ -44,7 +46,9 @@ def stop(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Freeze: nothing more starts, and what runs goes on. It is remembered until somebody starts it."""
+    """Freeze the queue: nothing more starts, what runs goes on.
+
+    It is remembered until somebody starts it."""
     wanted = duration("--until", until) if until is not None else None
     question(Freeze, key=key, by=who(), reason=reason)
 

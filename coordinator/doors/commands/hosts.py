@@ -28,7 +28,9 @@ def add(app: typer.Typer) -> None:
 
 
 def hosts(json: Json = False, root: Root = None) -> None:
-    """List hosts: what each serves, its slots and what it holds. A silent one has missed three beats."""
+    """List hosts: what each serves, its slots and what it holds.
+
+    A silent host has missed three beats: it gets nothing new, and its slots stay held."""
 
     async def run() -> None:
         async with opened(root) as session:
@@ -83,8 +85,8 @@ async def _set(
                 emit(reply)
             held = ", ".join(refusal.holders[:10])
             ends = f"coordinator kill --host {host} ends them"
-            dead = f"if its machine is dead: coordinator host forget {host} --dead"
-            raise refused(f"host {host} still holds {refusal.used} ({held}): {ends}; {dead}")
+            word = f"if its machine is dead: coordinator host forget {host} --dead"
+            raise refused(f"host {host} still holds {refusal.used} ({held}): {ends}; {word}")
         case _:
             raise bad_input(f"there is no host {host}: see coordinator hosts")
 

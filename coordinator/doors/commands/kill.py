@@ -30,7 +30,7 @@ def add(app: typer.Typer) -> None:
 
 
 def kill(
-    workspace: Annotated[str | None, typer.Argument(metavar="[WORKSPACE]", help="End just this one.")] = None,
+    workspace: Annotated[str | None, typer.Argument(metavar="WORKSPACE", help="End just this one.")] = None,
     agent: Annotated[
         str | None, typer.Option(metavar="NAME", help="All of a pool or agent: codex, codex:gpt-5.4.")
     ] = None,
@@ -45,9 +45,10 @@ def kill(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """End runs and fail what waits: one workspace, those of an agent, a repository or a host, or everything.
+    """End runs, and fail what waits.
 
-    Everything also freezes the queue. Asks first, unless one workspace is named.
+    One workspace, those of an agent, a repository or a host, or everything; everything also freezes the queue.
+    Asks first, unless one workspace is named.
     """
     chosen: dict[str, Any] = {
         name: value
@@ -73,7 +74,7 @@ async def _kill(asked: Kill, root: str | None, *, ask: bool, wait: bool, as_json
         running, cleared = await _all_parts(session, asked)
         if asked.workspace and not running and not cleared:
             said = await state(session, asked.workspace)
-            raise bad_input(said) if said.startswith("there is no") else refused(said)
+            raise bad_input(said) if said.startswith("there is no") else refused(f"{said}: there is nothing to end")
         ended: dict[str, str] = {}
         if wait and running:
             with contextlib.suppress(TimeoutError):

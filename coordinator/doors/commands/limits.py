@@ -17,7 +17,7 @@ from coordinator.words import shown
 
 Key = Annotated[
     str | None,
-    typer.Argument(metavar="[KEY]", help="*, codex, codex:gpt-5.4, repo:core/go-io or repo:* (each repository)."),
+    typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io or repo:* (each repository)."),
 ]
 _DASHES = {"ignore_unknown_options": True}  # so that -1 is a wrong number and not an unknown option
 
@@ -45,12 +45,14 @@ def limits(
     key: Key = None,
     limit: Annotated[
         str | None,
-        typer.Argument(metavar="[N|none]", help="The most agents that may run at once; none removes the limit."),
+        typer.Argument(metavar="N|none", help="The most agents that may run at once; none removes the limit."),
     ] = None,
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Show limits, or set one for the whole fleet. Lowering ends nothing; raising starts at once what now fits."""
+    """Show limits, or set one for the whole fleet.
+
+    Lowering one ends nothing; raising one starts at once what now fits."""
     asked = None
     if key is not None:
         value = None if limit == "none" else _number(limit)
@@ -79,7 +81,7 @@ def backoff(
     key: Key = None,
     length: Annotated[
         str | None,
-        typer.Argument(metavar="[DURATION|clear]", help="From now: 90s, 30m, 1h30m; a bare number is seconds."),
+        typer.Argument(metavar="DURATION|clear", help="From now: 90s, 30m, 1h30m; a bare number is seconds."),
     ] = None,
     reason: Reason = None,
     json: Json = False,

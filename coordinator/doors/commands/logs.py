@@ -35,7 +35,9 @@ def logs(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Print what a workspace's agent wrote. It lies on the host that runs it: elsewhere this says where."""
+    """Print what a workspace's agent wrote.
+
+    It lies on the host that runs it; on another machine this says where."""
     asyncio.run(_logs(question(Query, workspace=workspace), root, follow=follow, as_json=json))
 
 

@@ -14,7 +14,7 @@ from coordinator.doors.session import Session, opened, question, who
 from coordinator.errors import InvalidQuestion, Problem
 from coordinator.operations import Cancel, Reap, Retry
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="[WORKSPACE...]", help="One or more names.")]
+Names = Annotated[list[str] | None, typer.Argument(metavar="WORKSPACE...", help="One or more names.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -30,7 +30,9 @@ def cancel(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Take waiting workspaces out of the queue; they become failed. One that runs is left alone: kill ends it."""
+    """Take waiting workspaces out of the queue.
+
+    They become failed. One that runs is left alone: kill ends it."""
     chosen = _chosen(workspaces, "queued" if everything else None, "--all")
     asyncio.run(_change(Cancel, chosen, "cancelled", root, as_json=json))
 
@@ -43,13 +45,17 @@ def retry(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Queue workspaces that have ended once more, with their attempts forgiven."""
+    """Queue workspaces that have ended once more.
+
+    Their attempts are forgiven, so a lost one is tried as often as a new one."""
     chosen = _chosen(workspaces, status, "--status failed")
     asyncio.run(_change(Retry, chosen, "queued again", root, as_json=json))
 
 
 def poke(json: Json = False, root: Root = None) -> None:
-    """Look now: end leases that ran out, open gates that are due, wake replicas. Nothing needs it; it only hurries."""
+    """Look now: wake replicas and do what time has made due.
+
+    Leases that ran out are ended and gates that are due opened. Nothing needs it; it only hurries."""
     asyncio.run(_poke(root, as_json=json))
 
 

@@ -38,7 +38,7 @@ def init(
 
 
 def library(json: Json = False) -> None:
-    """Print the Redis function library that holds every rule, as it is loaded into the server."""
+    """Print the Redis function library that holds every rule."""
     if json:
         return emit({"outcome": "library", "lib": built.LIB, "text": built.TEXT})
     sys.stdout.write(built.TEXT)

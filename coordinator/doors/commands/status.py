@@ -20,7 +20,9 @@ def add(app: typer.Typer) -> None:
 
 
 def status(json: Json = False, root: Root = None) -> None:
-    """The fleet at a glance: counts, limit keys and what shuts them, hosts, and how to look with redis-cli."""
+    """The fleet at a glance.
+
+    Counts, limit keys and what shuts them, hosts, and how to look with redis-cli."""
     asyncio.run(_status(root, as_json=json))
 
 

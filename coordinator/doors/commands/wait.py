@@ -32,7 +32,9 @@ def wait(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Wait until workspaces have ended; exit 1 when one failed, is blocked, or the time was over."""
+    """Wait until workspaces have ended.
+
+    Exit 1 when one failed or is blocked, or when the time was over."""
     for name in workspaces:
         question(Explain, workspace=name)
     limit = duration("--timeout", timeout) / 1000 if timeout is not None else None

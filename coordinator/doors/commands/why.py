@@ -22,7 +22,9 @@ def add(app: typer.Typer) -> None:
 
 
 def why(workspace: Workspace, json: Json = False, root: Root = None) -> None:
-    """Why a workspace waits: the first limit key that refuses it, who holds that key, and the earliest time."""
+    """Why a workspace waits.
+
+    The first limit key that refuses it, who holds that key, and the earliest time where there is one."""
     asyncio.run(_why(workspace, root, as_json=json))
 
 

@@ -38,7 +38,9 @@ def workspaces(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """List workspaces: what runs first, then what waits, then what ended; newest first."""
+    """List workspaces by status, agent, repository or host.
+
+    What runs comes first, then what waits, then what ended; newest first."""
     filters = {"status": status, "agent": agent, "repo": repo, "host": host}
     asked = question(Query, **filters, cursor=cursor, count=min(count, _PAGE))
 
