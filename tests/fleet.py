@@ -11,7 +11,8 @@ from typing import Self
 
 import yaml
 
-from coordinator.operations import GetStatus, Hosts
+from coordinator.models import Workspace
+from coordinator.operations import GetStatus, Hosts, Query
 from coordinator.operations.status import FleetStatus
 from coordinator.store import Store
 from tests.waiting import wait_until
@@ -23,7 +24,14 @@ MARKED = str(Path(__file__).parent / "fakes" / "marked.sh")
 class Fleet:
     """Use as a context; every process it started is gone when it ends."""
 
-    def __init__(self, url: str, place: Path, concurrency: dict[str, object], **dispatch: object) -> None:
+    def __init__(
+        self,
+        url: str,
+        place: Path,
+        concurrency: dict[str, object],
+        runners: dict[str, object] | None = None,
+        **dispatch: object,
+    ) -> None:
         self.url, self.place = url, place
         self.marks, self.root, self.config = place / "marks", place / "workspaces", place / "agents.yaml"
         pools = [key for key in concurrency if ":" not in key and "*" not in key]
@@ -34,7 +42,7 @@ class Fleet:
                     "version": 1,
                     "dispatch": {"default_agent": pools[0], "workspace_root": str(self.root), **dispatch},
                     "concurrency": concurrency,
-                    "runners": dict.fromkeys(pools, runner),
+                    "runners": runners or dict.fromkeys(pools, runner),
                 }
             )
         )
@@ -83,6 +91,27 @@ class Fleet:
     def said(self, name: str) -> str:
         """What a process logged."""
         return (self.place / f"{name}.log").read_text()
+
+    def signal(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a process of ours a signal."""
+        self.processes[name].send_signal(number)
+
+    async def ended(self, name: str) -> int:
+        """Wait for a process of ours; its exit code."""
+        return await asyncio.to_thread(self.processes[name].wait, 20)
+
+    async def record(self, workspace: str) -> Workspace:
+        """What the registry knows of a workspace."""
+        return (await self.store.run(Query(workspace=workspace))).workspaces[0]
+
+    async def becomes(self, workspace: str, *statuses: str, deadline: float = 10) -> Workspace:
+        """Wait until a workspace has one of these statuses."""
+
+        async def there() -> Workspace | None:
+            record = await self.record(workspace)
+            return record if record.status in statuses else None
+
+        return await wait_until(there, f"{workspace} is {' or '.join(statuses)}", deadline)  # type: ignore[return-value]
 
     async def status(self) -> FleetStatus:
         return await self.store.run(GetStatus())

@@ -1,0 +1,104 @@
+"""One run on a real worker: its checkout, its files on disk, and what its ending means."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from coordinator.operations import Submit
+from tests.fleet import Fleet
+
+_AGENTS: dict[str, object] = {
+    "ok": {"command": ["sh", "-c", "pwd; cat"]},
+    "bad": {"command": ["sh", "-c", "echo broken >&2; exit 3"]},
+    "ask": {"command": ["sh", "-c", "echo 'which port?' > BLOCKED.md"]},
+    "gone": {"command": ["/no/such/program"]},
+    "slow": {"command": ["sleep", "600"], "timeout": "300ms"},
+    "commit": {
+        "command": ["sh", "-c", "echo more >> file.txt && git commit -qam done"],
+        "env": {f"GIT_{who}_{what}": "agent@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    },
+}
+
+
+def _git(repo: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example")
+    return subprocess.run(
+        ["git", "-C", str(repo), *identity, *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def _repository(path: Path) -> Path:
+    path.mkdir()
+    _git(path, "init", "-q", "-b", "main")
+    (path / "file.txt").write_text("first\n")
+    _git(path, "add", "file.txt")
+    _git(path, "commit", "-qm", "first")
+    return path
+
+
+async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp_path: Path) -> None:
+    expected = {
+        "ok": ("completed", "succeeded", None),
+        "bad": ("failed", "failed", "Agent exited with code 3"),
+        "ask": ("blocked", "blocked", "which port?"),
+        "slow": ("failed", "timed_out", "Agent timed out"),
+        "none": ("failed", "start_failed", None),
+        "gone": ("failed", "start_failed", None),
+    }
+    pools: dict[str, object] = dict.fromkeys(_AGENTS, 5)
+    async with Fleet(server_url, tmp_path, pools, _AGENTS) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 4)
+        await fleet.ready(1)
+        for agent in expected.keys() - {"none"}:
+            await fleet.store.run(Submit(workspace=f"end/{agent}", agent=agent, task="say this", repo="x", org="core"))
+        for agent, (status, verdict, question) in expected.items():
+            if agent == "none":
+                continue
+            record = await fleet.becomes(f"end/{agent}", "completed", "failed", "blocked")
+            assert (record.status, record.verdict) == (status, verdict)
+            if question:
+                assert record.question == question
+            on_disk = json.loads((fleet.root / "end" / agent / "status.json").read_text()) if agent != "gone" else None
+            if on_disk:
+                assert (on_disk["status"], on_disk["agent"], on_disk["repo"]) == (status, agent, "x")
+                assert "pid" not in on_disk
+        log = (fleet.root / "end/ok/.meta/agent-ok.log").read_text()
+        assert log == f"{fleet.root / 'end/ok'}\nsay this"
+        assert "/no/such/program" in ((await fleet.record("end/gone")).question or "")
+
+
+async def test_a_source_is_checked_out_on_a_branch_of_its_own_and_the_agent_works_there(
+    server_url: str, tmp_path: Path
+) -> None:
+    repository = _repository(tmp_path / "origin")
+    async with Fleet(server_url, tmp_path, {"commit": 2}, _AGENTS) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 2)
+        await fleet.ready(1)
+        source = str(repository)
+        await fleet.store.run(Submit(workspace="core/x/task-5", agent="commit", source=source))
+        await fleet.store.run(Submit(workspace="core/x/task-6", agent="commit", source=source, branch="fix/it"))
+        await fleet.store.run(Submit(workspace="core/x/none", agent="commit", source=str(tmp_path / "absent")))
+        for name, branch in (("task-5", "agent/core/x/task-5"), ("task-6", "fix/it")):
+            await fleet.becomes(f"core/x/{name}", "completed")
+            repo = fleet.root / "core/x" / name / "repo"
+            assert _git(repo, "branch", "--show-current").strip() == branch
+            assert _git(repo, "log", "--format=%s").split() == ["done", "first"]
+        assert _git(repository, "log", "--format=%s").split() == ["first"]
+        failed = await fleet.becomes("core/x/none", "failed")
+        assert "git clone failed" in (failed.question or "")
+
+
+async def test_a_workspace_that_a_link_leads_out_of_the_root_is_refused(server_url: str, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    async with Fleet(server_url, tmp_path, {"ok": 2}, _AGENTS) as fleet:
+        fleet.root.mkdir()
+        (fleet.root / "link").symlink_to(tmp_path / "outside")
+        fleet.serve("r1")
+        fleet.work("h1", 2)
+        await fleet.ready(1)
+        await fleet.store.run(Submit(workspace="link/t1", agent="ok"))
+        record = await fleet.becomes("link/t1", "failed")
+        assert "leaves the workspace root" in (record.question or "")
+        assert list((tmp_path / "outside").iterdir()) == []
