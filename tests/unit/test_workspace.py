@@ -1,0 +1,66 @@
+"""The directory of a workspace: inside the root, status.json whole, names that git takes as branches."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.errors import WorkspaceError
+from coordinator.models import Grant
+from coordinator.words import WORKSPACE
+from workers.source import branch_for
+from workers.workspace import Workspace, rfc3339
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc", "."])
+def test_a_path_out_of_the_root_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WorkspaceError, match="leaves the workspace root"):
+        Workspace(tmp_path, "a", name)
+
+
+def test_fields_of_others_stay_and_a_none_goes(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "a/b")
+    workspace.path.mkdir(parents=True)
+    (workspace.path / "status.json").write_text('{"issue": 5, "status": "queued", "pid": 7}')
+    workspace.write({"status": "running", "pid": None})
+    found = json.loads((workspace.path / "status.json").read_text())
+    assert (found["issue"], found["status"]) == (5, "running")
+    assert "pid" not in found
+    assert found["updated_at"].endswith("Z")
+    assert [path.name for path in workspace.path.iterdir()] == ["status.json"]
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b"\xff\xff", b"null", b"0" * 5_000_000])
+def test_a_status_that_is_none_reads_as_empty_and_is_replaced(tmp_path: Path, text: bytes) -> None:
+    workspace = Workspace(tmp_path, "a")
+    workspace.path.mkdir()
+    (workspace.path / "status.json").write_bytes(text)
+    assert workspace.read() == {}
+    workspace.write({"status": "failed"})
+    assert workspace.read()["status"] == "failed"
+
+
+def test_a_new_run_puts_the_last_log_aside_and_forgets_its_question(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "a")
+    grant = Grant(workspace="a", token=9, ttl=1, agent="codex:gpt-5.4")
+    workspace.prepare(grant)
+    workspace.log(grant.agent).write_text("first")
+    (workspace.path / "BLOCKED.md").write_text(" which port?\n")
+    assert workspace.question() == "which port?"
+    workspace.prepare(grant)
+    assert workspace.question() is None
+    assert [path.name for path in (workspace.path / ".meta").iterdir()] == ["agent-codex.before-9.log"]
+
+
+@given(st.from_regex(WORKSPACE.pattern, fullmatch=True).filter(WORKSPACE.accepts))
+def test_every_workspace_has_a_branch_that_git_takes(name: str) -> None:
+    branch = branch_for(name)
+    said = subprocess.run(["git", "check-ref-format", "--branch", branch], capture_output=True, check=False)
+    assert said.returncode == 0, branch
+
+
+def test_moments_are_utc_to_the_millisecond() -> None:
+    assert rfc3339(1_720_000_000_123) == "2024-07-03T09:46:40.123Z"
