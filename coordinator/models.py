@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
 
-from coordinator.words import Count, HostName, LimitKey, Millis, Reason, Status, Token, WorkspaceName
+from coordinator.words import Count, HostName, LimitKey, Millis, Reason, Status, Token, WorkspaceName, wrong
 
 T = TypeVar("T")
 
@@ -27,6 +27,13 @@ class Question(BaseModel):
     """A frozen value of a question. A misspelt field is an error here, where it can be mended."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_null(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.mode == "json":
+            raise wrong("must not be null", "leave the field out")
+        return value
 
 
 class Refusal(Record):

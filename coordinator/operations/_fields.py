@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from coordinator.words import wrong
+from coordinator.words import NUMBER_END, Count, shown, wrong
 
 
 def _text(longest: int, pattern: str, allowed: str) -> Callable[[str], str]:
@@ -20,6 +20,12 @@ def _text(longest: int, pattern: str, allowed: str) -> Callable[[str], str]:
     return check
 
 
+def _signed(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < NUMBER_END or value % 1:
+        raise wrong(f"must be a whole number between -1e14 and 1e14, got {shown(value)}", "write a number like 1")
+    return int(value)
+
+
 Line = Annotated[str, AfterValidator(_text(500, r"[^\x00-\x1f\x7f]*", "one line of at most 500 bytes"))]
 Text = Annotated[str, AfterValidator(_text(65536, r".*", "at most 64 KiB of text"))]
 PathText = Annotated[str, AfterValidator(_text(4096, r"[^\x00\n]+", "a path of at most 4096 bytes"))]
@@ -28,5 +34,7 @@ RepoPath = Annotated[str, AfterValidator(_text(201, r"[A-Za-z0-9][A-Za-z0-9._/-]
 StreamId = Annotated[str, AfterValidator(_text(40, r"[0-9]+-?[0-9]*", "the id of a stream entry"))]
 
 Ended = Literal["completed", "merged", "ready-for-review", "failed", "blocked"]
-Priority = Annotated[int, Field(strict=True, ge=0, le=9)]
-Limited = Annotated[int, Field(strict=True, ge=0, le=31_536_000)]  # seconds; a year at most
+Signed = Annotated[int, BeforeValidator(_signed)]
+Positive = Annotated[Count, Field(ge=1)]
+Priority = Annotated[Count, Field(le=9)]
+Limited = Annotated[Count, Field(le=31_536_000)]  # seconds; a year at most

@@ -33,7 +33,7 @@ end
 local function is_utf8(text)
   if not text:find('[\128-\255]') then return true end
   text = text:gsub('[\194-\223][\128-\191]', '.'):gsub('\224[\160-\191][\128-\191]', '.')
-    :gsub('\237[\128-\159][\128-\191]', '.'):gsub('[\225-\239][\128-\191][\128-\191]', '.')
+    :gsub('\237[\128-\159][\128-\191]', '.'):gsub('[\225-\236\238\239][\128-\191][\128-\191]', '.')
     :gsub('\240[\144-\191][\128-\191][\128-\191]', '.'):gsub('\244[\128-\143][\128-\191][\128-\191]', '.')
     :gsub('[\241-\243][\128-\191][\128-\191][\128-\191]', '.')
   return not text:find('[\128-\255]')
@@ -81,9 +81,11 @@ function kinds.map(rule, v, path, problems)
   local count = 0
   for name, one in pairs(v) do
     count = count + 1
-    local fine, why = names[rule.names](tostring(name))
-    if not fine then fault(problems, path .. '.' .. tostring(name), why) end
-    walk(rule.of, one, path .. '.' .. tostring(name), problems)
+    local text = tostring(name)
+    local place = path .. '.' .. (text == '' and "''" or text:sub(1, 60):gsub('[^\32-\126]', '?')) -- short, and UTF-8
+    local fine, why = names[rule.names](text)
+    if not fine then fault(problems, place, why) end
+    walk(rule.of, one, place, problems)
   end
   if count > 4096 then fault(problems, path, 'must have at most 4096 entries') end
 end
@@ -117,7 +119,7 @@ end
 function question.read(text, fields)
   local fine, ask = pcall(cjson.decode, text or '')
   if fine and text:find('0[xX]') and text:gsub('\\.', ''):gsub('"[^"]*"', ''):find('0[xX]') then fine = false end
-  if not fine or type(ask) ~= 'table' or #ask > 0 then
+  if not fine or type(ask) ~= 'table' or not text:find('^%s*{') then
     return nil, { { field = '', problem = 'the question must be one JSON object', fix = 'write {"workspace":"core/go-io/task-5"}' } }
   end
   local problems = {}

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from coordinator.models import Change, LuaList, Question, Record
-from coordinator.operations._fields import Line
+from coordinator.operations._fields import Line, Positive
 from coordinator.operations._operation import Operation
 from coordinator.words import AgentName, Count, LimitKey
 
-Duration = Annotated[int, Field(strict=True, ge=100, lt=10**14)]
+Duration = Annotated[Count, Field(ge=100)]
 
 
 class Applied(Record):
@@ -36,7 +36,7 @@ class FleetSettings(Question):
     lease_ttl: Duration | None = None
     beat: Duration | None = None
     kill_grace: Count | None = None
-    max_attempts: Annotated[int, Field(strict=True, ge=1, lt=10**14)] | None = None
+    max_attempts: Positive | None = None
     spawn_timeout: Duration | None = None
     history: Count | None = None
 
@@ -44,8 +44,8 @@ class FleetSettings(Question):
 class Apply(Operation[Applied]):
     """Make limits (absent ones go), rates and settings true; with `if_new` only in a namespace that has none yet."""
 
-    limits: dict[LimitKey, Count] | None = None
-    rates: dict[AgentName, Rates] | None = None
+    limits: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None
+    rates: Annotated[dict[AgentName, Rates], Field(max_length=4096)] | None = None
     settings: FleetSettings | None = None
     default_agent: AgentName | None = None
     by: Line | None = None

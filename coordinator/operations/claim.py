@@ -1,15 +1,11 @@
 """claim: hand a host as many waiting workspaces as it has room for."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from coordinator.models import Grant, LuaList, Question, Record, Refusal
-from coordinator.operations._fields import Id
+from coordinator.operations._fields import Id, Positive
 from coordinator.operations._operation import Operation
 from coordinator.words import Count, HostName, Millis
-
-Seq = Annotated[int, Field(strict=True, ge=1, lt=10**14)]
 
 
 class Claimed(Record):
@@ -27,7 +23,7 @@ class Asking(Question):
 
     host: HostName
     incarnation: Id
-    seq: Seq
+    seq: Positive
     count: Count | None = None
 
 

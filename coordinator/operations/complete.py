@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from coordinator.models import Grant, LuaList, Question, Record, Refusal
-from coordinator.operations._fields import Ended, Limited, Line, StreamId, Text
+from coordinator.operations._fields import Ended, Limited, Line, Signed, StreamId, Text
 from coordinator.operations._operation import Operation
 from coordinator.operations.claim import Asking
 from coordinator.words import Count, Millis, Status, Token, WorkspaceName
@@ -53,7 +53,7 @@ class Ending(Question):
     token: Token | None = None
     status: Ended
     verdict: Line | None = None
-    exit_code: Annotated[int, Field(strict=True, gt=-(10**14), lt=10**14)] | None = None
+    exit_code: Signed | None = None
     question: Text | None = None
     pr_url: Line | None = None
     retry_after: Limited | None = None

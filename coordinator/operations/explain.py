@@ -34,4 +34,4 @@ class Explain(Operation[ExplainReply]):
 
     reads: ClassVar[bool] = True
     workspace: WorkspaceName
-    what_if: dict[LimitKey, Count] | None = None
+    what_if: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None

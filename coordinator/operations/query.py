@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from coordinator.models import LuaList, Record, Workspace
-from coordinator.operations._fields import Id, RepoPath
+from coordinator.operations._fields import Id, Positive, RepoPath
 from coordinator.operations._operation import Operation
 from coordinator.words import AgentName, HostName, Status, WorkspaceName
 
@@ -28,4 +28,4 @@ class Query(Operation[Found]):
     agent: AgentName | None = None
     host: HostName | None = None
     cursor: Id | None = None
-    count: Annotated[int, Field(strict=True, ge=1, le=500)] | None = None
+    count: Annotated[Positive, Field(le=500)] | None = None

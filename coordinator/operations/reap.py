@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from coordinator.models import LuaList, Record
+from coordinator.operations._fields import Positive
 from coordinator.operations._operation import Operation
 from coordinator.words import Millis, Status
 
@@ -30,4 +31,4 @@ class Reaped(Record):
 class Reap(Operation[Reaped]):
     """Do what time has made due, up to `limit` of each kind. Any replica may ask at any time."""
 
-    limit: Annotated[int, Field(strict=True, ge=1, le=256)] | None = None
+    limit: Annotated[Positive, Field(le=256)] | None = None

@@ -8,11 +8,11 @@ from coordinator.models import Grant, Held, LuaList, Record
 from coordinator.operations._fields import Id
 from coordinator.operations._operation import Operation
 from coordinator.operations.complete import Ending
-from coordinator.words import AgentName, HostName, Label, Millis
+from coordinator.words import AgentName, Count, HostName, Label, Millis
 
 
 class Renewed(Record):
-    """Leases last `ttl` ms from now; beat again in `beat` ms. Runs the host has lost, must end, or was granted and never received."""
+    """Leases last `ttl` ms; beat again in `beat` ms. Runs the host has lost, must end, or never received."""
 
     outcome: Literal["renewed"] = "renewed"
     ttl: Millis
@@ -43,7 +43,7 @@ class Renew(Operation[RenewReply]):
     machine: Id | None = None
     pools: Annotated[list[AgentName], Field(max_length=64)] | None = None
     labels: Annotated[list[Label], Field(max_length=64)] | None = None
-    slots: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = None
+    slots: Annotated[Count, Field(le=10_000)] | None = None
     mode: Literal["pull", "push"] | None = None
     held: Annotated[list[Held], Field(max_length=1024)] | None = None
     endings: Annotated[list[Ending], Field(max_length=256)] | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from coordinator.models import Grant, Record, Refusal
-from coordinator.operations._fields import Id, PathText, Priority
+from coordinator.operations._fields import Id, PathText, Positive, Priority
 from coordinator.operations._operation import Operation
 from coordinator.words import AgentName, Branch, HostName, Label, LimitKey, RepoName, Status, Task, WorkspaceName
 
@@ -59,7 +59,7 @@ class Submit(Operation[SubmitReply]):
     labels: Annotated[list[Label], Field(max_length=8)] | None = None
     keys: Annotated[list[LimitKey], Field(max_length=8)] | None = None
     asker: HostName | None = None
-    ttl: Annotated[int, Field(strict=True, ge=1, lt=10**14)] | None = None
+    ttl: Positive | None = None
     otherwise: Literal["queue", "refuse"] | None = Field(default=None, alias="else")
     again: bool | None = Field(default=None, strict=True)
     id: Id | None = None

@@ -5,11 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from coordinator.models import Question, Record
-from coordinator.operations._fields import Line, PathText, Priority, Text
+from coordinator.operations._fields import Line, PathText, Priority, Signed, Text
 from coordinator.operations._operation import Operation
 from coordinator.words import AgentName, Branch, Count, HostName, RepoName, Status, Task, WorkspaceName
-
-_Signed = Annotated[int, Field(strict=True, gt=-(10**14), lt=10**14)]
 
 
 class Tracked(Record):
@@ -39,8 +37,8 @@ class OnDisk(Question):
     priority: Priority | None = None
     runs: Count | None = None
     started_at: Count | None = None
-    pid: _Signed | None = None
-    exit_code: _Signed | None = None
+    pid: Signed | None = None
+    exit_code: Signed | None = None
     verdict: Line | None = None
 
 
