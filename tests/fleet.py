@@ -67,7 +67,7 @@ class Fleet:
 
     def serve(self, name: str) -> None:
         """Start a replica."""
-        code = "import typer; from coordinator.doors.commands import serve; app = typer.Typer(); serve.add(app); app()"
+        code = "from coordinator.doors.cli import main; main()"
         self._start(name, ["-c", code, "serve", "--config", str(self.config), "--root", str(self.root)])
 
     def work(self, host: str, slots: int) -> None:
