@@ -1,1 +1,178 @@
-"""The coordinator decides which agent may start now; Redis remembers."""
+"""The coordinator decides which agent may start now; Redis remembers.
+
+These are the names for services and workers: ask with `await store.run(verb)`, and `match` the answer.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from coordinator import embedded, fleet, log
+from coordinator.config import Settings
+from coordinator.errors import (
+    ConfigError,
+    CoordinatorError,
+    GuardError,
+    HostTaken,
+    InvalidQuestion,
+    LibraryError,
+    Problem,
+    StoreUnavailable,
+    StoreUnusable,
+    WorkerError,
+    WorkspaceError,
+    first,
+)
+from coordinator.fleet import Fleet
+from coordinator.messages import AgentCompleted, Fact, PokeQueue, RateLimitDetected
+from coordinator.models import Grant, Held, HostView, KeyView, Refusal, Workspace
+from coordinator.operations import (
+    Apply,
+    BackOff,
+    Cancel,
+    Claim,
+    Complete,
+    Explain,
+    Freeze,
+    GetStatus,
+    Host,
+    Hosts,
+    Kill,
+    Limit,
+    Query,
+    Reap,
+    Renew,
+    Retry,
+    Submit,
+    Thaw,
+    Track,
+)
+from coordinator.operations._many import Done
+from coordinator.operations._operation import Operation
+from coordinator.operations.apply import Applied
+from coordinator.operations.back_off import GateSet
+from coordinator.operations.claim import Asking, Claimed
+from coordinator.operations.complete import AlreadyEnded, Completed, Ending, Stale, UnknownWorkspace
+from coordinator.operations.explain import Explained
+from coordinator.operations.freeze import Frozen
+from coordinator.operations.host import HostHolds, HostSet, UnknownHost
+from coordinator.operations.hosts import HostList
+from coordinator.operations.kill import Killing
+from coordinator.operations.limit import LimitSet
+from coordinator.operations.query import Found
+from coordinator.operations.reap import Lost, Reaped
+from coordinator.operations.renew import Renewed, Taken
+from coordinator.operations.status import FleetStatus
+from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
+from coordinator.operations.thaw import Thawed
+from coordinator.operations.track import OnDisk, Tracked
+from coordinator.runners import PLACEHOLDER, Runner
+from coordinator.steady import insist, steadily
+from coordinator.words import HOST, REASONS, STATUSES, Reason, Status, limit_keys, model_of, pool_of, shown
+
+if TYPE_CHECKING:
+    from coordinator.store import Entry, Heard, Store
+
+__all__ = [
+    "HOST",
+    "PLACEHOLDER",
+    "REASONS",
+    "STATUSES",
+    "AgentCompleted",
+    "AlreadyEnded",
+    "AlreadyKnown",
+    "Applied",
+    "Apply",
+    "Asking",
+    "BackOff",
+    "Cancel",
+    "Claim",
+    "Claimed",
+    "Complete",
+    "Completed",
+    "ConfigError",
+    "CoordinatorError",
+    "Done",
+    "Ending",
+    "Entry",
+    "Explain",
+    "Explained",
+    "Fact",
+    "Fleet",
+    "FleetStatus",
+    "Found",
+    "Freeze",
+    "Frozen",
+    "GateSet",
+    "GetStatus",
+    "Grant",
+    "Granted",
+    "GuardError",
+    "Heard",
+    "Held",
+    "Host",
+    "HostHolds",
+    "HostList",
+    "HostSet",
+    "HostTaken",
+    "HostView",
+    "Hosts",
+    "InvalidQuestion",
+    "KeyView",
+    "Kill",
+    "Killing",
+    "LibraryError",
+    "Limit",
+    "LimitSet",
+    "Lost",
+    "OnDisk",
+    "Operation",
+    "PokeQueue",
+    "Problem",
+    "Query",
+    "Queued",
+    "RateLimitDetected",
+    "Reap",
+    "Reaped",
+    "Reason",
+    "Refusal",
+    "Refused",
+    "Renew",
+    "Renewed",
+    "Retry",
+    "Runner",
+    "Settings",
+    "Stale",
+    "Status",
+    "Store",
+    "StoreUnavailable",
+    "StoreUnusable",
+    "Submit",
+    "Taken",
+    "Thaw",
+    "Thawed",
+    "Track",
+    "Tracked",
+    "UnknownHost",
+    "UnknownWorkspace",
+    "WorkerError",
+    "Workspace",
+    "WorkspaceError",
+    "embedded",
+    "first",
+    "fleet",
+    "insist",
+    "limit_keys",
+    "log",
+    "model_of",
+    "pool_of",
+    "shown",
+    "steadily",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The store when it is first asked for: a question needs no Redis client, nor does printing the library."""
+    if name in {"Entry", "Heard", "Store"}:
+        from coordinator import store  # noqa: PLC0415  # why: see above
+
+        return getattr(store, name)
+    raise AttributeError(f"module 'coordinator' has no attribute {name!r}")
