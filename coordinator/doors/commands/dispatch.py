@@ -66,10 +66,10 @@ def dispatch(
     The answer says whether it waits, and why. Asking twice is asking once.
     With --file the other options are defaults for lines that do not say otherwise.
     """
-    org, _, name = (repo or "").rpartition("/")
+    org, mark, name = repo.rpartition("/") if repo is not None else (None, "", None)
     fields: dict[str, Any] = {
-        "agent": agent, "task": task_text(task, task_file), "repo": name or None, "org": org or None, "branch": branch,
-        "source": _source(source), "priority": priority, "host": host, "labels": label, "keys": key,
+        "agent": agent, "task": task_text(task, task_file), "repo": name, "org": org if mark else None,
+        "branch": branch, "source": _source(source), "priority": priority, "host": host, "labels": label, "keys": key,
         "again": again or None,
     }  # fmt: skip
     if file is not None and workspace is not None:
@@ -77,7 +77,7 @@ def dispatch(
     if file is not None:
         asyncio.run(dispatch_lines.dispatch(file, fields, wait=wait, as_json=json, root=root))
     else:
-        asked = question(Submit, **fields, workspace=workspace or made_name(fields))
+        asked = question(Submit, **fields, workspace=made_name(fields) if workspace is None else workspace)
         asyncio.run(_dispatch(asked, wait=wait, as_json=json, root=root))
 
 

@@ -60,7 +60,9 @@ def forget(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Forget a host that will not come back. While it holds runs that needs --dead: your word replaces the proof."""
+    """Forget a host that will not come back.
+
+    While it holds runs that needs --dead: your word replaces the proof."""
     asyncio.run(_set(host, "forget", root, dead=dead, as_json=json))
 
 

@@ -8,6 +8,7 @@ import typer
 
 from coordinator.doors.endings import state, until_ended
 from coordinator.doors.failing import bad_input, refused
+from coordinator.doors.live import LiveLine
 from coordinator.doors.options import STEER, Json, Reason, Root, command
 from coordinator.doors.printing import emit, note, say
 from coordinator.doors.session import Session, opened, question, who
@@ -50,17 +51,9 @@ def kill(
     One workspace, those of an agent, a repository or a host, or everything; everything also freezes the queue.
     Asks first, unless one workspace is named.
     """
-    chosen: dict[str, Any] = {
-        name: value
-        for name, value in (
-            ("workspace", workspace),
-            ("agent", agent),
-            ("repo", repo),
-            ("host", host),
-            ("all", everything),
-        )
-        if value
-    } or {"all": True}
+    named = {"workspace": workspace, "agent": agent, "repo": repo, "host": host, "all": everything or None}
+    # An empty name is a mistake (`kill "$UNSET"`) and must not come to mean everything.
+    chosen: dict[str, Any] = {name: value for name, value in named.items() if value is not None} or {"all": True}
     if len(chosen) > 1:
         raise InvalidQuestion([Problem(", ".join(chosen), "can not be given together", "choose by one of them")])
     asked = question(Kill, **chosen, by=who(), reason=reason)
@@ -77,7 +70,8 @@ async def _kill(asked: Kill, root: str | None, *, ask: bool, wait: bool, as_json
             raise bad_input(said) if said.startswith("there is no") else refused(f"{said}: there is nothing to end")
         ended: dict[str, str] = {}
         if wait and running:
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError), LiveLine() as live:
+                live.show(f"waiting for {len(running)} runs to end")
                 async with asyncio.timeout(WAIT):
                     async for name, found in until_ended(session, running):
                         ended[name] = found.status if found else "gone"
