@@ -11,11 +11,19 @@ from typing import Annotated
 
 import typer
 
-from coordinator import embedded, fleet
-from coordinator.config import Settings
-from coordinator.errors import ConfigError, CoordinatorError, Problem, StoreUnavailable, StoreUnusable, first
-from coordinator.log import configure
-from coordinator.store import Store
+from coordinator import (
+    ConfigError,
+    CoordinatorError,
+    Problem,
+    Settings,
+    Store,
+    StoreUnavailable,
+    StoreUnusable,
+    embedded,
+    first,
+    fleet,
+    log,
+)
 from workers import host as machine
 from workers.worker import Worker
 
@@ -41,7 +49,7 @@ def run(
 
     Example: REDIS_URL=redis://queue:6379 worker run --host build-1 --slots 8
     """
-    configure()
+    log.configure()
     try:
         asyncio.run(_run(host or machine.name(), slots, root, config, label or []))
     except (CoordinatorError, ExceptionGroup) as error:
