@@ -36,11 +36,13 @@ async def steadily(name: str, work: Callable[[], Awaitable[None]]) -> None:
 
 async def insist(name: str, ask: Callable[[], Awaitable[T]]) -> T:
     """Ask until Redis answers. For verbs, which are idempotent; any other error is the caller's."""
-    wait = 0.05
+    wait, said = 0.05, ""
     while True:
         try:
             return await ask()
         except (StoreUnavailable, StoreUnusable) as error:
-            log.warning("%s waits: %s", name, error)
+            if str(error) != said:
+                log.warning("%s waits: %s", name, error)
+                said = str(error)
         await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, as above
         wait = min(wait * 2, _LONGEST_WAIT)
