@@ -1,7 +1,5 @@
 """The command line `coordinator`: which commands there are. What an error becomes is in failing.py."""
 
-import importlib
-import importlib.util
 import sys
 
 import typer
@@ -9,6 +7,7 @@ import typer
 from coordinator.doors.commands import (
     complete,
     config,
+    demo,
     dispatch,
     doctor,
     events,
@@ -51,15 +50,13 @@ app = typer.Typer(
 )
 #: In the order of the help.
 _COMMANDS = (
-    (serve, setup, dispatch, wait),
+    (demo, serve, setup, dispatch, wait),
     (status, why, workspaces, hosts, logs, events, doctor),
     (gate, kill, queue, complete, limits, config),
 )
 for group in _COMMANDS:
     for module in group:
         module.add(app)
-if importlib.util.find_spec("coordinator.doors.demo"):
-    importlib.import_module("coordinator.doors.demo").add(app)
 
 
 def main() -> None:

@@ -1,0 +1,105 @@
+"""One demo from its first process to its last: start the fleet, submit, watch until all has ended, count."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from coordinator import embedded, fleet, replica
+from coordinator.config import Settings
+from coordinator.doors import redis_cli
+from coordinator.doors.demo import members, screen, sources
+from coordinator.doors.demo.agents.marked import now_ns
+from coordinator.doors.demo.members import Members
+from coordinator.doors.demo.place import Place
+from coordinator.doors.demo.plans import Plan
+from coordinator.doors.demo.screen import Screen
+from coordinator.doors.demo.summary import Summary, count, sum_up
+from coordinator.doors.demo.tasks import Task, make_tasks
+from coordinator.doors.demo.watch import Moment, look
+from coordinator.doors.printing import say
+from coordinator.doors.session import Session, question
+from coordinator.errors import WorkerError
+from coordinator.operations import Submit, Thaw
+from coordinator.store import Store
+
+LOOK_EVERY: Final = 0.2  # seconds
+STALLED: Final = 60.0  # seconds without any change before the demo's own programs count as stuck
+
+
+async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: str | None, *, quiet: bool) -> Summary:
+    """Run `wanted` tasks; every process has ended when this returns. Raises CoordinatorError."""
+    began = time.monotonic()
+    environ = place.environment(os.environ, namespace, redis_url)
+    place.config.write_text(plan.agents_yaml(place), encoding="utf-8")
+    async with _opened(place, Settings.from_environ(environ)) as session, members.running(place, environ) as team:
+        await replica.begin(session.store, fleet.load(place.config), thawed=True)
+        await session.ask(Thaw(by="demo"))
+        await team.start(slots=sum(limit for key, limit in plan.limits.items() if ":" not in key) * 2 // 3)
+        packages = sources.packages()
+        base = await asyncio.to_thread(sources.make_repository, place.source, packages, environ)
+        tasks = make_tasks(plan, wanted, [package.name for package in packages])
+        if not quiet:
+            say(f"{wanted} tasks in {place.directory}")
+            say(f"look yourself: {session.cli}    (keys begin with {session.store.root})")
+        submitted = await _submit(session, place.source, tasks)
+        with screen.opened(quiet=quiet) as shown:
+            last = await _watch(session, plan, team, shown, wanted, began)
+        await team.quiet()
+        seconds = time.monotonic() - began
+        counted = await asyncio.to_thread(count, place, plan, submitted, base)
+        return sum_up(place, counted, last.workspaces, base, seconds)
+
+
+@contextlib.asynccontextmanager
+async def _opened(place: Place, settings: Settings) -> AsyncIterator[Session]:
+    """The embedded server of this demo; or the given one, on which no key of the demo stays."""
+    with contextlib.ExitStack() as held:
+        if settings.redis_url:
+            url, cli = settings.redis_url, redis_cli.line(settings.redis_url)
+        else:
+            server = held.enter_context(embedded.hold(place.root))
+            url, cli = server.url, server.cli
+        async with Store.connect(url, settings.root) as store:
+            session = Session(settings, store, cli)
+            await session.within(store.server())
+            try:
+                yield session
+            finally:
+                if settings.redis_url:
+                    await session.within(_forgotten(store))
+
+
+async def _forgotten(store: Store) -> None:
+    if names := list(await store.types()):
+        await store.redis.unlink(*names)
+
+
+async def _submit(session: Session, source: Path, tasks: list[Task]) -> dict[Task, int]:
+    """Submit all, in order; when each was, on the clock of the marks."""
+    when: dict[Task, int] = {}
+    for task in tasks:
+        when[task] = now_ns()
+        fields = {"agent": task.agent, "task": task.text, "source": str(source), "org": "demo", "repo": "stdlib"}
+        await session.ask(question(Submit, workspace=task.workspace, **fields))
+    return when
+
+
+async def _watch(session: Session, plan: Plan, team: Members, shown: Screen, wanted: int, began: float) -> Moment:
+    changed, before = time.monotonic(), [("", "")]
+    while True:
+        moment = await look(session, plan)
+        shown.show(moment, wanted, time.monotonic() - began)
+        if moment.ended == wanted:
+            return moment
+        team.look()
+        now: list[tuple[str, str]] = [(one.workspace, one.status) for one in moment.workspaces]
+        if now != before:
+            changed, before = time.monotonic(), now
+        if not plan.spends and time.monotonic() - changed > STALLED:
+            why = "; ".join(f"{row.key}: {row.why}" for row in moment.rows if row.why) or "no reason is known"
+            raise WorkerError(f"nothing has changed for {STALLED:.0f}s ({why}): look into {session.settings.config}")
+        await asyncio.sleep(LOOK_EVERY)

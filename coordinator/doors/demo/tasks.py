@@ -1,0 +1,43 @@
+"""The tasks of a demo: agents take turns, each on a package of its own."""
+
+import collections
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coordinator.doors.demo.plans import Plan
+from coordinator.words import pool_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """One workspace to dispatch."""
+
+    workspace: str
+    agent: str
+    text: str
+
+
+def make_tasks(plan: Plan, count: int, packages: Sequence[str]) -> list[Task]:
+    """`count` tasks in the order in which they are submitted."""
+    made: list[Task] = []
+    done: collections.Counter[str] = collections.Counter()
+    for at in range(count):
+        turn = plan.turns[at % len(plan.turns)]
+        round_, which = divmod(done[turn.job], len(packages))
+        done[turn.job] += 1
+        package = packages[which]
+        name = f"demo/{package}/{turn.job}" + (f"-{round_ + 1}" if round_ else "")
+        made.append(Task(name, turn.agent, turn.text.format(place=f"Lib/{package}")))
+    return made
+
+
+def reachable(plan: Plan, tasks: Sequence[Task]) -> dict[str, int]:
+    """Limit key to the most that these tasks can ever run at once under it: its limit, if there are enough of them."""
+    agents = collections.Counter(task.agent for task in tasks)
+    found: dict[str, int] = {}
+    for key, limit in plan.limits.items():
+        of_key = {agent: n for agent, n in agents.items() if key in (agent, pool_of(agent))}
+        if of_key:
+            most = sum(min(n, plan.limits.get(agent, n)) for agent, n in of_key.items())
+            found[key] = min(limit, most)
+    return found
