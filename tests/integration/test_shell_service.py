@@ -1,0 +1,180 @@
+"""docs/verbs.md is enough: its examples run as they stand, and a shell script lives by it with redis-cli alone."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from coordinator import library
+from coordinator.doors.keys import TYPES
+from tests.waiting import wait_until_sync
+
+ROOT = Path(__file__).parents[2]
+SERVICE = ROOT / "tests" / "fakes" / "service.sh"
+BUS = "{dispatch}:bus"
+
+
+@pytest.fixture
+def redis(server_url: str) -> Iterator["Redis"]:
+    """A server with a thawed namespace."""
+    with Redis.from_url(server_url, decode_responses=True) as client:
+        client.function_load(library.TEXT)
+        yield client
+
+
+@pytest.fixture
+def service(server_url: str) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Starts the script with its arguments; what is left of it is ended."""
+    cli = shutil.which("redis-cli") or shutil.which("valkey-cli")
+    if cli is None:
+        if os.environ.get("CI") or os.environ.get("DISPATCH_REQUIRE_SERVERS"):
+            pytest.fail("redis-cli is not on PATH")
+        pytest.skip("redis-cli is not on PATH")
+    environ = {**os.environ, "CLI": f"{cli} -s {server_url.removeprefix('unix://')}", "ROOT": "{dispatch}"}
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> "subprocess.Popen[str]":
+        command = ["sh", str(SERVICE), *words]
+        started.append(
+            subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate()
+
+
+def _call(redis: "Redis", verb: str, question: object) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(str(redis.fcall(f"dispatch_{verb}", 1, "{dispatch}", json.dumps(question))))
+    return answer
+
+
+def _output(process: "subprocess.Popen[str]") -> list[str]:
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (0, "")
+    return out.splitlines()
+
+
+def test_a_shell_script_lives_a_whole_life_as_a_host(redis: "Redis", service: Callable[..., Any]) -> None:
+    _call(redis, "thaw", {})
+    host = service("host", "sh1", "shell", "3")
+    wait_until_sync(lambda: redis.zcard("{dispatch}:waiting:shell"), "the script waits for more")
+    _call(redis, "submit", {"workspace": "third", "agent": "shell", "task": "woken"})
+    assert _output(host) == [
+        *("renewed", "queued", "queued"),
+        *("runs sh1/one one", "300000", "completed", "runs sh1/two two", "300000", "completed", "waits"),
+        *("runs third woken", "300000", "completed", "forgotten"),
+    ]
+    assert redis.zcard("{dispatch}:status:completed") == 3
+    assert redis.exists("{dispatch}:host:sh1", "{dispatch}:slots:*", "{dispatch}:leases") == 0
+
+
+def test_the_run_of_an_asker_is_ended_by_one_publish(
+    redis: "Redis", server_url: str, tmp_path: Path, service: Callable[..., Any]
+) -> None:
+    _call(redis, "thaw", {})
+    serve = [sys.executable, "-m", "coordinator", "serve"]
+    environ = {**os.environ, "REDIS_URL": server_url, "CORE_WORKSPACE": str(tmp_path)}
+    with subprocess.Popen(serve, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as replica:
+        try:
+            wait_until_sync(lambda: dict(redis.pubsub_numsub(BUS))[BUS], "a replica hears the bus")
+            asker = service("asker", "svc-1", "core/go-io/task-1", "codex")
+            wait_until_sync(lambda: redis.zcard("{dispatch}:status:running"), "the asker runs it")
+            report = {"type": "AgentCompleted", "agent": "codex", "workspace": "core/go-io/task-1", "status": "merged"}
+            assert redis.publish(BUS, json.dumps(report)) == 1
+            assert _output(asker) == ["granted", "merged"]
+        finally:
+            replica.terminate()
+            replica.communicate(timeout=10)
+
+
+def _examples(text: str) -> list[tuple[str, str]]:
+    """(command, the answer shown) of every block that is marked `redis`."""
+    blocks = re.findall(r"^```redis\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) % 2 == 0
+    return list(zip(lines[::2], lines[1::2], strict=True))
+
+
+def _shape(value: Any) -> Any:
+    """Fields, their types, and how many; of texts and numbers only that they are."""
+    if isinstance(value, dict):
+        return {name: value[name] if name in ("outcome", "reason", "status") else _shape(value[name]) for name in value}
+    return [_shape(one) for one in value] if isinstance(value, list) else type(value)
+
+
+def _tokens(shown: Any, real: Any) -> Iterator[tuple[str, str]]:
+    """Each token in the answer shown, and the one that stands for it now."""
+    if isinstance(shown, dict):
+        for name in shown:
+            if name == "token":
+                yield str(shown[name]), str(real[name])
+            yield from _tokens(shown[name], real[name])
+    elif isinstance(shown, list):
+        for one, other in zip(shown, real, strict=True):
+            yield from _tokens(one, other)
+
+
+def _milliseconds(redis: "Redis") -> int:
+    seconds, micros = redis.time()
+    return int(seconds * 1000 + micros // 1000)
+
+
+def test_every_example_of_the_document_answers_as_it_shows(redis: "Redis") -> None:
+    tokens: dict[str, str] = {}
+    examples = _examples((ROOT / "docs" / "verbs.md").read_text())
+    for command, shown in examples:
+        for old, new in tokens.items():
+            command = command.replace(old, new)  # noqa: PLW2901  # the same command, now
+        then = _milliseconds(redis)
+        wait_until_sync(lambda then=then: _milliseconds(redis) > then + 1, "the server's clock moved on")  # type: ignore[misc]
+        answer: Any = redis.execute_command(*shlex.split(command))  # type: ignore[no-untyped-call]
+        if not shown.startswith("{"):
+            continue  # SET, DEL, XADD: how this client shows them is its own affair
+        real, told = json.loads(answer), json.loads(shown)
+        assert _shape(real) == _shape(told), command
+        tokens |= dict(_tokens(told, real))
+    verbs = {command.split()[1] for command, _ in examples if command.startswith("FCALL")}
+    assert verbs == {f"dispatch_{verb}" for verb in library.VERBS}
+    assert len(examples) > 70
+
+
+def test_the_examples_show_every_outcome_of_every_verb() -> None:
+    seen = {
+        (command.split()[1], json.loads(shown)["outcome"])
+        for command, shown in _examples(_verbs())
+        if "FCALL" in command
+    }
+    for verb, answers in {
+        "submit": "granted queued already refused invalid", "claim": "claimed outdated", "renew": "renewed taken",
+        "complete": "completed already stale unknown", "kill": "killing invalid", "host": "set refused unknown",
+        "explain": "explained unknown", "apply": "applied invalid damaged", "reap": "reaped", "back_off": "set",
+    }.items():  # fmt: skip
+        assert {outcome for name, outcome in seen if name == f"dispatch_{verb}"} >= set(answers.split()), verb
+
+
+def _verbs() -> str:
+    return (ROOT / "docs" / "verbs.md").read_text()
+
+
+def test_the_document_of_keys_knows_every_key_and_its_type() -> None:
+    text = (ROOT / "docs" / "keys.md").read_text()
+    told: dict[str, str] = {}
+    for names, kinds in re.findall(r"^\| (`:.*?`) \| ([a-z, ]+) \|", text, re.MULTILINE):
+        kind = kinds.split(", ")
+        for place, name in enumerate(re.findall(r"`:([^`]*)`", names)):
+            family = re.sub(r":<.*", ":*", name)
+            told[family] = kind[min(place, len(kind) - 1)]
+    told |= dict.fromkeys(("fail_count", "next_start", "ramp"), "hash")
+    assert told == TYPES
