@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from workers import guard, processes
+from workers import guard, orphans, processes
 from workers.bell import Bell, default_signals, nothing
 from workers.slip import SUFFIX, Slip
 
@@ -74,7 +74,7 @@ class ForkServer:
             if asker:
                 guard.attend(asker, self._home)
             else:
-                end_orphans(self._home, dead_guard)
+                bury(self._home, dead_guard)
             status = 0
         except BaseException:  # noqa: BLE001  # a forked child must never return into the server's own loop
             traceback.print_exc()
@@ -92,19 +92,13 @@ class ForkServer:
         self._ended = True
 
 
-def end_orphans(home: Path, dead_guard: int) -> None:
-    """Kill the agent's tree of a guard that was killed, should there be no worker that does."""
+def bury(home: Path, dead_guard: int) -> None:
+    """See to the end of what a killed guard held, should there be no worker that does."""
     for path in home.glob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError), Slip.open(path) as slip:
-            born, agent = slip.birth(), slip.agent()
-            if (
-                born
-                and born.guard.pid == dead_guard
-                and born.boot == processes.boot()
-                and not processes.alive(born.guard)
-            ):
-                roots = [agent[0]] if agent else []
-                processes.end_tree(lambda: processes.tree(slip.marker, *roots))  # noqa: B023  # used at once
+            held_by = orphans.guard_of(slip)
+            if held_by and held_by.pid == dead_guard and not processes.alive(held_by):
+                orphans.end_orphans(slip)
 
 
 def main(arguments: list[str]) -> int:

@@ -8,13 +8,12 @@ import contextlib
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from coordinator.errors import GuardError
-from workers import processes
-from workers.clock import boot_ms, epoch_ms
-from workers.processes import Identity, Process
+from workers import orphans, processes
+from workers.clock import boot_ms
+from workers.processes import Identity
 from workers.run import Exit, Order
 from workers.slip import Slip, State
 
@@ -29,9 +28,8 @@ class Guard:
         self.path = path
         self.token = int(path.stem)
         with self._slip() as slip:
-            born = slip.birth()
+            born, self._guard = slip.birth(), orphans.guard_of(slip)
         self.workspace = born.workspace if born else ""
-        self._guard = born.guard if born and born.boot == processes.boot() else None
         self._kill_grace_ms = born.kill_grace_ms if born else 0
         self._park_max_ms = born.park_max_ms if born else 0
 
@@ -89,13 +87,14 @@ class Guard:
         now = boot_ms()
         with self._slip() as slip:
             (state, since), deadline, order = slip.state(), slip.deadline_ms(), slip.order()
-            if order and now > order[2] + order[1] + _PATIENCE_MS:
-                return processes.send(self._guard, signal.SIGKILL)
-            if state == "stilled" and now > since + self._park_max_ms + _PATIENCE_MS:
-                return processes.send(self._guard, signal.SIGKILL)
+            parked_out = state == "stilled" and now > since + self._park_max_ms + _PATIENCE_MS
+            if parked_out and not order:
+                slip.give_order("lost", 0, now)
+            if parked_out or (order and now > order[2] + order[1] + _PATIENCE_MS):
+                return processes.send(self._guard, signal.SIGKILL)  # `ended` then ends the tree, and says why
             if state != "running" or deadline is None or now < deadline - self._kill_grace_ms // 2:
                 return False
-            processes.still(lambda: self._tree(slip))
+            processes.still(lambda: orphans.tree_of(slip))
             slip.set_state("stilled", now)
         self._hint()
         return True
@@ -107,26 +106,8 @@ class Guard:
         self.path.unlink(missing_ok=True)
 
     def _end_orphans(self) -> Exit:
-        """The guard did not finish: kill what it left and write the ending in its place."""
         with self._slip() as slip:
-            survivors = processes.end_tree(lambda: self._tree(slip))
-            agent, order, known = slip.agent(), slip.order(), slip.exit()
-            if known:  # the guard was killed while it swept
-                ending = replace(known, survivors=known.survivors + survivors)
-            else:
-                reason, now = order[0] if order else "guard_died", epoch_ms()
-                error = f"the guard of token {self.token} was killed; its processes were ended"
-                ending = Exit(None, None, reason, agent[1] if agent else now, now, error, survivors)
-            slip.set_exit(ending)
-            slip.set_state("ended", boot_ms())
-        return ending
-
-    def _tree(self, slip: Slip) -> list[Process]:
-        if self._guard is None:  # of another boot, or killed before it wrote its slip: it started nothing that lives
-            return processes.marked(slip.marker)
-        agent = slip.agent()
-        roots = (self._guard, agent[0]) if agent else (self._guard,)
-        return [each for each in processes.tree(slip.marker, *roots) if each.identity != self._guard]
+            return orphans.end_orphans(slip)
 
     def _hint(self) -> None:
         if self._guard:

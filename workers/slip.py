@@ -83,6 +83,10 @@ class Slip:
         """Close the file; the slip stays on disk."""
         os.close(self._file)
 
+    def fileno(self) -> int:
+        """The open file, to lock."""
+        return self._file
+
     def __enter__(self) -> "Slip":
         return self
 

@@ -94,8 +94,9 @@ async def test_one_token_is_started_once(host: Host) -> None:
 @pytest.mark.parametrize("server", ["lives", "is killed too"])
 async def test_the_tree_of_a_killed_guard_is_ended_and_reported(host: Host, server: str) -> None:
     ignoring = "ignore=INT,TERM"
-    guard = await host.start(7, ignoring, f"daemon={ignoring}+mark=marks:up+sleep=60000", "sleep=60000")
-    await wait_until(lambda: host.text("marks"), "the tree is there")
+    daemon = f"daemon={ignoring}+mark=marks:daemon+sleep=60000"
+    guard = await host.start(7, ignoring, daemon, "mark=marks:agent", "sleep=60000")
+    await wait_until(lambda: host.text("marks").count("\n") == 2, "the tree is there")
     process = host.guard_of(guard)
     if server == "is killed too":
         host.server().kill()
@@ -105,8 +106,8 @@ async def test_the_tree_of_a_killed_guard_is_ended_and_reported(host: Host, serv
     assert "the guard of token 7 was killed" in ending.error
     assert host.living(guard) == []
     assert await host.guards.found()[0].ended() == ending
+    assert len(ending.survivors) == 2
     if server == "is killed too":
-        assert len(ending.survivors) == 2
         await (await host.start(8)).ended()
 
 
@@ -117,6 +118,7 @@ async def test_the_tree_of_a_killed_guard_ends_without_any_worker(host: Host) ->
     host.guard_of(guard).kill()
     await wait_until(lambda: host.living(guard) == [], "the fork server has ended the tree")
     assert guard.state() == "ended"
+    assert len((await guard.ended()).survivors) == 2
 
 
 async def test_running_guards_do_not_need_the_fork_server(host: Host) -> None:
@@ -133,8 +135,8 @@ async def test_running_guards_do_not_need_the_fork_server(host: Host) -> None:
 
 
 async def test_a_guard_that_waits_may_be_killed_without_harm(host: Host) -> None:
-    (waiting,) = host.server().children()
-    waiting.kill()
+    waiting = await wait_until(host.server().children, "a guard waits")
+    waiting[0].kill()
     assert (await (await host.start(7, "exit=2")).ended()).code == 2
 
 
@@ -146,7 +148,7 @@ async def test_two_workers_that_start_at_once_share_one_fork_server(host: Host) 
         other = Host(host.path, home)
         server = other.server()
         assert {each.ppid() for each in other.relatives() if each.pid != server.pid} == {server.pid}
-        assert len(server.children()) >= 4
+        await wait_until(lambda: len(server.children()) >= 4, "one guard waits for each")
     finally:
         await asyncio.gather(*[guards.close() for guards in many])
     await wait_until(lambda: other.relatives() == [], "a server that nobody needs has ended by itself")

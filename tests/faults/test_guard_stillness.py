@@ -12,6 +12,7 @@ from tests.guarding import Host, a_host, steady
 from tests.waiting import POLL, wait_until
 from workers.clock import boot_ms
 from workers.guarded import Guard
+from workers.slip import Slip
 
 TICKING = ("child=ticks=ticks", "daemon=ticks=ticks", "ticks=ticks")
 
@@ -36,12 +37,13 @@ async def goes_on(host: Host) -> None:
 
 
 async def test_a_tree_writes_nothing_after_its_lease_and_goes_on_when_it_is_extended(host: Host) -> None:
-    deadline = boot_ms() + 600
-    guard = await host.guards.start(host.run(7, *TICKING), deadline)
+    deadline = boot_ms() + 1500
+    guard = await host.guards.start(host.run(7, *TICKING, kill_grace_ms=1000), deadline)
     await goes_on(host)
     assert guard.state() == "running"
     await stilled(guard)
-    assert deadline - 300 <= boot_ms() < deadline
+    with Slip.open(guard.path) as slip:
+        assert deadline - 1000 <= slip.state()[1] < deadline
     assert len(host.living(guard)) == 3
     assert {each.state for each in host.living(guard)} == {"stopped"}
     await steady(lambda: size(host), "ticks of a stilled tree")
@@ -127,6 +129,29 @@ async def test_the_worker_acts_for_a_guard_that_stands_still_itself(host: Host) 
     guard.extend(boot_ms() + 60_000)
     await goes_on(host)
     assert guard.state() == "running"
+
+
+async def test_the_worker_ends_a_guard_that_is_long_late_with_an_ending(host: Host) -> None:
+    guard = await host.start(7, "ignore=INT,TERM", "sleep=60000")
+    host.guard_of(guard).suspend()
+    with Slip.open(guard.path) as slip:
+        slip.give_order("killed", 300, boot_ms() - 5000)
+        assert not guard.enforce()
+        slip.give_order("killed", 300, boot_ms() - 6000)
+    assert guard.enforce()
+    ending = await guard.ended()
+    assert (ending.reason, [survivor.pid for survivor in ending.survivors]) == ("killed", [guard.pid])
+
+
+async def test_the_worker_ends_a_guard_that_is_long_late_with_a_parked_tree(host: Host) -> None:
+    guard = await host.start(7, "sleep=60000", park_max_ms=500)
+    host.guard_of(guard).suspend()
+    with Slip.open(guard.path) as slip:
+        slip.set_state("stilled", boot_ms() - 5000)
+        assert not guard.enforce()
+        slip.set_state("stilled", boot_ms() - 6000)
+    assert guard.enforce()
+    assert (await guard.ended()).reason == "lost"
 
 
 async def test_a_waiting_guard_uses_hardly_any_time(host: Host) -> None:

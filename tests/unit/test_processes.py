@@ -131,6 +131,20 @@ def test_a_stilled_tree_stands_and_goes_on(stage: Stage) -> None:
     wait_until_sync(lambda: ticks.stat().st_size > before, "the child ticks again")
 
 
+def test_a_child_born_behind_the_back_of_a_look_is_stilled_too(stage: Stage) -> None:
+    parent, child = identity(stage.start()), identity(stage.start())
+    processes.send(parent, signal.SIGSTOP)
+    wait_until_sync(lambda: _state(parent) == "stopped", "the parent stands")
+    looks = iter([[parent]])  # the first look misses the child: it was listed before the child was born
+
+    def family() -> list[processes.Process]:
+        seen = next(looks, [parent, child])
+        return [process for each in seen if (process := processes.look(each.pid))]
+
+    processes.still(family)
+    assert _state(child) == "stopped"
+
+
 def test_ending_a_tree_leaves_nothing_and_the_receipt_names_all(stage: Stage) -> None:
     ignoring = "ignore=INT,TERM,HUP"
     stage.start(ignoring, f"daemon={ignoring}+mark=up:daemon+sleep=60000", f"child={ignoring}+sleep=60000")
@@ -159,6 +173,11 @@ def test_ending_a_tree_that_breeds_catches_up_with_it(stage: Stage) -> None:
 
 def test_nothing_to_end_is_an_empty_receipt() -> None:
     assert processes.end_tree(lambda: processes.tree("DISPATCH_RUN=/none")) == ()
+
+
+def _state(process: Identity) -> str:
+    seen = processes.look(process.pid)
+    return seen.state if seen else "gone"
 
 
 def _end_unmarked(stage: Stage) -> None:

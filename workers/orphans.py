@@ -1,0 +1,46 @@
+"""The end of a tree whose guard was killed. Worker and fork server both see to it; the first writes the ending."""
+
+import fcntl
+from dataclasses import replace
+
+from workers import processes
+from workers.clock import boot_ms, epoch_ms
+from workers.processes import Identity, Process
+from workers.run import Exit
+from workers.slip import Slip
+
+
+def guard_of(slip: Slip) -> Identity | None:
+    """The guard that made this slip; None when it can not live: it is of another boot, or did not write its name."""
+    born = slip.birth()
+    return born.guard if born and born.boot == processes.boot() else None
+
+
+def tree_of(slip: Slip) -> list[Process]:
+    """What lives of a run, parents before children, but for its guard."""
+    guard, agent = guard_of(slip), slip.agent()
+    roots = [guard, *([agent[0]] if agent else [])] if guard else []  # pids of another boot mean nothing
+    return [each for each in processes.tree(slip.marker, *roots) if each.identity != guard]
+
+
+def end_orphans(slip: Slip) -> Exit:
+    """Kill what a guard left that was killed itself, and write the ending in its place; returns the one that is known.
+
+    Blocks until nothing of the tree lives, or until another process that does the same is done.
+    """
+    fcntl.flock(slip.fileno(), fcntl.LOCK_EX)  # until the slip is closed
+    known = slip.exit()
+    if known and slip.state()[0] == "ended":
+        return known
+    survivors = processes.end_tree(lambda: tree_of(slip))
+    if known:  # the guard was killed while it swept
+        ending = replace(known, survivors=known.survivors + survivors)
+    else:
+        agent, order, now = slip.agent(), slip.order(), epoch_ms()
+        error = f"the guard of token {slip.path.stem} was killed; its processes were ended"
+        ending = Exit(
+            None, None, order[0] if order else "guard_died", agent[1] if agent else now, now, error, survivors
+        )
+    slip.set_exit(ending)
+    slip.set_state("ended", boot_ms())
+    return ending
