@@ -80,8 +80,8 @@ local function look(host, row, want)
   return { grants = grants, refusal = gates.with_holders(refusal), more = more }, pairs_given
 end
 
-local function remember(host, ask, given)
-  base.write(base.key('host', host), { seq = ask.seq, last = #given > 0 and base.encode(given) or false })
+local function remember(host, ask, given, more)
+  base.write(base.key('host', host), { seq = ask.seq, last = #given > 0 and base.encode(given) or false, more = more and '1' or false })
 end
 
 function drain.claim(ask)
@@ -92,7 +92,7 @@ function drain.claim(ask)
     return refused(host, 'no_host', 'host ' .. host .. ' now belongs to another incarnation')
   end
   local last = base.number(row.seq) or 0
-  if ask.seq == last then return { grants = remembered(row) } end
+  if ask.seq == last then return { grants = remembered(row), more = row.more and true or nil } end
   if ask.seq < last then return { grants = {} } end
   redis.call('ZREM', base.key('poked'), host)
   local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
@@ -105,7 +105,7 @@ function drain.claim(ask)
   else
     answer, given = look(host, row, want)
   end
-  remember(host, ask, given)
+  remember(host, ask, given, answer.more)
   if want > #answer.grants and not answer.more then
     hosts.wait(host)
   elseif row.waiting then

@@ -33,6 +33,12 @@ function gates.shut_until(limit_key)
   return gate > call.now and gate or 0
 end
 
+-- until when the fleet settles, nil when it does not
+function gates.settling()
+  local ends = base.number(call.control.settling)
+  return ends and ends > call.now and ends or nil
+end
+
 -- The freeze of a key: nil, or {by, reason, at, until?}. `*` lives in the control hash, the others in `frozen`.
 function gates.freeze_of(limit_key)
   local freeze
@@ -74,8 +80,8 @@ end
 function gates.refuses(limit_key)
   local freeze = gates.freeze_of(limit_key)
   if freeze then return frozen(limit_key, freeze) end
-  local settling = limit_key == '*' and base.number(call.control.settling)
-  if settling and settling > call.now then
+  local settling = limit_key == '*' and gates.settling()
+  if settling then
     return refusal('*', 'settling', 'settling: waiting for every host to report', settling)
   end
   local shut = gates.shut_until(limit_key)
@@ -137,8 +143,8 @@ function gates.time(limit_key)
   local when = shut > 0 and shut or nil
   if ends and (not when or ends < when) then when = ends end
   if limit_key == '*' then
-    local settling = base.number(call.control.settling)
-    if settling and settling > call.now and (not when or settling < when) then when = settling end
+    local settling = gates.settling()
+    if settling and (not when or settling < when) then when = settling end
   end
   if when then
     redis.call('ZADD', base.key('timers'), string.format('%.0f', when), limit_key)
@@ -191,16 +197,19 @@ function gates.fire(most)
 end
 
 -- A default such as repo:* changed: every blocked key it stands for is judged again, 64 a call.
--- `opening` remembers how far the walk has come, so that whoever calls next goes on with it.
+-- `opening` remembers how far the walk has come: whoever calls next goes on with it, and the replicas are told to.
+local MOST_REOPENED = 64
+
 function gates.reopen(from)
   local at = from or redis.call('GET', base.key('opening'))
   if not at then return false end
-  local found = redis.call('ZRANGEBYLEX', base.key('blocked'), from and '[' .. at or '(' .. at, '(repo;', 'LIMIT', 0, 64)
+  local found = redis.call('ZRANGEBYLEX', base.key('blocked'), from and '[' .. at or '(' .. at, '(repo;', 'LIMIT', 0, MOST_REOPENED)
   for _, limit_key in ipairs(found) do
     if sound.holds(sound.key, limit_key) then gates.open(limit_key) end
   end
-  if #found == 64 then
-    redis.call('SET', base.key('opening'), found[64])
+  if #found == MOST_REOPENED then
+    redis.call('SET', base.key('opening'), found[MOST_REOPENED])
+    facts.due(call.now)
     return true
   end
   redis.call('DEL', base.key('opening'))
@@ -225,6 +234,12 @@ end
 
 function gates.freeze(limit_key, by, reason, until_ms)
   local was = gates.freeze_of(limit_key)
+  if until_ms and until_ms <= call.now then -- it ends before it begins, and with it one that stood
+    if was then gates.thaw(limit_key, by) end
+    gates.time(limit_key)
+    gates.open(limit_key)
+    return
+  end
   if limit_key == '*' then
     local fields = { frozen = '1', frozen_by = by or false, frozen_reason = reason or false, frozen_at = call.now, frozen_until = until_ms or false }
     base.write(base.key('control'), fields)

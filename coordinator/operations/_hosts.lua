@@ -58,28 +58,38 @@ end
 -- A new or changed host against every route, once. A waiting host starts to wait for the routes it gained.
 function hosts.match(host, pools, labels)
   local waits = redis.call('HGET', base.key('host', host), 'waiting')
-  hosts.unmatch(host)
+  local left = hosts.unmatch(host)
   local has, is = set_of(pools), set_of(labels)
   for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, -1)) do
     if fits(route, host, has, is) then
       redis.call('SADD', base.key('serves', host), route)
       redis.call('SADD', base.key('served', route), host)
       if waits then call.touched[route] = true end
+      left[route] = nil
     end
   end
   if waits then hosts.wait(host) end
+  hosts.pass_on(host, left)
 end
 
+-- Answers the routes that the host served.
 function hosts.unmatch(host)
   hosts.leave(host)
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do
-    redis.call('SREM', base.key('served', route), host)
-  end
+  local left = set_of(redis.call('SMEMBERS', base.key('serves', host)))
+  for route in pairs(left) do redis.call('SREM', base.key('served', route), host) end
   redis.call('DEL', base.key('serves', host))
+  return left
 end
 
-local function wake(host)
+-- A host that was poked will not look at these routes any more: another is.
+function hosts.pass_on(host, routes)
+  if not redis.call('ZSCORE', base.key('poked'), host) then return end
+  for route in pairs(routes) do call.touched[route] = true end
+end
+
+local function wake(host, route)
   hosts.leave(host)
+  redis.call('ZREM', base.key('waiting', route), host) -- also when its `serves` was changed by hand
   if redis.call('PUBLISH', base.key('poke', host), '') == 0 then return false end
   redis.call('ZADD', base.key('poked'), call.now + 1000, host)
   facts.due(call.now + 1000)
@@ -90,16 +100,15 @@ end
 -- within a second, go to the next.
 function hosts.poke(route)
   if not sound.holds(base.expect, 'zset', base.key('waiting', route)) then return false end
-  for _ = 1, 8 do
+  while true do -- every turn takes one host out, which it entered by a claim
     local host = redis.call('ZRANGE', base.key('waiting', route), 0, 0)[1]
     if not host then return false end
     if not sound.holds(sound.claimer, host) then
       redis.call('ZREM', base.key('waiting', route), host) -- its own next claim says which key is damaged
-    elseif wake(host) then
+    elseif wake(host, route) then
       return true
     end
   end
-  return false
 end
 
 -- At the end of a call: every route it touched that still has something ready gets one of its waiting hosts.
@@ -139,6 +148,8 @@ function hosts.settle()
   call.control.settling = nil
   gates.time('*')
   gates.open('*')
+  local first = redis.call('ZRANGE', base.key('leases'), 0, 0, 'WITHSCORES')
+  if first[2] then facts.due(tonumber(first[2])) end -- while settling nobody was told of them
 end
 
 -- The server restarted, was promoted, or lost its memory: until every host has reported, nothing is granted or reaped.
@@ -162,16 +173,20 @@ function hosts.none(route)
   return { key = route, reason = 'no_host', used = 0, limit = 0, text = text }
 end
 
--- Read over all hosts of the route; used where a person asks, not in a grant.
+-- Read over hosts of the route; used where a person asks, not in a grant. nil when one has room: it is on its way.
 function hosts.full(route)
   local used, slots, count = 0, 0, 0
   for _, host in ipairs(redis.call('SRANDMEMBER', base.key('served', route), 16)) do
-    local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet')
-    if not row[2] then
+    local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet', 'beat')
+    if not row[2] and call.now - (base.number(row[3]) or 0) <= hosts.silent_after() then
       used = used + redis.call('SCARD', base.key('held', host))
       slots, count = slots + (base.number(row[1]) or 0), count + 1
     end
   end
+  if count == 0 then
+    return { key = route, reason = 'no_host', used = 0, limit = 0, text = 'every host that serves ' .. route .. ' is quiet or silent' }
+  end
+  if used < slots then return nil end
   return { key = route, reason = 'hosts_full', used = used, limit = slots,
     text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
 end

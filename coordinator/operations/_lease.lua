@@ -13,8 +13,10 @@ function lease.keys(row)
   return keys
 end
 
+-- `ttl` is what is left: a grant that is told again must not outlast its lease.
 function lease.grant_of(name, row)
-  local grant = { workspace = name, token = base.number(row.token), ttl = base.number(row.ttl), attempt = base.number(row.attempt) }
+  local ends = base.number(redis.call('ZSCORE', base.key('leases'), name)) or 0
+  local grant = { workspace = name, token = base.number(row.token), ttl = math.max(ends - call.now, 0), attempt = base.number(row.attempt) }
   for _, field in ipairs(GRANTED) do grant[field] = row[field] end
   return grant
 end
@@ -44,7 +46,8 @@ function lease.start(name, row, how)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, ttl = how.ttl, token = token, started_at = call.now,
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
-    pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, pr_url = row.pr_url or false,
+    pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
+    pr_url = row.pr_url or false,
   }
   fresh.granted = facts.tell('AgentStarted',
     { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt })
@@ -63,6 +66,8 @@ local function release(name, row)
   for _, limit_key in ipairs(keys) do vacate(name, limit_key) end
   redis.call('ZREM', base.key('leases'), name)
   if row.host then redis.call('SREM', base.key('held', row.host), name) end
+  -- A worker of the same name shares the host's slots with its askers, and does not see them end.
+  if row.mode == 'asker' and row.host then redis.call('PUBLISH', base.key('poke', row.host), '') end
   for _, limit_key in ipairs(keys) do gates.open(limit_key) end
   if was_shut then gates.open('*') end
 end

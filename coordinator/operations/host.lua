@@ -1,5 +1,5 @@
 -- host: quiet a host (it takes no new grants), thaw it, or forget it. A host that still holds runs is forgotten only with
--- `dead`: the operator's word that the machine is dead replaces the proof, and its runs are queued again.
+-- `dead`: the operator's word that the machine is dead replaces the proof, and its runs are queued again, but those that somebody killed.
 -- Answers set{host, state, requeued?, more?}, refused{refusal}, unknown.
 local function forget(ask)
   local names = redis.call('SRANDMEMBER', base.key('held', ask.host), 64)
@@ -9,14 +9,21 @@ local function forget(ask)
       holders = base.list(names), text = 'host ' .. ask.host .. ' still holds runs: end them, or say that the machine is dead' } }
   end
   sound.matching(ask.host)
-  for _, name in ipairs(names) do sound.ending(name, 'queued') end
+  for _, name in ipairs(names) do
+    sound.ending(name, 'queued')
+    sound.ending(name, 'failed')
+  end
   local requeued = {}
   for _, name in ipairs(names) do
     local row = lease.record(name)
     if row and row.status == 'running' and row.host == ask.host then
       facts.tell('AgentLost', { workspace = name, host = ask.host, token = base.number(row.token), reason = 'its host was said to be dead' })
-      lease.requeue(name, row, {})
-      requeued[#requeued + 1] = name
+      if row.kill then
+        lease.finish(name, row, 'failed', { verdict = 'killed', question = 'killed; its host was said to be dead' })
+      else
+        lease.requeue(name, row, {})
+        requeued[#requeued + 1] = name
+      end
     else
       redis.call('SREM', base.key('held', ask.host), name)
     end
@@ -24,7 +31,7 @@ local function forget(ask)
   if redis.call('EXISTS', base.key('held', ask.host)) == 1 then
     return { outcome = 'set', host = ask.host, state = 'forgetting', requeued = requeued, more = true }
   end
-  hosts.unmatch(ask.host)
+  hosts.pass_on(ask.host, hosts.unmatch(ask.host))
   redis.call('ZREM', base.key('hosts'), ask.host)
   redis.call('ZREM', base.key('poked'), ask.host)
   redis.call('DEL', base.key('host', ask.host))
@@ -41,6 +48,7 @@ verb.register {
       return { outcome = 'unknown', host = ask.host }
     end
     if ask.action == 'forget' then return forget(ask) end
+    if redis.call('EXISTS', base.key('host', ask.host)) == 0 then return { outcome = 'unknown', host = ask.host } end -- an asker
     base.write(base.key('host', ask.host), { quiet = ask.action == 'quiet' and '1' or false })
     if ask.action == 'quiet' then
       hosts.leave(ask.host)

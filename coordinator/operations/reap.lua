@@ -85,9 +85,9 @@ verb.register {
   answer = function(ask)
     local most = ask.limit or 64
     local opened = verb.tidy(most)
-    local settling = base.number(call.control.settling)
+    local settling = gates.settling()
     local lost, damage = {}, nil
-    if not (settling and settling > call.now) then lost, damage = reap_leases(most) end
+    if not settling then lost, damage = reap_leases(most) end
     forget_routes()
     local next_in = next_due(settling)
     if damage and #lost == 0 then error(damage, 0) end

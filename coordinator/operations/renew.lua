@@ -49,6 +49,7 @@ local function move_on(ask, one)
   if not row or row.status ~= 'running' or row.host ~= ask.host or base.number(row.token) ~= one.token then return nil end
   local ttl = row.mode == 'asker' and base.number(row.ttl) or base.setting('lease_ttl', 300000)
   redis.call('ZADD', base.key('leases'), call.now + ttl, one.workspace)
+  facts.due(call.now + ttl)
   local fields = { pid = one.pid }
   if row.mode == 'push' then fields.confirmed, fields.ttl = '1', ttl end
   base.write(base.key('workspace', one.workspace), fields)
@@ -91,9 +92,8 @@ verb.register {
     for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do
       local record = not held[name] and lease.record(name)
       if record and record.status == 'running' and record.mode ~= 'asker' then
-        local grant = lease.grant_of(name, record)
-        redis.call('ZADD', base.key('leases'), call.now + grant.ttl, name) -- the host counts its ttl from this answer
-        answer.unseen[#answer.unseen + 1] = grant
+        if record.mode == 'pull' then redis.call('ZADD', base.key('leases'), call.now + base.number(record.ttl), name) end
+        answer.unseen[#answer.unseen + 1] = lease.grant_of(name, record) -- a push host has until spawn_timeout to confirm
       end
     end
     return answer

@@ -35,7 +35,7 @@ verb.register {
     local failed = counts.failed + counts.blocked
     return { outcome = 'status', new = not call.control.schema or nil,
       frozen = freeze and true or false, freeze = freeze and next(freeze) and freeze or nil,
-      settling = base.number(call.control.settling), counts = counts, running = counts.running, queued = counts.queued,
+      settling = gates.settling(), counts = counts, running = counts.running, queued = counts.queued,
       completed = completed, failed = failed, total = counts.running + counts.queued + completed + failed,
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),

@@ -2,7 +2,7 @@
 -- Answers granted{grant}, queued{place, refusal?}, already{status}, refused{refusal}.
 local FIELDS = { 'task', 'repo', 'org', 'branch', 'source', 'dir' }
 
--- Why a queued workspace does not start at once, or nil when a waiting host is being woken for it.
+-- Why a queued workspace does not start at once, or nil when a host with room is on its way.
 local function why_waiting(row)
   local _, keys = queue.parts(row.lane)
   local no = gates.refuses('*') or gates.judge(keys)
@@ -44,6 +44,10 @@ end
 local function refuses_asker(ask, row)
   local no = gates.refuses('*')
   if no then return no end
+  if ask.host and ask.host ~= ask.asker then
+    return { key = queue.parts(row.lane), reason = 'no_host', used = 0, limit = 0,
+      text = 'it must run on ' .. ask.host .. ', not on ' .. ask.asker }
+  end
   local slots = base.number(redis.call('HGET', base.key('host', ask.asker), 'slots'))
   local held = redis.call('SCARD', base.key('held', ask.asker))
   if slots and held >= slots then

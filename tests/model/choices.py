@@ -69,6 +69,7 @@ _on_disk = st.builds(
     status=st.sampled_from(["queued", "running", "completed", "merged", "failed", None]),
     agent=_agents,
     priority=_priority,
+    repo=st.sampled_from([None, "web"]),
 )
 tracks = st.builds(ops.Track, workspaces=st.lists(_on_disk, max_size=3), host=st.none() | hosts)
 _settings = st.builds(

@@ -36,6 +36,7 @@ class Driver:
     def __init__(self, world: World) -> None:
         self.world, self.truth = world, Truth()
         self.dead: set[str] = set()
+        self.sound = True  # whether the last call was answered and found lawful
         world.set_clock(self.truth.now)
         self.view = self.before = View(world.keys())
 
@@ -49,7 +50,7 @@ class Driver:
         self.truth.remembers = False
 
     def _ask(self, operation: Operation[Any]) -> Any:
-        self.before = self.view
+        self.before, self.sound = self.view, False
         answer = self.world.ask(operation)
         self.view = View(self.world.keys())
         return answer
@@ -62,6 +63,7 @@ class Driver:
         if twice and not self.view.due(self.truth.now):
             again = self.world.ask(operation)
             laws.a_retry_changes_nothing_twice(self.view, View(self.world.keys()), answer, again)
+        self.sound = True
 
     def _nothing_changed(self, pending: bool) -> None:
         if not pending:
@@ -106,6 +108,9 @@ class Driver:
     def _given(self, answer: Any, given: Given) -> None:
         """A claim handed out what it must: the best first, and all that fits."""
         names = [grant.workspace for grant in answer.grants]
+        for grant in answer.grants:
+            left = max(self.truth.tasks[grant.workspace].deadline - self.truth.now, 0)
+            assert grant.ttl == left, f"{grant} lasts {left} ms"
         if given.again:
             assert sorted(names) == sorted(given.names), f"asked again: {names} for {given.names}"
             return
@@ -118,7 +123,7 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert (grant.attempt, grant.ttl) == (task.attempt, task.ttl), grant
+            assert grant.attempt == task.attempt, grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:
@@ -224,7 +229,7 @@ class Driver:
             idle = {name for name in self.truth.hosts if self.view.waits(name)}
             no = self.truth.judge(task, ask.what_if) or reading.no_room(self.truth, task, idle)
             laws.refusal_is_true(answer.refusal, no)
-        laws.nothing_changed(self.before, self.view)
+        self._only_read()
 
     def read(self, operation: Operation[Any]) -> None:
         """Reads change nothing, and count what there is."""
@@ -232,6 +237,10 @@ class Driver:
         if operation.name == "status":
             assert (answer.running, answer.queued) == (len(self.truth.running()), len(self.truth.queued()))
             assert answer.frozen == bool(self.truth.freeze_of("*"))
+        self._only_read()
+
+    def _only_read(self) -> None:
         laws.nothing_changed(self.before, self.view)
+        self.sound = True
 
 

@@ -19,12 +19,14 @@ class No(NamedTuple):
 
 @dataclass
 class Task:
-    """A workspace. `order` is its place among those of its priority; `keys` are its limit keys without `*`."""
+    """A workspace. `order` is its place among those of its priority; `extra` are limit keys it names."""
 
     name: str
     agent: str
-    keys: tuple[str, ...]
     order: int
+    org: str | None = None
+    repo: str | None = None
+    extra: tuple[str, ...] = ()
     priority: int = 5
     requires: str | None = None
     labels: frozenset[str] = frozenset()
@@ -39,6 +41,11 @@ class Task:
     confirmed: bool = False
     killed: bool = False
     asked: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its limit keys, in the order of admission, without `*`."""
+        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra)[1:])
 
     @property
     def route(self) -> str:
@@ -157,9 +164,6 @@ class Fleet:
     def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
         """The first key that refuses a task, in the order of admission."""
         return next((no for key in ("*", *task.keys) if (no := self.refuses(key, limits))), None)
-
-    def keys_of(self, agent: str, org: str | None, repo: str | None, more: list[str] | None) -> tuple[str, ...]:
-        return tuple(limit_keys(agent, org or "", repo or "", more or ())[1:])
 
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""

@@ -37,7 +37,8 @@ class FleetMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "fleet"):
             try:
-                self._settle_down()
+                if self.fleet.sound:
+                    self._settle_down()
             finally:
                 self.world.close()
 

@@ -28,6 +28,8 @@ def run(
             stateful_step_count=steps,
             deadline=None,
             database=None,
+            report_multiple_bugs=False,
+            print_blob=False,
             phases=phases,
             suppress_health_check=list(HealthCheck),
         ),

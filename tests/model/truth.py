@@ -32,8 +32,8 @@ class Truth(Fleet):
             return "granted", None
         if old and (old.status in ("queued", "running") or not ask.again):
             return "already", None
-        agent = ask.agent or self.default_agent
-        task = Task(ask.workspace, agent, self.keys_of(agent, ask.org, ask.repo, ask.keys), self.next_order())
+        task = Task(ask.workspace, ask.agent or self.default_agent, self.next_order(), ask.org, ask.repo)
+        task.extra = tuple(ask.keys or ())
         task.priority = 5 if ask.priority is None else ask.priority
         task.requires, task.labels = ask.host, frozenset(ask.labels or ())
         task.runs = old.runs if old else 0
@@ -142,8 +142,10 @@ class Truth(Fleet):
                 task.confirmed, task.ttl = True, self.settings["lease_ttl"]
             if task.killed:
                 kill.add(task.name)
-        unseen = {task.name for task in self.held(host.name) if task.name not in seen and task.mode != "asker"}
-        return lost, kill, unseen
+        unseen = [task for task in self.held(host.name) if task.name not in seen and task.mode != "asker"]
+        for task in unseen:
+            task.deadline = self.now + task.ttl if task.mode == "pull" else task.deadline
+        return lost, kill, {task.name for task in unseen}
 
     def reap(self, limit: int) -> list[tuple[str, str]]:
         """(name, what it became) of every lost run, in the order of their deadlines."""
@@ -205,17 +207,11 @@ class Truth(Fleet):
             old = self.tasks.get(one.workspace)
             if old and old.status in ("queued", "running"):
                 continue
-            agent = one.agent or (old.agent if old else self.default_agent)
-            task = Task(one.workspace, agent, self.keys_of(agent, one.org, one.repo, None), 0)
-            task.order = old.order if old else self.next_order()
-            if old:
-                task.runs, task.attempt, task.token, task.priority = old.runs, old.attempt, old.token, old.priority
-            if one.priority is not None:
-                task.priority = one.priority
-            task.requires = ask.host or one.host
-            task.status = one.status or (old.status if old else "queued")
-            if task.status == "running":
-                task.status = "blocked"
+            task = old or Task(one.workspace, self.default_agent, self.next_order(), status="queued")
+            task.agent, task.requires = one.agent or task.agent, ask.host or one.host or task.requires
+            task.org, task.repo = one.org or task.org, one.repo or task.repo
+            task.priority = task.priority if one.priority is None else one.priority
+            task.status = "blocked" if one.status == "running" else one.status or task.status
             self.tasks[task.name] = task
 
     def freeze(self, ask: Freeze) -> None:
