@@ -140,6 +140,30 @@ async def test_a_guard_that_waits_may_be_killed_without_harm(host: Host) -> None
     assert (await (await host.start(7, "exit=2")).ended()).code == 2
 
 
+async def test_a_start_that_nobody_awaits_any_more_does_not_happen_late(host: Host) -> None:
+    waiting = await wait_until(host.server().children, "a guard waits")
+    waiting[0].suspend()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(host.start(7, "mark=marks:started"), 0.3)
+    waiting[0].resume()
+    await wait_until(lambda: dead(waiting[0]), "the guard that was asked has gone")
+    assert host.guards.found() == []
+    await (await host.start(7, "mark=marks:started")).ended()
+
+
+async def test_a_token_is_refused_at_once_even_when_no_guard_answers(host: Host) -> None:
+    await (await host.start(7)).ended()
+    standing = [host.server(), *host.server().children()]
+    for each in standing:
+        each.suspend()
+    try:
+        with pytest.raises(GuardError, match="token 7 was already started"):
+            await host.start(7)
+    finally:
+        for each in standing:
+            each.resume()
+
+
 async def test_two_workers_that_start_at_once_share_one_fork_server(host: Host) -> None:
     home = host.path / "other"
     many = [Guards(home) for _ in range(4)]

@@ -131,6 +131,22 @@ async def test_the_worker_acts_for_a_guard_that_stands_still_itself(host: Host) 
     assert guard.state() == "running"
 
 
+async def test_an_extension_wakes_a_guard_that_was_stopped_with_its_tree(host: Host) -> None:
+    guard = await host.start(7, "ticks=ticks", lease_ms=500)
+    await stilled(guard)
+    host.guard_of(guard).suspend()
+    guard.extend(boot_ms() + 60_000)
+    await goes_on(host)
+
+
+async def test_no_grace_reaches_beyond_the_lease(host: Host) -> None:
+    guard = await host.start(7, "ignore=INT,TERM", "mark=marks:ready", "sleep=60000", lease_ms=1200)
+    await wait_until(lambda: host.text("marks"), "the agent is ready")
+    guard.end("killed", grace_ms=60_000)
+    ending = await asyncio.wait_for(guard.ended(), 8)
+    assert (ending.reason, ending.signal) == ("killed", signal.SIGKILL)
+
+
 async def test_the_worker_ends_a_guard_that_is_long_late_with_an_ending(host: Host) -> None:
     guard = await host.start(7, "ignore=INT,TERM", "sleep=60000")
     host.guard_of(guard).suspend()
