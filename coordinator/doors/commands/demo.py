@@ -52,10 +52,12 @@ def demo(  # one parameter an option
         namespace = f"demo-{secrets.token_hex(3)}"
         work = running.run(where, plan, tasks or plan.tasks, namespace, redis_url, quiet=json)
         summary = asyncio.run(_stoppable(work))
+        if not keep:
+            summary = summary.model_copy(update={"directory": None, "sample": None})
         if json:
             emit(summary)
         else:
-            report.print_summary(summary, kept=keep)
+            report.print_summary(summary)
     if not summary.ok:
         raise refused(f"the demo did not end well: {'; '.join(summary.problems)}")
 

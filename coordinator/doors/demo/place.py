@@ -75,7 +75,7 @@ class Place:
 
 @contextmanager
 def made(*, keep: bool) -> Iterator[Place]:
-    """A new directory, removed at the end unless it is to be kept. Raises WorkspaceError."""
+    """A new directory, removed at the end unless it is to be kept and something ran in it. Raises WorkspaceError."""
     try:
         place = Place(Path(tempfile.mkdtemp(prefix="coordinator-demo-")).resolve())
         for directory in (place.root, place.source, place.logs):
@@ -87,7 +87,7 @@ def made(*, keep: bool) -> Iterator[Place]:
     try:
         yield place
     finally:
-        if not keep:
+        if not keep or not any(place.logs.iterdir()):
             shutil.rmtree(place.directory, ignore_errors=True)
 
 

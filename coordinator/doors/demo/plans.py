@@ -53,6 +53,7 @@ class Plan:
     runners: Mapping[str, Mapping[str, Any]]
     turns: tuple[Turn, ...]
     tasks: int
+    whom: str
     spends: bool = False
 
     def agents_yaml(self, place: Place) -> str:
@@ -72,7 +73,8 @@ class Plan:
 def programs() -> Plan:
     """Three pools of small programs that come with the demo, under tight limits, one of them for a model."""
     jobs = {"codex": "index", "claude": "document", "gemini": "check"}
-    order = ("codex:gpt-5.4", "claude", "codex", "gemini", "claude", "codex")
+    one, other = "codex", "codex:gpt-5.4"  # half for the model, which may have a third: in the end it alone waits
+    order = (one, "claude", other, "gemini", "claude", one, other, "claude", one, "gemini", "claude", other)
     # -P: the checkout, in which it runs, holds modules of the same names as the standard library's.
     python, env = (sys.executable, "-P", "-B", "-m"), {"PYTHONPATH": packages_path()}
     return Plan(
@@ -83,6 +85,7 @@ def programs() -> Plan:
         },
         turns=tuple(Turn(agent, jobs[pool_of(agent)]) for agent in order),
         tasks=24,
+        whom="three pools of small programs",
     )
 
 
@@ -99,7 +102,8 @@ def chosen(agent: str, known: Fleet, file: str) -> Plan:
     if agent in known.limits() and model_of(agent):
         limits[agent] = known.limits()[agent]
     turns = tuple(Turn(agent, job) for job in _JOBS)
-    return Plan(limits=limits, runners={pool: _between_marks(agent, runner)}, turns=turns, tasks=6, spends=True)
+    runners = {pool: _between_marks(agent, runner)}
+    return Plan(limits=limits, runners=runners, turns=turns, tasks=6, whom=f"{agent} itself", spends=True)
 
 
 def _between_marks(agent: str, runner: Runner) -> dict[str, Any]:

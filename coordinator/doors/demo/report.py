@@ -7,7 +7,7 @@ from coordinator.words import model_of
 _COLUMNS = ("limit", "allowed", "most at once", "tasks", "waited (median, longest)", "commits")
 
 
-def print_summary(summary: Summary, *, kept: bool) -> None:
+def print_summary(summary: Summary) -> None:
     """The table of limits, then where the results are and what to try next."""
     say("")
     table(_COLUMNS, [_row(one) for one in summary.limits])
@@ -15,14 +15,16 @@ def print_summary(summary: Summary, *, kept: bool) -> None:
     hosts = ", ".join(f"{host} ran {count}" for host, count in summary.hosts.items())
     done = f"{summary.completed} of {summary.tasks} completed in {summary.seconds:.1f}s"
     say(f"{done}, {summary.commits} commits; {hosts}")
-    say('"most at once" is counted from the agents\' own start and end marks, not from Redis')
+    say('"most at once" is by the agents\' own start and end marks, not by Redis')
     if summary.ok:
         say("every limit was reached and none exceeded", "bold green")
-    if summary.sample and kept:
+    if summary.sample:
         say("")
         say(f"$ git -C {summary.sample.repo} log --oneline -1")
-        say(f"{summary.sample.log}   ({summary.sample.diffstat})")
-        say(f"all results: {summary.directory}    (rm -r it when you have seen enough)")
+        say(summary.sample.log)
+        say(f"  {summary.sample.diffstat}")
+    if summary.directory:
+        say(f"all results: {summary.directory}    (rm -r it at any time)")
     say("")
     say("next: coordinator init, then coordinator up; or coordinator demo --agent claude")
 

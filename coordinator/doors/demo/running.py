@@ -20,7 +20,7 @@ from coordinator.doors.demo.screen import Screen
 from coordinator.doors.demo.summary import Summary, count, sum_up
 from coordinator.doors.demo.tasks import Task, make_tasks
 from coordinator.doors.demo.watch import Moment, look
-from coordinator.doors.printing import say
+from coordinator.doors.printing import note, say
 from coordinator.doors.session import Session, question
 from coordinator.errors import WorkerError
 from coordinator.operations import Submit, Thaw
@@ -43,11 +43,16 @@ async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: 
         base = await asyncio.to_thread(sources.make_repository, place.source, packages, environ)
         tasks = make_tasks(plan, wanted, [package.name for package in packages])
         if not quiet:
-            say(f"{wanted} tasks in {place.directory}")
+            say(f"{wanted} tasks on Python's own source files, for {plan.whom}")
+            say(f"all of it happens in {place.directory}")
             say(f"look yourself: {session.cli}    (keys begin with {session.store.root})")
         submitted = await _submit(session, place.source, tasks)
-        with screen.opened(quiet=quiet) as shown:
-            last = await _watch(session, plan, team, shown, wanted, began)
+        try:
+            with screen.opened(quiet=quiet) as shown:
+                last = await _watch(session, plan, team, shown, wanted, began)
+        except asyncio.CancelledError:
+            note(f"stopping: all that was started ends first; what was done stays in {place.directory}")
+            raise
         await team.quiet()
         seconds = time.monotonic() - began
         counted = await asyncio.to_thread(count, place, plan, submitted, base)

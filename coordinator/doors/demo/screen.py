@@ -66,7 +66,7 @@ def _drawn(moment: Moment, tasks: int, seconds: float) -> RenderableType:
     bar = Table.grid(padding=(0, 1))
     drained = ProgressBar(total=tasks, completed=moment.ended, width=32)
     bar.add_row(drained, f"{moment.ended} of {tasks} done", f"{seconds:.1f} s")
-    return Group(_pools(moment.rows), Text(), _hosts(moment.hosts), Text(), bar)
+    return Group(Text(), _pools(moment.rows), Text(), _hosts(moment.hosts), Text(), bar)
 
 
 def _pools(rows: tuple[KeyRow, ...]) -> Table:

@@ -40,7 +40,7 @@ class Sample(BaseModel):
 
 
 class Summary(BaseModel):
-    """The whole demo; `ok` when `problems` is empty."""
+    """The whole demo; `ok` when `problems` is empty. Without `directory` and `sample` nothing of it was kept."""
 
     ok: bool
     seconds: float
@@ -50,8 +50,8 @@ class Summary(BaseModel):
     limits: list[LimitResult]
     hosts: dict[str, int]
     problems: list[str]
-    directory: str
-    sample: Sample | None = None
+    directory: str | None
+    sample: Sample | None
 
 
 @dataclass(frozen=True)

@@ -70,5 +70,7 @@ def _row(key: str, limit: int, records: Sequence[Workspace], refusals: Mapping[s
 
 
 def _why(refusal: Refusal) -> str:
+    if refusal.reason != "full":
+        return because(refusal)
     held = ", ".join(name.removeprefix("demo/") for name in refusal.holders)
-    return because(refusal) + (f", held by {held}" if held else "")
+    return f"{refusal.key} is full ({refusal.used}/{refusal.limit}): {held}"
