@@ -1,0 +1,117 @@
+"""freeze, thaw and back_off: nothing starts under a key, remembered, until it may."""
+
+import pytest
+
+from coordinator.errors import InvalidQuestion
+from coordinator.operations import BackOff, Freeze, GetStatus, Thaw
+from coordinator.operations.back_off import GateSet
+from coordinator.operations.freeze import Frozen
+from coordinator.operations.thaw import Thawed
+from coordinator.store import Store
+from tests.unit.operations.asking import Fleet
+
+LATER = 4_102_444_800_000
+
+
+async def test_a_new_namespace_is_frozen_until_it_is_thawed(store: Store) -> None:
+    status = await store.run(GetStatus())
+    assert (status.frozen, status.new) == (True, True)
+    assert await store.run(Thaw(by="ana")) == Thawed(key="*")
+    assert not (await store.run(GetStatus())).frozen
+
+
+async def test_a_freeze_stops_grants_moves_nothing_and_leaves_what_runs(fleet: Fleet) -> None:
+    await fleet.host()
+    await fleet.queue("a", "b")
+    (grant,) = (await fleet.claim(count=1)).grants
+    ready = await fleet.redis.zrange("{t}:ready:codex", 0, -1, withscores=True)
+    assert await fleet.store.run(Freeze(by="ana", reason="deploy")) == Frozen(key="*")
+    assert await fleet.store.run(Freeze(by="bob")) == Frozen(key="*")
+    assert await fleet.granted() == []
+    assert await fleet.redis.zrange("{t}:ready:codex", 0, -1, withscores=True) == ready
+    assert (await fleet.beat("h1", grant)).lost == ()
+    assert (await fleet.facts()).count("Frozen") == 1
+    await fleet.store.run(Thaw())
+    assert await fleet.granted() == ["b"]
+
+
+async def test_a_thaw_pokes_a_host_of_every_route_with_work(fleet: Fleet) -> None:
+    await fleet.host("h1", "codex")
+    await fleet.host("h2", "claude")
+    async with fleet.listening("h1", "h2") as pokes:
+        await fleet.claim("h1")
+        await fleet.claim("h2")
+        await fleet.store.run(Freeze())
+        await fleet.queue("a")
+        await fleet.queue("b", agent="claude")
+        assert await pokes.heard() == []
+        assert (await fleet.store.run(Thaw())).woken == 2
+        assert sorted(await pokes.heard()) == ["h1", "h2"]
+
+
+async def test_one_key_is_frozen_and_thawed_alone(fleet: Fleet) -> None:
+    await fleet.host("h1", "codex claude")
+    await fleet.store.run(Freeze(key="claude", by="ana"))
+    await fleet.queue("a")
+    await fleet.queue("b", agent="claude")
+    assert await fleet.granted() == ["a"]
+    no = await fleet.why("b")
+    assert no is not None
+    assert (no.key, no.reason, no.text) == ("claude", "frozen", "claude is frozen by ana")
+    assert await fleet.store.run(Thaw(key="claude")) == Thawed(key="claude")
+    assert await fleet.granted() == ["b"]
+
+
+async def test_a_freeze_with_an_end_ends_by_itself(fleet: Fleet) -> None:
+    await fleet.host()
+    await fleet.store.run(Freeze(until=LATER))
+    await fleet.store.run(Freeze(key="codex", until=LATER))
+    await fleet.queue("a")
+    assert await fleet.redis.zrange("{t}:timers", 0, -1) == ["*", "codex"]
+    await fleet.redis.hset("{t}:control", "frozen_until", "1")
+    await fleet.redis.hset("{t}:frozen", "codex", '{"until":1}')
+    await fleet.redis.zadd("{t}:timers", {"*": 1, "codex": 1})
+    assert await fleet.granted() == ["a"]
+    assert await fleet.redis.exists("{t}:timers", "{t}:frozen") == 0
+
+
+async def test_a_gate_is_shut_moved_and_opened(fleet: Fleet) -> None:
+    set_to = await fleet.store.run(BackOff(key="codex", until=LATER, reason="limit", by="ana"))
+    assert set_to == GateSet(was=0, now=LATER)
+    assert await fleet.redis.zscore("{t}:timers", "codex") == LATER
+    assert await fleet.store.run(BackOff(key="codex", until=LATER + 5)) == GateSet(was=LATER, now=LATER + 5)
+    assert await fleet.redis.zscore("{t}:timers", "codex") == LATER + 5
+    assert await fleet.store.run(BackOff(key="codex", clear=True)) == GateSet(was=LATER + 5, now=0)
+    assert await fleet.redis.exists("{t}:timers", "{t}:backoff", "{t}:backoff_reason") == 0
+
+
+async def test_at_least_never_moves_a_gate_earlier(fleet: Fleet) -> None:
+    await fleet.store.run(BackOff(key="codex", until=LATER))
+    assert (await fleet.store.run(BackOff(key="codex", duration=1000, at_least=True))).now == LATER
+    assert (await fleet.store.run(BackOff(key="codex", duration=1000))).now < LATER
+
+
+async def test_an_opened_gate_starts_what_waited(fleet: Fleet) -> None:
+    await fleet.host()
+    await fleet.store.run(BackOff(key="codex", duration=60_000))
+    await fleet.queue("a")
+    async with fleet.listening("h1") as pokes:
+        assert await fleet.granted() == []
+        assert (await fleet.store.run(BackOff(key="codex", clear=True))).woken == 1
+        assert await pokes.next() == "h1"
+        assert await fleet.granted() == ["a"]
+
+
+async def test_a_gate_deleted_by_hand_is_noticed_when_it_is_cleared(fleet: Fleet) -> None:
+    await fleet.host()
+    await fleet.store.run(BackOff(key="codex", duration=60_000))
+    await fleet.queue("a")
+    assert await fleet.granted() == []
+    await fleet.redis.delete("{t}:backoff")
+    assert await fleet.store.run(BackOff(key="codex", clear=True)) == GateSet(was=0, now=0)
+    assert await fleet.granted() == ["a"]
+
+
+async def test_a_gate_needs_an_end(fleet: Fleet) -> None:
+    with pytest.raises(InvalidQuestion, match="one of until, for, clear is required"):
+        await fleet.store.run(BackOff(key="codex"))
