@@ -66,7 +66,9 @@ def _plan(agent: str | None, config: str | None) -> Plan:
     if agent is None:
         return plans.programs()
     path, named = Settings.from_environ(os.environ).config_file(config)
-    return plans.chosen(agent, fleet.load(path, explicit=named), str(path))
+    text = fleet.read(path, explicit=named)
+    known = fleet.unconfigured() if text is None else fleet.parse(text, path.name)[0]  # what is odd is no part of this
+    return plans.chosen(agent, known, str(path))
 
 
 async def _stoppable(work: Coroutine[Any, Any, Summary]) -> Summary:

@@ -31,6 +31,11 @@ class Members:
         self._place, self._environ = place, {**environ, "PYTHONPATH": _python_path(environ)}
         self._processes: dict[str, Process] = {}
 
+    @property
+    def logs(self) -> Path:
+        """Where each process writes its log."""
+        return self._place.logs
+
     async def start(self, slots: int) -> None:
         """Two replicas, and two workers with so many slots each."""
         root = ("--root", str(self._place.root))

@@ -56,6 +56,11 @@ class Plan:
     whom: str
     spends: bool = False
 
+    @property
+    def slots(self) -> int:
+        """Slots of each of two hosts: more than half of what the limits allow, so that a limit is what holds back."""
+        return sum(limit for key, limit in self.limits.items() if not model_of(key)) * 2 // 3 or 1
+
     def agents_yaml(self, place: Place) -> str:
         """The file that the fleet of the demo reads."""
         pools = {pool: {"total": total} for pool, total in self.limits.items() if ":" not in pool}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from collections.abc import AsyncIterator
@@ -27,7 +28,8 @@ from coordinator.operations import Submit, Thaw
 from coordinator.store import Store
 
 LOOK_EVERY: Final = 0.2  # seconds
-STALLED: Final = 60.0  # seconds without any change before the demo's own programs count as stuck
+IDLE: Final = 20.0  # seconds in which nothing runs and nothing changes before the demo is given up
+STUCK: Final = 60.0  # seconds without a change before the demo's own programs count as stuck; a real agent takes longer
 
 
 async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: str | None, *, quiet: bool) -> Summary:
@@ -38,7 +40,7 @@ async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: 
     async with _opened(place, Settings.from_environ(environ)) as session, members.running(place, environ) as team:
         await replica.begin(session.store, fleet.load(place.config), thawed=True)
         await session.ask(Thaw(by="demo"))
-        await team.start(slots=sum(limit for key, limit in plan.limits.items() if ":" not in key) * 2 // 3)
+        await team.start(slots=plan.slots)
         packages = sources.packages()
         base = await asyncio.to_thread(sources.make_repository, place.source, packages, environ)
         tasks = make_tasks(plan, wanted, [package.name for package in packages])
@@ -51,7 +53,7 @@ async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: 
             with screen.opened(quiet=quiet) as shown:
                 last = await _watch(session, plan, team, shown, wanted, began)
         except asyncio.CancelledError:
-            note(f"stopping: all that was started ends first; what was done stays in {place.directory}")
+            note("stopping: all that was started is ended first")
             raise
         await team.quiet()
         seconds = time.monotonic() - began
@@ -94,17 +96,18 @@ async def _submit(session: Session, source: Path, tasks: list[Task]) -> dict[Tas
 
 
 async def _watch(session: Session, plan: Plan, team: Members, shown: Screen, wanted: int, began: float) -> Moment:
-    changed, before = time.monotonic(), [("", "")]
+    changed = time.monotonic()
+    before: tuple[str, ...] = ()
     while True:
         moment = await look(session, plan)
         shown.show(moment, wanted, time.monotonic() - began)
         if moment.ended == wanted:
             return moment
         team.look()
-        now: list[tuple[str, str]] = [(one.workspace, one.status) for one in moment.workspaces]
-        if now != before:
-            changed, before = time.monotonic(), now
-        if not plan.spends and time.monotonic() - changed > STALLED:
+        if moment.statuses != before:
+            changed, before = time.monotonic(), moment.statuses
+        patience = IDLE if "running" not in before else math.inf if plan.spends else STUCK
+        if time.monotonic() - changed > patience:
             why = "; ".join(f"{row.key}: {row.why}" for row in moment.rows if row.why) or "no reason is known"
-            raise WorkerError(f"nothing has changed for {STALLED:.0f}s ({why}): look into {session.settings.config}")
+            raise WorkerError(f"nothing has changed for {patience:.0f}s ({why}): look into {team.logs}")
         await asyncio.sleep(LOOK_EVERY)

@@ -36,6 +36,11 @@ class Moment:
     workspaces: tuple[Workspace, ...]
 
     @property
+    def statuses(self) -> tuple[str, ...]:
+        """How each workspace stands; equal to an earlier look's when nothing has changed."""
+        return tuple(one.status for one in sorted(self.workspaces, key=lambda one: one.workspace))
+
+    @property
     def ended(self) -> int:
         """Workspaces that have ended, well or not."""
         return sum(one.status in ENDED for one in self.workspaces)
