@@ -13,7 +13,7 @@ from tests.composed import FILE, OURS, SERVICES, TEXT, TOP, Composed, build, sec
 from tests.servers import REDIS, program
 from tests.waiting import wait_until_sync
 
-pytestmark = [pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("compose")]  # one image for all
 
 
 @pytest.fixture(scope="module")
