@@ -104,13 +104,16 @@ class Composed:
         assert process.poll() is None, self.said(name)
 
     def healthy(self, name: str) -> bool:
-        """What the service's own health check says."""
+        """What the service's own health check says; one that takes too long says no."""
         check = SERVICES[name]["healthcheck"]
         kind, *words = self._here(name, check["test"])
         command = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
         if name == "redis":
             command[1:1] = ["-p", self._port]
-        return self._ran(name, command, seconds(check["timeout"])).returncode == 0
+        try:
+            return self._ran(name, command, seconds(check["timeout"])).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def run(self, name: str, *command: str) -> str:
         """`docker compose exec`: what a command prints that runs beside a service. It must succeed."""
