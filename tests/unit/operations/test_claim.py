@@ -6,7 +6,6 @@ import pytest
 
 from coordinator.models import Grant
 from coordinator.operations import BackOff, Claim, Freeze, Host, Limit, Renew, Thaw
-from coordinator.operations.submit import Queued
 from tests.servers import REAL
 from tests.unit.operations.asking import Fleet
 
@@ -168,22 +167,6 @@ async def test_ten_thousand_behind_a_shut_gate_do_not_hold_up_the_one_that_is_re
     assert await fleet.redis.zcard("{t}:status:queued") == 10_000
 
 
-async def test_a_lane_of_a_busy_host_strands_nothing_of_an_idle_one(fleet: Fleet) -> None:
-    await fleet.host("busy", slots=1, labels=["gpu"])
-    await fleet.host("idle", slots=1)
-    await fleet.limit("team", 1)
-    await fleet.queue("other", labels=["gpu"])
-    assert await fleet.granted("busy") == ["other"]
-    holder = await fleet.ask_for("holder", "gemini", keys=["team"])
-    await fleet.queue("for-busy", labels=["gpu"], keys=["team"], priority=9)
-    await fleet.queue("for-idle", keys=["team"])
-    async with fleet.listening("busy", "idle") as pokes:
-        assert await fleet.granted("idle") == []
-        await fleet.end(holder)
-        assert await pokes.next() == "idle"
-        assert await fleet.granted("idle") == ["for-idle"]
-
-
 async def test_lanes_refused_one_after_the_other_wait_under_the_key_that_refused_them(fleet: Fleet) -> None:
     await fleet.host(slots=9)
     await fleet.limit("codex", 1)
@@ -200,35 +183,6 @@ async def test_lanes_refused_one_after_the_other_wait_under_the_key_that_refused
     assert await fleet.redis.exists("{t}:blocked") == 0
 
 
-async def test_a_host_that_found_nothing_waits_and_is_woken_for_all_it_can_do(fleet: Fleet) -> None:
-    await fleet.host(slots=4)
-    async with fleet.listening("h1") as pokes:
-        assert await fleet.granted() == []
-        answer = await fleet.submit("a")
-        assert isinstance(answer, Queued)
-        assert await pokes.next() == "h1"
-        await fleet.queue("b", "c")
-        assert await pokes.heard() == []
-        assert await fleet.granted() == ["a", "b", "c"]
-
-
-async def test_work_that_is_left_wakes_the_next_host(fleet: Fleet) -> None:
-    for host in ("h1", "h2"):
-        await fleet.host(host, slots=1)
-    async with fleet.listening("h1", "h2") as pokes:
-        await fleet.claim("h1")
-        await fleet.claim("h2")
-        await fleet.limit("codex", 0)
-        await fleet.queue("a", "b")
-        assert await pokes.heard() == []
-        await fleet.limit("codex", 2)
-        first = await pokes.next()
-        assert await fleet.granted(first) == ["a"]
-        second = await pokes.next()
-        assert {first, second} == {"h1", "h2"}
-        assert await fleet.granted(second) == ["b"]
-
-
 async def test_a_push_host_gets_a_lease_it_must_confirm_and_the_fact_that_starts_it(fleet: Fleet) -> None:
     await fleet.host("p1", mode="push")
     await fleet.queue("a", task="x")
@@ -239,3 +193,13 @@ async def test_a_push_host_gets_a_lease_it_must_confirm_and_the_fact_that_starts
     renewed = await fleet.beat("p1", grant)
     assert renewed.lost == ()
     assert await fleet.redis.hget("{t}:workspace:a", "confirmed") == "1"
+
+
+async def test_an_opened_group_is_looked_at_by_its_best_lane(fleet: Fleet) -> None:
+    await fleet.host(slots=9)
+    await fleet.limit("team", 0)
+    await fleet.queue("low", keys=["team"], priority=1)
+    await fleet.limit("team", 9)
+    await fleet.queue("middle")
+    await fleet.queue("high", keys=["team"], priority=9)
+    assert await fleet.granted() == ["high", "middle", "low"]

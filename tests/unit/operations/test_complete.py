@@ -60,6 +60,17 @@ async def test_an_ending_wakes_a_host_that_waits_for_its_key(fleet: Fleet) -> No
         assert await fleet.granted() == ["b"]
 
 
+async def test_an_ending_wakes_a_host_that_waits_for_room_under_everything(fleet: Fleet) -> None:
+    await fleet.limit("*", 1)
+    grant = await fleet.ask_for("a", "claude")
+    await fleet.host()
+    await fleet.queue("b")
+    async with fleet.listening("h1") as pokes:
+        assert await fleet.granted() == []
+        await fleet.end(grant)
+        assert await pokes.next() == "h1"
+
+
 async def test_a_report_never_ends_what_a_worker_holds(fleet: Fleet) -> None:
     await _running(fleet)
     assert await _report(fleet) == Stale(status="running")
