@@ -79,6 +79,11 @@ class Guards:
             raise GuardError(f"the fork server of {self.home} does not answer")
         return Guard(path)
 
+    def find(self, token: int) -> Guard | None:
+        """The guard of a token, if that was started here."""
+        path = self.home / f"{token}{SUFFIX}"
+        return Guard(path) if path.exists() else None
+
     def found(self) -> list[Guard]:
         """All guards on disk, lowest token first, living or ended: for a worker that comes back."""
         paths = [path for path in self.home.glob(f"*{SUFFIX}") if path.stem.isdecimal()]

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
-from coordinator.errors import GuardError, HostTaken, WorkerError
+from coordinator.errors import CoordinatorError, GuardError, HostTaken, WorkerError
 from coordinator.models import Grant
 from coordinator.operations import Claim, Complete, Host, Query, Renew
 from coordinator.operations._operation import Operation
@@ -65,8 +65,10 @@ class Worker:
                     await self._changed.wait()
                 for loop in loops:
                     loop.cancel()
-            if not self._held:
+            try:
                 await self._store.run(Host(host=self._host, action="forget"))
+            except CoordinatorError as error:  # it goes silent instead
+                log.warning("not forgotten host=%s: %s", self._host, error)
         log.info("left host=%s", self._host)
 
     def quiet(self) -> None:
@@ -192,12 +194,14 @@ class Worker:
         self._group.create_task(self._contained(held, work))
 
     async def _contained(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
-        """A surprise in one run leaves the others alone. No longer renewed, it is told of again, and followed anew."""
+        """A surprise in one run leaves the others alone; its own lease is left to run out."""
         try:
             await work
         except Exception:
             log.exception("met a surprise workspace=%s token=%d", held.workspace, held.token)
+            self._done.append(held.token)
             self._held.pop(held.token, None)
+            self._changed.set()
 
     def _begin(self, grant: Grant, asked_ms: int) -> None:
         """Start a grant once, however often it is told of."""
@@ -218,8 +222,7 @@ class Worker:
             run = await prepare(grant, workspace, self._runners, self._kill_grace_ms)
             if held.order:
                 raise WorkerError(f"{held.order} before it started")
-            known = [guard for guard in self._guards.found() if guard.token == held.token]
-            guard = known[0] if known else await self._guards.start(run, held.deadline_ms)
+            guard = self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
         except WorkerError as error:
             if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it
                 log.warning("not started workspace=%s token=%d: %s", held.workspace, held.token, error)
