@@ -36,7 +36,7 @@ end
 local function register(ask, row)
   local pools, labels = offer(ask, row)
   local fields = { incarnation = ask.incarnation, machine = ask.machine, pools = pools, labels = labels,
-    slots = ask.slots or base.number(row.slots) or 0, mode = ask.mode or row.mode or 'pull', beat = call.now, epoch = call.control.epoch }
+    slots = ask.slots or base.number(row.slots), mode = ask.mode or row.mode or 'pull', beat = call.now, epoch = call.control.epoch }
   if row.incarnation ~= ask.incarnation then fields.seq, fields.last = false, false end
   base.write(base.key('host', ask.host), fields)
   redis.call('ZADD', base.key('hosts'), call.now, ask.host)

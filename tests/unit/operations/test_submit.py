@@ -95,6 +95,11 @@ async def test_an_asker_is_queued_when_it_may_wait(fleet: Fleet) -> None:
     assert answer.refusal.text == "queue is frozen"
 
 
+async def test_an_asker_that_renews_without_naming_slots_has_no_bound_of_its_own(fleet: Fleet) -> None:
+    await fleet.beat("svc", await fleet.ask_for("a"))
+    await fleet.ask_for("b")
+
+
 async def test_an_asker_that_names_its_slots_gets_no_more(fleet: Fleet) -> None:
     await fleet.host("svc", slots=1)
     await fleet.ask_for("a")
