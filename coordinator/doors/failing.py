@@ -27,6 +27,17 @@ _USAGE: Final = typer.BadParameter.__mro__[2]
 class Door(TyperGroup):
     """The group of all commands: whatever a command raises ends here."""
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; a reader that leaves ends it quietly."""
+        try:
+            found = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is still buffered must not be written at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise typer.Exit(BROKEN_PIPE) from None
+        return found
+
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the command that the arguments name, and exit."""
         extra["standalone_mode"] = False
@@ -55,7 +66,6 @@ def code_of(error: CoordinatorError) -> int:
 def _code(command: Callable[[], object]) -> int:
     try:
         code = command()
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except CoordinatorError as error:
         for line in str(error).splitlines():
@@ -63,10 +73,6 @@ def _code(command: Callable[[], object]) -> int:
         return code_of(error)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader left. What is still buffered must not be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return BROKEN_PIPE
     except Exception as error:
         if isinstance(error, _USAGE):
             return _usage(error)

@@ -24,7 +24,7 @@ Reply = TypeVar("Reply")
 Verb = TypeVar("Verb", bound=Operation[Any])
 Answer = TypeVar("Answer")
 
-PATIENCE: Final = 8.0
+PATIENCE: Final = 6.0
 """Seconds a person waits for Redis before it counts as unreachable; the store itself tries longer."""
 
 

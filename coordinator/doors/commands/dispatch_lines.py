@@ -20,7 +20,7 @@ from coordinator.doors.printing import complain, emit, note, say
 from coordinator.doors.session import Session, opened, question
 from coordinator.doors.texts import because
 from coordinator.errors import InvalidQuestion, Problem, StoreUnavailable
-from coordinator.operations import Submit
+from coordinator.operations import GetStatus, Submit
 from coordinator.operations.submit import AlreadyKnown, Queued, SubmitReply
 from coordinator.words import shown
 
@@ -65,6 +65,7 @@ async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: 
     tally = _Tally()
     with _source(file) as source:
         async with opened(root) as session:
+            await session.ask(GetStatus())  # alone: it tells an unreachable server before a line is read
             try:
                 await _all(session, source, defaults, tally, as_json=as_json)
             except StoreUnavailable:

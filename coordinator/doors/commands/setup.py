@@ -1,5 +1,6 @@
 """init and library: a first agents.yaml, and the function library for other hands."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -47,7 +48,8 @@ def library(json: Json = False) -> None:
 
 def _write(path: Path, text: str, *, force: bool) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # something that is no directory: opening the file will say so
+            path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:

@@ -1,0 +1,219 @@
+"""status, why, workspaces, hosts, events and logs: what a person sees."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from coordinator.models import Grant
+from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, on_terminal
+
+TASK = "core/go-io/task-5"
+
+
+def test_a_new_namespace_is_frozen_and_says_how_to_thaw_it(cli: Cli) -> None:
+    assert cli.out("status").startswith(
+        "frozen: this namespace is new (nothing starts; thaw it with: coordinator start)\n"
+    )
+    assert cli.json("status")["frozen"] is True
+
+
+def test_status_counts_and_names_keys_hosts_and_the_redis_cli_line(thawed: Cli) -> None:
+    thawed.limits(codex=1)
+    thawed.host()
+    for name in ("a/1", "a/2"):
+        thawed("dispatch", name, "--agent", "codex")
+    thawed.claim()
+    thawed("stop", "--reason", "release day", "--key", "claude")
+    text = thawed.out("status")
+    assert "1 running, 1 queued, 0 completed, 0 failed, 2 in all\n" in text
+    assert "codex      1/1   queue at capacity: total 1/1, and work waits for it\n" in text
+    assert "claude     0/-   claude is frozen by " in text
+    assert "host h1: 1/4 slots, serves " in text
+    assert f"look yourself: redis-cli -s {thawed.url[7:]}    (keys begin with {{dispatch}})\n" in text
+    status = thawed.json("status")
+    assert (status["running"], status["queued"], status["hosts"]) == (1, 1, 1)
+    assert status["redis_cli"] == f"redis-cli -s {thawed.url[7:]}"
+
+
+def waiting(cli: Cli, *words: str) -> str:
+    """Why one more workspace waits."""
+    cli("dispatch", TASK, *words)
+    return cli.out("why", TASK)
+
+
+def run(cli: Cli, *words: str) -> Grant:
+    """One that runs."""
+    cli("dispatch", "a/running", *words)
+    (grant,) = cli.claim()
+    return grant
+
+
+def test_why_frozen(cli: Cli) -> None:
+    cli("stop", "--reason", "release day", "--until", "2h")
+    text = waiting(cli, "--agent", "codex")
+    assert "queue is frozen by " in text
+    assert ": release day" in text
+    assert "(in 2h)" in text
+
+
+def test_why_pool_full(thawed: Cli) -> None:
+    thawed.limits(codex=1)
+    thawed.host()
+    run(thawed, "--agent", "codex")
+    text = waiting(thawed, "--agent", "codex")
+    assert "queue at capacity: total 1/1\n  key       codex (full, 1 of 1 used)\n  held by   a/running\n" in text
+
+
+def test_why_model_full(thawed: Cli) -> None:
+    thawed("limits", "codex:gpt-5.4", "1")
+    thawed.host()
+    run(thawed, "--agent", "codex:gpt-5.4")
+    assert "queue at capacity: model gpt-5.4 1/1\n" in waiting(thawed, "--agent", "codex:gpt-5.4")
+
+
+def test_why_repo_full(thawed: Cli) -> None:
+    thawed("limits", "repo:*", "1")
+    thawed.host()
+    run(thawed, "--agent", "codex", "--repo", "core/go-io")
+    text = waiting(thawed, "--agent", "claude", "--repo", "core/go-io")
+    assert "  key       repo:core/go-io (full, 1 of 1 used)\n  held by   a/running\n" in text
+
+
+def test_why_gate_shut(thawed: Cli) -> None:
+    thawed("backoff", "codex", "30m", "--reason", "usage limit")
+    text = waiting(thawed, "--agent", "codex")
+    assert "usage limit" in text
+    assert "  earliest  " in text
+    assert "(in 30m)" in text
+
+
+def test_why_hosts_full(thawed: Cli) -> None:
+    thawed.host(slots=1)
+    run(thawed, "--agent", "codex")
+    assert "hosts full: 1/1 slots on 1 host" in waiting(thawed, "--agent", "claude")
+
+
+def test_why_no_host(thawed: Cli) -> None:
+    thawed.host()
+    assert "place 1 of its lane: no host serves 'codx' (did you mean codex?)\n" in waiting(thawed, "--agent", "codx")
+    assert thawed.json("why", TASK)["hint"] == "no host serves 'codx' (did you mean codex?)"
+
+
+def test_why_of_what_does_not_wait(thawed: Cli) -> None:
+    thawed.host()
+    grant = run(thawed, "--agent", "codex")
+    assert thawed.out("why", "a/running").startswith("a/running does not wait: it is running on h1 since ")
+    thawed.end(grant, "blocked", question="Which branch?")
+    assert "a/running blocked after " in thawed.out("why", "a/running")
+    assert "there is no workspace a/9" in thawed.wrong("why", "a/9", code=BAD_INPUT)
+
+
+def test_workspaces_by_filter_and_in_pages(thawed: Cli) -> None:
+    thawed.host()
+    for number in range(5):
+        thawed("dispatch", f"a/{number}", "--agent", "codex", "--repo", f"core/r{number % 2}", "--task", "do it")
+    thawed.end(thawed.claim(count=1)[0], "failed", question="no\x1b[31m way")
+    assert [row["workspace"] for row in thawed.json("workspaces", "--status", "failed")["workspaces"]] == ["a/0"]
+    assert len(thawed.json("workspaces", "--repo", "core/r1")["workspaces"]) == 2
+    assert "no \\x1b[31m way" in (text := thawed.out("workspaces")) or "no\\x1b[31m way" in text
+    page = thawed.json("workspaces", "--count", "2")
+    rest = thawed.json("workspaces", "--cursor", page["cursor"])
+    names = [row["workspace"] for part in (page, rest) for row in part["workspaces"]]
+    assert sorted(names) == [f"a/{number}" for number in range(5)]
+    assert (
+        "more: coordinator workspaces --agent codex --cursor "
+        in thawed("workspaces", "--agent", "codex", "--count", "2").stderr
+    )
+    assert "'runing'" in thawed.wrong("workspaces", "--status", "runing", code=BAD_INPUT)
+
+
+def test_hosts_show_what_they_serve_and_hold(thawed: Cli) -> None:
+    assert "no host: start one with" in thawed.out("hosts")
+    thawed.host()
+    run(thawed, "--agent", "codex")
+    header, row = thawed.out("hosts").splitlines()
+    assert header.split() == ["host", "state", "beat", "slots", "serves", "labels", "holds"]
+    assert row.split()[:2] == ["h1", "live"]
+    assert row.endswith("a/running")
+    assert thawed.json("hosts")["hosts"][0]["held"] == ["a/running"]
+
+
+def test_events_are_told_in_order_and_as_json(thawed: Cli) -> None:
+    thawed.host()
+    thawed.end(run(thawed, "--agent", "codex"))
+    lines = thawed.out("events", "--count", "2").splitlines()
+    assert [line.split()[1:3] for line in lines] == [["AgentStarted", "a/running"], ["AgentCompleted", "a/running"]]
+    facts = [json.loads(line) for line in thawed.out("events", "--json").splitlines()]
+    assert [fact["type"] for fact in facts] == ["Thawed", "AgentStarted", "AgentCompleted"]
+    assert sorted(fact["seq"] for fact in facts) == [fact["seq"] for fact in facts]
+
+
+def test_events_follow_what_happens(thawed: Cli) -> None:
+    command = [*COMMAND, "events", "--follow", "--count", "1"]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert "Thawed" in process.stdout.readline()
+        thawed("stop", "--key", "codex")
+        assert "Frozen          codex" in process.stdout.readline()
+        process.kill()
+
+
+def log_of(cli: Cli, name: str) -> Path:
+    path = cli.root / name / ".meta" / "agent-codex.log"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_logs_of_this_machine_are_printed_as_they_are(thawed: Cli) -> None:
+    thawed.host()
+    grant = run(thawed, "--agent", "codex:gpt-5.4")
+    log_of(thawed, "a/running").write_bytes(b"colours \x1b[31mand \xff\n")
+    assert thawed("logs", "a/running").stdout_bytes == b"colours \x1b[31mand \xff\n"
+    assert thawed.json("logs", "a/running") == {"workspace": "a/running", "text": "colours \x1b[31mand \ufffd\n"}
+    thawed.end(grant)
+    assert "a/running completed" in thawed("logs", "a/running", "--follow").stderr
+
+
+def test_logs_of_another_machine_say_where_they_are(thawed: Cli) -> None:
+    assert "there is no workspace a/9" in thawed.wrong("logs", "a/9", code=BAD_INPUT)
+    thawed("dispatch", "a/2", "--agent", "codex")
+    assert "a/2 has not run yet" in thawed.wrong("logs", "a/2", code=REFUSED)
+    thawed("cancel", "a/2")
+    thawed.host("h7")
+    thawed("dispatch", TASK, "--agent", "codex")
+    thawed.end(thawed.claim("h7")[0])
+    said = thawed.wrong("logs", TASK, code=REFUSED)
+    assert f"{thawed.root}/{TASK}/.meta/agent-codex.log is not on this machine: look for it on host h7" in said
+
+
+def test_logs_follow_until_the_run_has_ended(thawed: Cli) -> None:
+    thawed.host()
+    grant = run(thawed, "--agent", "codex")
+    path = log_of(thawed, "a/running")
+    path.write_text("one\n")
+    command = [*COMMAND, "logs", "a/running", "--follow"]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "one\n"
+        with path.open("a") as file:
+            file.write("two\n")
+        assert process.stdout.readline() == "two\n"
+        thawed.end(grant)
+        out, err = process.communicate(timeout=10)
+        assert (out, process.returncode) == ("", OK)
+        assert err.startswith("a/running completed after ")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_tables_fit_the_terminal(thawed: Cli, columns: int) -> None:
+    thawed("dispatch", "core/a-very-long-name-of-a-repository/and-of-a-task-5", "--task", "words " * 60)
+    shown, _ = on_terminal("workspaces", columns=columns)
+    lines = [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in shown.splitlines()]
+    assert max(map(len, lines)) <= columns
+    assert "…" in shown
+    assert "\x1b[1mworkspace" in shown  # a terminal gets colour
+    piped = thawed.out("workspaces")
+    assert "words " * 30 in piped  # a pipe gets every line whole, without colour
+    assert "\x1b" not in piped

@@ -1,0 +1,167 @@
+"""start, stop, kill, cancel, retry, poke, complete, limits, backoff, host: what a person changes."""
+
+import json
+import subprocess
+
+import pytest
+
+from coordinator.models import Held
+from coordinator.operations import Kill, Renew, Submit
+from coordinator.operations.renew import Renewed
+from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli
+from tests.waiting import wait_until_sync
+
+
+@pytest.fixture
+def busy(thawed: Cli) -> Cli:
+    """One host that runs a/1 (codex), and a/2 (codex) and b/1 (gemini) that wait."""
+    thawed.limits(codex=1)
+    thawed.host()
+    for name, agent in (("a/1", "codex"), ("a/2", "codex"), ("b/1", "gemini")):
+        thawed("dispatch", name, "--agent", agent)
+    thawed.claim()
+    return thawed
+
+
+def statuses(cli: Cli) -> dict[str, str]:
+    return {row["workspace"]: row["status"] for row in cli.json("workspaces")["workspaces"]}
+
+
+def test_start_and_stop_are_remembered(cli: Cli) -> None:
+    assert cli.out("start") == "dispatch started\n"
+    assert cli.json("status")["frozen"] is False
+    assert cli.out("stop", "--reason", "release day") == "queue frozen\n"
+    assert cli.json("status")["freeze"]["reason"] == "release day"
+    assert cli.out("stop", "--key", "codex") == "codex frozen\n"
+    assert cli.out("start", "--key", "codex") == "dispatch started for codex\n"
+
+
+def test_stop_can_end_by_itself(cli: Cli) -> None:
+    now = cli.json("status")["now"]
+    until = cli.json("stop", "--until", "2h")["until"]
+    assert 0 <= until - now - 7_200_000 < 60_000
+    assert "--until: must be a duration" in cli.wrong("stop", "--until", "soon", code=BAD_INPUT)
+    assert "reason: must be UTF-8 text" in cli.wrong("stop", "--reason", "a\udcff", code=BAD_INPUT)
+
+
+def test_kill_asks_first_and_an_empty_name_never_means_everything(busy: Cli) -> None:
+    assert "nothing was ended" in busy("kill", code=REFUSED).stderr
+    assert "nothing was ended" in busy("kill", "--agent", "codex", typed="n\n", code=REFUSED).stderr
+    for words in (["kill", "", "--yes"], ["kill", "--agent", "", "--yes"], ["kill", "a", "--host", "h1", "--yes"]):
+        busy.wrong(*words, code=BAD_INPUT)
+    assert sorted(statuses(busy).values()) == ["queued", "queued", "running"]
+
+
+def test_kill_of_everything_freezes_and_clears(busy: Cli) -> None:
+    result = busy("kill", "--no-wait", typed="y\n")
+    assert "End everything (1 running, 2 queued), and freeze the queue?" in result.stderr
+    assert "  a/1 is being ended\nkilled 1 agents, cleared 2 queued; the queue is frozen" in result.stdout
+    assert statuses(busy) == {"a/1": "running", "a/2": "failed", "b/1": "failed"}
+    assert busy.json("status")["frozen"] is True
+
+
+def test_kill_of_an_agent_leaves_the_others(busy: Cli) -> None:
+    answer = busy.json("kill", "--agent", "codex", "--yes", "--no-wait")
+    assert answer == {"outcome": "killing", "running": ["a/1"], "cleared": 1, "ended": {}}
+    assert statuses(busy)["b/1"] == "queued"
+    assert busy.json("status")["frozen"] is False
+
+
+def test_kill_waits_for_the_end_of_what_runs(busy: Cli) -> None:
+    (row,) = busy.json("workspaces", "--status", "running")["workspaces"]
+    beat = Renew(host="h1", incarnation="h1-1", held=[Held(workspace="a/1", token=row["token"])])
+
+    def is_asked_to_end() -> bool:
+        reply = busy.do(beat)
+        return isinstance(reply, Renewed) and reply.kill == ("a/1",)
+
+    with subprocess.Popen([*COMMAND, "kill", "a/1"], text=True, stdout=subprocess.PIPE) as process:
+        wait_until_sync(is_asked_to_end, "the host is asked to end the run")
+        busy("complete", "a/1", "--status", "failed", "--token", str(row["token"]))
+        out, _ = process.communicate(timeout=10)
+    assert out == "  a/1 failed\nkilled 1 agents, cleared 0 queued\n"
+    assert process.returncode == OK
+
+
+def test_kill_of_what_does_not_run(busy: Cli) -> None:
+    assert "there is no workspace a/9" in busy.wrong("kill", "a/9", code=BAD_INPUT)
+    busy("cancel", "a/2")
+    assert "a/2 is failed: there is nothing to end" in busy.wrong("kill", "a/2", code=REFUSED)
+
+
+def test_a_kill_in_many_parts_counts_all(thawed: Cli) -> None:
+    lines = "".join(f'{{"workspace": "f/{number}", "agent": "codex"}}\n' for number in range(600))
+    thawed("dispatch", "--file", "-", typed=lines)
+    assert thawed.do(Kill(agent="codex")).more  # one question does not reach all of them
+    assert 0 < thawed.json("kill", "--yes")["cleared"] <= 600
+    assert thawed.json("status")["queued"] == 0
+
+
+def test_cancel_and_retry(busy: Cli) -> None:
+    assert busy.out("cancel", "a/2") == "1 cancelled\n"
+    assert "a/1 is running: coordinator kill ends it" in busy.wrong("cancel", "a/1", code=REFUSED, out="0 cancelled\n")
+    assert "there is no workspace a/9" in busy.wrong("cancel", "a/9", code=BAD_INPUT, out="0 cancelled\n")
+    assert busy.json("retry", "a/2") == {"outcome": "done", "count": 1}
+    assert busy.json("cancel", "--all")["count"] == 2
+    assert busy.out("retry", "--status", "failed") == "2 queued again\n"
+    busy.wrong("cancel", code=BAD_INPUT)
+    busy.wrong("retry", "a/2", "--status", "failed", code=BAD_INPUT)
+
+
+def test_poke_says_who_heard_it(busy: Cli) -> None:
+    assert busy.out("poke") == "poked; no replica listens (workers find work by themselves)\n"
+    assert busy.json("poke") == {"outcome": "reaped", "heard": 0, "lost": 0, "opened": []}
+
+
+def test_complete_ends_what_no_worker_holds(busy: Cli) -> None:
+    assert "only its token ends the run" in busy.wrong("complete", "a/1", "--status", "completed", code=REFUSED)
+    busy.do(Submit(workspace="c/1", agent="claude", asker="h2", ttl=60_000))
+    assert busy.out("complete", "c/1", "--status", "ready-for-review") == "c/1 ready-for-review\n"
+    assert busy.out("complete", "c/1", "--status", "failed") == "c/1 does not run: it is ready-for-review already\n"
+    assert "there is no workspace" in busy.wrong("complete", "c/9", "--status", "failed", code=BAD_INPUT)
+    assert "status: " in busy.wrong("complete", "c/1", "--status", "queued", code=BAD_INPUT)
+    assert "not the newest" in busy.wrong("complete", "a/1", "--status", "failed", "--token", "1", code=REFUSED)
+
+
+def test_a_usage_limit_is_reported_in_a_duration(thawed: Cli) -> None:
+    thawed.do(Submit(workspace="c/1", agent="claude", asker="h2", ttl=60_000))
+    thawed("complete", "c/1", "--status", "failed", "--retry-after", "30m")
+    assert thawed.out("backoff").splitlines()[1].split()[:3] == ["claude", "in", "30m"]
+
+
+def test_limits_are_shown_set_and_removed(cli: Cli) -> None:
+    assert cli.out("limits").startswith("no limit: everything may run at once")
+    assert cli.out("limits", "codex", "5") == "codex: limit 5 (was no limit)\n"
+    assert cli.json("limits", "codex", "3") == {"key": "codex", "outcome": "set", "was": 5, "now": 3, "woken": 0}
+    assert cli.out("limits").splitlines()[1] == "codex      0/3"
+    assert cli.json("limits") == {"outcome": "limits", "limits": {"codex": 3}}
+    assert cli.out("limits", "codex", "0") == "codex: limit 0, closed (was limit 3)\n"
+    assert cli.out("limits", "codex", "none") == "codex: no limit (was limit 0, closed)\n"
+    for wrong in ("-1", "x", "1.5", "1" * 15, "", "٣"):
+        assert "N: must be none or a whole number" in cli.wrong("limits", "codex", wrong, code=BAD_INPUT)
+    assert "N: is missing" in cli.wrong("limits", "codex", code=BAD_INPUT)
+    assert "key: must be" in cli.wrong("limits", "a b", "1", code=BAD_INPUT)
+
+
+def test_backoff_shuts_and_opens_a_gate(cli: Cli) -> None:
+    assert cli.out("backoff") == "nothing backs off\n"
+    assert cli.out("backoff", "codex", "30m", "--reason", "usage limit").endswith("(in 30m)\n")
+    (key,) = cli.json("backoff")["keys"]
+    assert key["key"] == "codex"
+    assert "usage limit" in key["text"]
+    assert cli.out("backoff", "codex", "clear") == "codex is open\n"
+    assert cli.out("backoff", "codex", "clear") == "codex is open (it was open)\n"
+    for wrong in ("-5", "soon", ""):
+        assert "DURATION: must be a duration" in cli.wrong("backoff", "codex", wrong, code=BAD_INPUT)
+    assert "DURATION: is missing" in cli.wrong("backoff", "codex", code=BAD_INPUT)
+
+
+def test_a_host_is_quiet_live_and_forgotten(busy: Cli) -> None:
+    assert busy.out("host", "quiet", "h1") == "host h1 is quiet\n"
+    assert busy.out("host", "thaw", "h1") == "host h1 is live\n"
+    said = busy.wrong("host", "forget", "h1", code=REFUSED)
+    assert "host h1 still holds 1 (a/1)" in said
+    assert "coordinator host forget h1 --dead" in said
+    assert busy.out("host", "forget", "h1", "--dead") == "host h1 is forgotten, queued again: a/1\n"
+    assert "there is no host h1" in busy.wrong("host", "forget", "h1", code=BAD_INPUT)
+    assert json.loads(busy.out("hosts", "--json"))["hosts"] == []
