@@ -10,7 +10,7 @@ from coordinator.doors.demo.agents import check, document, index
 from coordinator.doors.demo.marks import Run
 from coordinator.doors.demo.place import Place
 from coordinator.doors.demo.summary import Counted, Summary
-from coordinator.doors.demo.tasks import Task, make_tasks, reachable
+from coordinator.doors.demo.tasks import Task, demanded, make_tasks
 from coordinator.models import Workspace
 from coordinator.words import pool_of
 
@@ -73,8 +73,9 @@ def test_marks_are_paired_by_workspace_and_process(tmp_path: Path) -> None:
 def test_tasks_have_names_of_their_own_and_enough_for_every_limit() -> None:
     tasks = make_tasks(PLAN, 100, ["json", "email"])
     assert len({task.workspace for task in tasks}) == 100
-    assert reachable(PLAN, make_tasks(PLAN, 6, ["json"])) == PLAN.limits
-    assert reachable(PLAN, [task for task in tasks if task.agent == "codex:gpt-5.4"]) == {
+    assert demanded(PLAN, make_tasks(PLAN, 24, ["json"])) == PLAN.limits
+    assert demanded(PLAN, make_tasks(PLAN, 6, ["json"])) == {"codex": 1, "codex:gpt-5.4": 1, "claude": 1, "gemini": 1}
+    assert demanded(PLAN, [task for task in tasks if task.agent == "codex:gpt-5.4"]) == {
         "codex": 1,
         "codex:gpt-5.4": 1,
     }

@@ -3,20 +3,21 @@
 It is the very command `coordinator` or `worker`. When its stdin ends, because the demo closed it or is gone, it stops.
 """
 
+import importlib
 import os
 import signal
 import sys
 import threading
+from typing import Final
 
-from coordinator.doors import cli as coordinator_cli
-from workers import cli as worker_cli
+_COMMANDS: Final = {"coordinator": "coordinator.doors.cli", "worker": "workers.cli"}
 
 
 def main() -> None:
     """Run the command that the arguments name."""
     threading.Thread(target=_leash, daemon=True).start()
     del sys.argv[0]
-    (worker_cli if sys.argv[0] == "worker" else coordinator_cli).main()
+    importlib.import_module(_COMMANDS[sys.argv[0]]).main()
 
 
 def _leash() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import psutil
 
-from coordinator.doors.demo.place import Place, packages_path
+from coordinator.doors.demo.place import Place
 from coordinator.errors import WorkerError
 from workers.forkserver import LOCK
 from workers.start import home_of
@@ -101,7 +101,9 @@ async def running(place: Place, environ: Mapping[str, str]) -> AsyncIterator[Mem
 
 
 def _python_path(environ: Mapping[str, str]) -> str:
-    return os.pathsep.join(part for part in (packages_path(), environ.get("PYTHONPATH")) if part)
+    """Where this very code is: also when it runs from a checkout that is not installed."""
+    here = str(Path(__file__).resolve().parents[3])
+    return os.pathsep.join(part for part in (here, environ.get("PYTHONPATH")) if part)
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

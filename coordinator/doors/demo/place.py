@@ -1,6 +1,5 @@
 """Where a demo happens: a fresh directory of its own, and the environment of all that it starts."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -89,8 +88,3 @@ def made(*, keep: bool) -> Iterator[Place]:
     finally:
         if not keep or not any(place.logs.iterdir()):
             shutil.rmtree(place.directory, ignore_errors=True)
-
-
-def packages_path() -> str:
-    """Where the agents' interpreter finds this very code: their environment names nothing else."""
-    return os.fspath(Path(__file__).resolve().parents[3])

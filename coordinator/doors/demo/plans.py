@@ -4,13 +4,13 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from coordinator.doors.demo import agents
 from coordinator.doors.demo.agents import marked
-from coordinator.doors.demo.place import Place, packages_path
+from coordinator.doors.demo.place import Place
 from coordinator.errors import ConfigError, Problem
 from coordinator.fleet import Fleet
 from coordinator.problems import guess
@@ -81,13 +81,10 @@ def programs() -> Plan:
     one, other = "codex", "codex:gpt-5.4"  # half for the model, which may have a third: in the end it alone waits
     order = (one, "claude", other, "gemini", "claude", one, other, "claude", one, "gemini", "claude", other)
     # -P: the checkout, in which it runs, holds modules of the same names as the standard library's.
-    python, env = (sys.executable, "-P", "-B", "-m"), {"PYTHONPATH": packages_path()}
+    python, env = (sys.executable, "-P", "-B", "-m", "agents"), {"PYTHONPATH": str(Path(__file__).parent)}
     return Plan(
         limits={"codex": 3, "codex:gpt-5.4": 1, "claude": 2, "gemini": 1},
-        runners={
-            pool: {"command": [*python, f"{agents.__name__}.{job}"], "stdin": "task", "env": env}
-            for pool, job in jobs.items()
-        },
+        runners={pool: {"command": [*python, job], "stdin": "task", "env": env} for pool, job in jobs.items()},
         turns=tuple(Turn(agent, jobs[pool_of(agent)]) for agent in order),
         tasks=24,
         whom="three pools of small programs",

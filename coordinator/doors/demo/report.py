@@ -17,7 +17,8 @@ def print_summary(summary: Summary) -> None:
     say(f"{done}, {summary.commits} commits; {hosts}")
     say('"most at once" is by the agents\' own start and end marks, not by Redis')
     if summary.ok:
-        say("every limit was reached and none exceeded", "bold green")
+        reached = all(one.most == one.limit for one in summary.limits)
+        say(f"{'every limit was reached and none' if reached else 'no limit was'} exceeded", "bold green")
     if summary.sample:
         say("")
         say(f"$ git -C {summary.sample.repo} log --oneline -1")

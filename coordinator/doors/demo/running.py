@@ -2,34 +2,25 @@
 
 import asyncio
 import contextlib
-import math
 import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
 
 from coordinator import embedded, fleet, replica
 from coordinator.config import Settings
 from coordinator.doors import redis_cli
 from coordinator.doors.demo import members, screen, sources
 from coordinator.doors.demo.agents.marked import now_ns
-from coordinator.doors.demo.members import Members
 from coordinator.doors.demo.place import Place
 from coordinator.doors.demo.plans import Plan
-from coordinator.doors.demo.screen import Screen
 from coordinator.doors.demo.summary import Summary, count, sum_up
 from coordinator.doors.demo.tasks import Task, make_tasks
-from coordinator.doors.demo.watch import Moment, look
+from coordinator.doors.demo.watch import Watch
 from coordinator.doors.printing import note, say
 from coordinator.doors.session import Session, question
-from coordinator.errors import WorkerError
 from coordinator.operations import Submit, Thaw
 from coordinator.store import Store
-
-LOOK_EVERY: Final = 0.2  # seconds
-IDLE: Final = 20.0  # seconds in which nothing runs and nothing changes before the demo is given up
-STUCK: Final = 60.0  # seconds without a change before the demo's own programs count as stuck; a real agent takes longer
 
 
 async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: str | None, *, quiet: bool) -> Summary:
@@ -48,10 +39,12 @@ async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: 
             say(f"{wanted} tasks on Python's own source files, for {plan.whom}")
             say(f"all of it happens in {place.directory}")
             say(f"look yourself: {session.cli}    (keys begin with {session.store.root})")
-        submitted = await _submit(session, place.source, tasks)
         try:
             with screen.opened(quiet=quiet) as shown:
-                last = await _watch(session, plan, team, shown, wanted, began)
+                watch = Watch(session, plan, team, shown, wanted, began)
+                await watch.until(lambda moment: len(moment.hosts) == len(members.HOSTS))
+                submitted = await _submit(session, place.source, tasks)
+                last = await watch.until(lambda moment: moment.ended == wanted)
         except asyncio.CancelledError:
             note("stopping: all that was started is ended first")
             raise
@@ -93,21 +86,3 @@ async def _submit(session: Session, source: Path, tasks: list[Task]) -> dict[Tas
         fields = {"agent": task.agent, "task": task.text, "source": str(source), "org": "demo", "repo": "stdlib"}
         await session.ask(question(Submit, workspace=task.workspace, **fields))
     return when
-
-
-async def _watch(session: Session, plan: Plan, team: Members, shown: Screen, wanted: int, began: float) -> Moment:
-    changed = time.monotonic()
-    before: tuple[str, ...] = ()
-    while True:
-        moment = await look(session, plan)
-        shown.show(moment, wanted, time.monotonic() - began)
-        if moment.ended == wanted:
-            return moment
-        team.look()
-        if moment.statuses != before:
-            changed, before = time.monotonic(), moment.statuses
-        patience = IDLE if "running" not in before else math.inf if plan.spends else STUCK
-        if time.monotonic() - changed > patience:
-            why = "; ".join(f"{row.key}: {row.why}" for row in moment.rows if row.why) or "no reason is known"
-            raise WorkerError(f"nothing has changed for {patience:.0f}s ({why}): look into {team.logs}")
-        await asyncio.sleep(LOOK_EVERY)

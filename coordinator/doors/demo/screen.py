@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from coordinator.doors.demo.watch import KeyRow, Moment
+from coordinator.doors.demo.moment import KeyRow, Moment
 from coordinator.doors.printing import console, plain
 from coordinator.models import HostView
 from coordinator.words import model_of

@@ -13,7 +13,7 @@ from coordinator.doors.demo.marks import Run
 from coordinator.doors.demo.place import Place
 from coordinator.doors.demo.plans import Plan
 from coordinator.doors.demo.sources import git
-from coordinator.doors.demo.tasks import Task, reachable
+from coordinator.doors.demo.tasks import Task, demanded
 from coordinator.errors import WorkspaceError
 from coordinator.models import Workspace
 from coordinator.words import pool_of
@@ -89,7 +89,7 @@ def count(place: Place, plan: Plan, submitted: Mapping[Task, int], base: str) ->
 
 def sum_up(place: Place, counted: Counted, records: Sequence[Workspace], base: str, seconds: float) -> Summary:
     """All of it, with what is wrong."""
-    most = reachable(counted.plan, counted.tasks)
+    most = demanded(counted.plan, counted.tasks)
     limits = [counted.limit(key) for key in most]
     problems = [*_unwell(counted.tasks, records, counted.runs), *_beside(limits, most)]
     return Summary(

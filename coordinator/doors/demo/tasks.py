@@ -31,13 +31,16 @@ def make_tasks(plan: Plan, count: int, packages: Sequence[str]) -> list[Task]:
     return made
 
 
-def reachable(plan: Plan, tasks: Sequence[Task]) -> dict[str, int]:
-    """Limit key to the most that these tasks can ever run at once under it: its limit, if there are enough of them."""
+def demanded(plan: Plan, tasks: Sequence[Task]) -> dict[str, int]:
+    """Limit key to the most that must have run at once under it: its limit, where the tasks are two rounds or more.
+
+    With fewer, chance decides whether the first has ended before the last of them starts: then one is enough.
+    """
     agents = collections.Counter(task.agent for task in tasks)
     found: dict[str, int] = {}
     for key, limit in plan.limits.items():
         of_key = {agent: n for agent, n in agents.items() if key in (agent, pool_of(agent))}
         if of_key:
-            most = sum(min(n, plan.limits.get(agent, n)) for agent, n in of_key.items())
-            found[key] = min(limit, most)
+            possible = sum(min(n, plan.limits.get(agent, n)) for agent, n in of_key.items())
+            found[key] = min(limit, possible) if sum(of_key.values()) >= 2 * limit else 1
     return found

@@ -1,81 +1,55 @@
-"""What Redis says of the demo right now: how many run and wait under each limit key, and why the next one waits."""
+"""Watching a demo until something is so; it is given up when nothing happens any more."""
 
 import asyncio
-import collections
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
 
+from coordinator.doors.demo.members import Members
+from coordinator.doors.demo.moment import Moment, look
 from coordinator.doors.demo.plans import Plan
-from coordinator.doors.endings import ENDED
+from coordinator.doors.demo.screen import Screen
 from coordinator.doors.session import Session
-from coordinator.doors.texts import because
-from coordinator.models import HostView, Refusal, Workspace
-from coordinator.operations import Explain, Hosts, Query
-from coordinator.operations.explain import Explained
-from coordinator.words import pool_of
+from coordinator.errors import WorkerError
+
+_LOOK_EVERY: Final = 0.2  # seconds
+_IDLE: Final = 30.0  # seconds in which nothing runs and nothing changes before the demo is given up
+_STUCK: Final = (
+    60.0  # seconds without a change before the demo's own programs count as stuck; a real agent takes longer
+)
 
 
-@dataclass(frozen=True)
-class KeyRow:
-    """One limit key: its agents by what they do, and why the next of them waits."""
+@dataclass
+class Watch:
+    """One demo of `wanted` tasks, and where it is shown."""
 
-    key: str
-    limit: int
-    running: int
-    waiting: int
-    ended: int
-    why: str
+    session: Session
+    plan: Plan
+    team: Members
+    screen: Screen
+    wanted: int
+    began: float = field(default_factory=time.monotonic)
 
+    async def until(self, so: Callable[[Moment], bool]) -> Moment:
+        """Look and show until `so`; the last look. Raises WorkerError when a process ended, or nothing happens."""
+        changed = time.monotonic()
+        before: tuple[str, ...] = ()
+        while True:
+            moment = await look(self.session, self.plan)
+            self.screen.show(moment, self.wanted, time.monotonic() - self.began)
+            if so(moment):
+                return moment
+            self.team.look()
+            if moment.statuses != before:
+                changed, before = time.monotonic(), moment.statuses
+            self._insist(moment, time.monotonic() - changed)
+            await asyncio.sleep(_LOOK_EVERY)
 
-@dataclass(frozen=True)
-class Moment:
-    """One look at the fleet."""
-
-    rows: tuple[KeyRow, ...]
-    hosts: tuple[HostView, ...]
-    workspaces: tuple[Workspace, ...]
-
-    @property
-    def statuses(self) -> tuple[str, ...]:
-        """How each workspace stands; equal to an earlier look's when nothing has changed."""
-        return tuple(one.status for one in sorted(self.workspaces, key=lambda one: one.workspace))
-
-    @property
-    def ended(self) -> int:
-        """Workspaces that have ended, well or not."""
-        return sum(one.status in ENDED for one in self.workspaces)
-
-
-async def look(session: Session, plan: Plan) -> Moment:
-    """Two round trips: the records and hosts, then why the next workspace of each agent waits."""
-    hosts, records = await asyncio.gather(session.ask(Hosts()), _records(session))
-    queued = sorted((one for one in records if one.status == "queued"), key=lambda one: one.queued_at or 0)
-    heads = {one.agent: one.workspace for one in reversed(queued)}
-    told = await asyncio.gather(*(session.ask(Explain(workspace=name)) for name in heads.values()))
-    refusals = {agent: reply.refusal for agent, reply in zip(heads, told, strict=True) if isinstance(reply, Explained)}
-    rows = tuple(_row(key, limit, records, refusals) for key, limit in plan.limits.items())
-    return Moment(rows, hosts.hosts, tuple(records))
-
-
-async def _records(session: Session) -> list[Workspace]:
-    found = await session.ask(Query(count=500))
-    records = list(found.workspaces)
-    while found.cursor:
-        found = await session.ask(Query(count=500, cursor=found.cursor))
-        records += found.workspaces
-    return records
-
-
-def _row(key: str, limit: int, records: Sequence[Workspace], refusals: Mapping[str, Refusal | None]) -> KeyRow:
-    of_key = [one for one in records if key in (one.agent, pool_of(one.agent))]
-    count = collections.Counter("ended" if one.status in ENDED else one.status for one in of_key)
-    said = [refusal for agent, refusal in refusals.items() if refusal and key in (agent, pool_of(agent))]
-    ours = [refusal for refusal in said if refusal.key == key] or said
-    return KeyRow(key, limit, count["running"], count["queued"], count["ended"], _why(ours[0]) if ours else "")
-
-
-def _why(refusal: Refusal) -> str:
-    if refusal.reason != "full":
-        return because(refusal)
-    held = ", ".join(name.removeprefix("demo/") for name in refusal.holders)
-    return f"{refusal.key} is full ({refusal.used}/{refusal.limit}): {held}"
+    def _insist(self, moment: Moment, unchanged: float) -> None:
+        working = math.inf if self.plan.spends else _STUCK
+        patience = working if "running" in moment.statuses else _IDLE
+        if unchanged > patience:
+            why = "; ".join(f"{row.key}: {row.why}" for row in moment.rows if row.why) or "no reason is known"
+            raise WorkerError(f"nothing has changed for {patience:.0f}s ({why}): look into {self.team.logs}")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from coordinator.doors.demo.agents.work import modules, python, read, run, say
+from .work import modules, python, read, run, say
 
 _LONGEST_LINE = 100
 _NOTE = re.compile(r"#.*\b(TODO|FIXME|XXX|HACK)\b")
@@ -51,5 +51,6 @@ def _unused(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     yield node.lineno, f"`{name}` is imported and not used"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Do the task on stdin."""
     run(check)

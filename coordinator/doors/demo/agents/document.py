@@ -4,7 +4,7 @@ import ast
 import tokenize
 from pathlib import Path
 
-from coordinator.doors.demo.agents.work import modules, python, read, run, say
+from .work import modules, python, read, run, say
 
 _NAMED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -62,5 +62,6 @@ def _code(text: str) -> str:
     return ast.dump(tree)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Do the task on stdin."""
     run(document)

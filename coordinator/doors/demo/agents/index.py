@@ -4,7 +4,7 @@ import ast
 import symtable
 from pathlib import Path
 
-from coordinator.doors.demo.agents.work import modules, python, read, run, say
+from .work import modules, python, read, run, say
 
 _NAMED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -38,5 +38,6 @@ def _page(module: Path, found: list[_NAMED], lines: int) -> str:
     return f"## {module} ({lines} lines)\n\n{table if rows else 'Nothing defined at the top level.'}\n"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Do the task on stdin."""
     run(index)

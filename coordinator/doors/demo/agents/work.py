@@ -9,16 +9,13 @@ import tokenize
 from collections.abc import Callable
 from pathlib import Path
 
-from coordinator.doors.demo.agents.marked import marked
-
 
 def run(do: Callable[[Path], str]) -> None:
     """Do the task that stdin holds to the directory it names, and commit what `do` left under the line it returns."""
-    with marked():
-        task = sys.stdin.read()
-        say(f"task: {task.strip()}")
-        place = _place(task)
-        _commit(place, do(place))
+    task = sys.stdin.read()
+    say(f"task: {task.strip()}")
+    place = _place(task)
+    _commit(place, do(place))
 
 
 def say(text: str) -> None:
