@@ -7,9 +7,7 @@ local function keys_of_interest()
   for _, name in ipairs { 'limits', 'backoff', 'frozen' } do
     for limit_key in pairs(base.hash(base.key(name))) do wanted[limit_key] = true end
   end
-  for limit_key in pairs(wanted) do
-    if limit_key ~= 'repo:*' then out[#out + 1] = limit_key end
-  end
+  for limit_key in pairs(wanted) do out[#out + 1] = limit_key end
   table.sort(out)
   return out
 end

@@ -18,7 +18,6 @@ def connect(url: str) -> "redis_client.Redis":
         "socket_timeout": ANSWER_WITHIN,
         "socket_connect_timeout": CONNECT_WITHIN,
         "socket_keepalive": True,
-        "health_check_interval": 15,
         "client_name": "dispatch-coordinator",
         "retry": Retry(ExponentialWithJitterBackoff(cap=1.0, base=0.05), 4),
     }

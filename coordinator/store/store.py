@@ -1,6 +1,7 @@
 """Store: ask Redis for one atomic change and type its answer; hear, read and write the streams."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -28,6 +29,10 @@ class Entry(NamedTuple):
     json: str
 
 
+class _Missing(Exception):
+    """The server has never seen the function library, or forgot it."""
+
+
 class _Call(NamedTuple):
     verb: str
     reads: bool
@@ -42,6 +47,7 @@ class Store:
         self.redis, self.root, self.where = redis, root, where
         self._waiting: list[_Call] = []
         self._flushes: set[asyncio.Task[None]] = set()
+        self._loading = asyncio.Lock()
 
     @classmethod
     def connect(cls, url: str, root: str) -> Self:
@@ -79,17 +85,20 @@ class Store:
 
     async def _ask(self, verb: str, reads: bool, question: str) -> bytes:
         try:
-            return await self._send(verb, reads, question)
-        except wrong.ResponseError as error:
-            if not is_missing_function(error):
-                raise explained(error, self.where) from error
+            for attempt in (self._send, self._send_or_load, self._send):
+                with contextlib.suppress(_Missing):
+                    return await attempt(verb, reads, question)
         except (wrong.RedisError, OSError) as error:
             raise explained(error, self.where) from error
-        await self._load(replace=False)
-        try:
-            return await self._send(verb, reads, question)
-        except (wrong.RedisError, OSError) as error:
-            raise explained(error, self.where) from error
+        raise LibraryError(f"Redis at {self.where} forgets the function library as soon as it is loaded")
+
+    async def _send_or_load(self, verb: str, reads: bool, question: str) -> bytes:
+        async with self._loading:  # of many that found it missing at once, the first loads it
+            try:
+                return await self._send(verb, reads, question)
+            except _Missing:
+                await self._load(replace=False)
+                raise
 
     async def _send(self, verb: str, reads: bool, question: str) -> bytes:
         loop = asyncio.get_running_loop()
@@ -114,7 +123,9 @@ class Store:
         for call, answer in zip(calls, answers, strict=True):
             if call.answer.done():
                 continue  # its asker was cancelled
-            if isinstance(answer, Exception):
+            if is_missing_function(answer):
+                call.answer.set_exception(_Missing())
+            elif isinstance(answer, Exception):
                 call.answer.set_exception(answer)
             else:
                 call.answer.set_result(answer.encode() if isinstance(answer, str) else answer)

@@ -22,7 +22,9 @@ def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError
     text = str(error)
     if isinstance(error, wrong.BusyLoadingError) or text.startswith("LOADING"):
         return StoreUnavailable(f"Redis at {where} is loading its data: wait a moment and try again")
-    if isinstance(error, wrong.AuthenticationError):
+    if "Authentication required" in text or "already authenticated" in text:
+        return StoreUnusable(_UNUSABLE["NOAUTH"])
+    if isinstance(error, wrong.AuthenticationError) or "username-password" in text:
         return StoreUnusable(f"{_UNUSABLE['WRONGPASS']} ({text})")
     if isinstance(error, OSError | wrong.ConnectionError | wrong.TimeoutError):
         return StoreUnavailable(f"Redis at {where} can not be reached ({text}): is it running, and is REDIS_URL right?")

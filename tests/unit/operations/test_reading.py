@@ -3,7 +3,7 @@
 import pytest
 
 from coordinator.models import KeyView
-from coordinator.operations import BackOff, Explain, Freeze, GetStatus, Hosts, Query
+from coordinator.operations import BackOff, Explain, Freeze, GetStatus, Hosts, Limit, Query
 from coordinator.operations.complete import UnknownWorkspace
 from coordinator.operations.explain import Explained
 from coordinator.store import Store
@@ -43,6 +43,12 @@ async def test_reading_changes_nothing_also_on_an_empty_server(store: Store) -> 
     assert (await store.run(Hosts())).hosts == ()
     assert await store.run(Explain(workspace="a")) == UnknownWorkspace()
     assert await store.redis.dbsize() == 0
+
+
+async def test_a_default_limit_is_shown(fleet: Fleet) -> None:
+    await fleet.store.run(Limit(key="repo:*", limit=2))
+    shown = {view.key: view.limit for view in (await fleet.store.run(GetStatus())).keys}
+    assert shown["repo:*"] == 2
 
 
 async def test_records_are_found_by_every_filter(fleet: Fleet) -> None:
