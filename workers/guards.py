@@ -158,7 +158,9 @@ def _address(path: Path) -> Iterator[str]:
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)
         return
-    with tempfile.TemporaryDirectory() as directory:
+    usual = tempfile.gettempdir()
+    short = usual if len(os.fsencode(usual)) <= _LONGEST_ADDRESS // 2 else "/tmp"  # noqa: S108  # made private inside
+    with tempfile.TemporaryDirectory(dir=short) as directory:
         shortcut = Path(directory, "home")
         shortcut.symlink_to(path.parent)
         yield str(shortcut / path.name)
