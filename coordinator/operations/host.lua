@@ -3,8 +3,8 @@
 -- Answers set{host, state, requeued?, more?}, refused{refusal}, unknown.
 local function forget(ask)
   local names = redis.call('SRANDMEMBER', base.key('held', ask.host), 64)
+  table.sort(names)
   if #names > 0 and not ask.dead then
-    table.sort(names)
     return { outcome = 'refused', refusal = { key = ask.host, reason = 'full', used = redis.call('SCARD', base.key('held', ask.host)),
       holders = base.list(names), text = 'host ' .. ask.host .. ' still holds runs: end them, or say that the machine is dead' } }
   end

@@ -3,9 +3,12 @@
 from typing import Final
 
 from coordinator import library
+from tests.model.planted import Plant
 
 _CLOCK: Final = "local time = redis.call('TIME')"
-_KEY_CLOCK: Final = "local ms = redis.call('GET', root .. ':clock') local time = { math.floor(ms / 1000), ms % 1000 * 1000 }"
+_KEY_CLOCK: Final = (
+    "local ms = redis.call('GET', root .. ':clock') local time = { math.floor(ms / 1000), ms % 1000 * 1000 }"
+)
 
 #: What a call does at most, made small enough for a handful of workspaces to reach it: (old, new, how often).
 _TIGHT: Final = (
@@ -22,9 +25,9 @@ def changed(text: str, old: str, new: str, times: int = 1) -> str:
     return text.replace(old, new)
 
 
-def text(*, tight: bool = False, old: str = "", new: str = "") -> str:
-    """The library with the model's clock; with `tight` bounds; with a planted change of `old` to `new`."""
-    built = changed(library.TEXT, old, new) if old else library.TEXT
+def text(*, tight: bool = False, plant: Plant | None = None) -> str:
+    """The library with the model's clock; with `tight` bounds; with a planted bug."""
+    built = changed(library.TEXT, plant.old, plant.new) if plant else library.TEXT
     built = changed(built, _CLOCK, _KEY_CLOCK)
     for before, after, times in _TIGHT if tight else ():
         built = changed(built, before, after, times)

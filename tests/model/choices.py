@@ -17,14 +17,17 @@ workspaces = st.sampled_from(NAMES)
 hosts = st.sampled_from(HOSTS)
 keys = st.sampled_from(LIMIT_KEYS)
 limit_names = st.sampled_from((*LIMIT_KEYS, "repo:*"))
-few = st.integers(0, 3)
-slots = st.integers(0, 3)
+limit = st.sampled_from([1, 2, None, 3, 0])
+slots = st.sampled_from([2, 1, 3, 4])
 count = st.sampled_from([None, None, None, 0, 1, 2])
+mostly = st.sampled_from([True, True, True, False])
 rarely = st.sampled_from([False, False, False, True])
-durations = st.sampled_from([1, 500, 1000, 5000, 31_000, 61_000, 300_000, 3_700_000])
-until = st.sampled_from([None, None, -1, 0, 1, 900, 5000, 400_000])
-limits = st.dictionaries(limit_names, few, max_size=4)
+durations = st.sampled_from([1, 500, 1000, 1000, 5000, 5000, 31_000, 61_000, 300_000, 3_700_000])
+until = st.sampled_from([900, 5000, 5000, 1, None, -1, 0, 400_000])
+limits = st.dictionaries(limit_names, st.sampled_from([2, 1, 3]), max_size=3)
 
+_yes: st.SearchStrategy[bool] = st.sampled_from([True])
+_again = st.sampled_from([None, True])
 _repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}])
 _extra = st.sampled_from([None, None, None, ["team"], ["team", "repo:core/io"], ["*"]])
 _wanted = st.sampled_from([{}, {}, {}, {"host": "h1"}, {"labels": ["gpu"]}, {"host": "h2", "labels": ["gpu"]}])
@@ -48,10 +51,42 @@ def _submit(name: str, agent: str | None, *parts: dict[str, object], **more: obj
 
 _agents = st.sampled_from((*AGENTS, None))
 submits = st.builds(
-    _submit, workspaces, _agents, _repos, _wanted, _asker, keys=_extra, priority=_priority, again=st.sampled_from([None, True])
+    _submit,
+    workspaces,
+    _agents,
+    _repos,
+    _wanted,
+    _asker,
+    keys=_extra,
+    priority=_priority,
+    again=_again,
 )
-plain_submits = st.builds(_submit, workspaces, st.sampled_from(AGENTS), _repos, priority=_priority, again=st.just(True))
+plain_submits = st.builds(_submit, workspaces, st.sampled_from(AGENTS), _repos, priority=_priority, again=_yes)
 
+
+def wanting(name: str, key: str, number: int) -> st.SearchStrategy[ops.Submit]:
+    """A workspace that needs this limit key; of a default, one of the keys it stands for."""
+    repos: list[dict[str, object]] = [{"org": "core", "repo": "io"}, {"repo": "web"}]
+    parts: dict[str, dict[str, object]] = {
+        "codex:big": {"agent": "codex:big"},
+        "claude": {"agent": "claude"},
+        "repo:core/io": repos[0],
+        "repo:web": repos[1],
+        "repo:*": repos[number % 2],
+        "team": {"keys": ["team"]},
+    }
+    fixed = {"agent": "codex", **parts.get(key, {})}
+    return st.builds(_submit, st.just(name), st.none(), st.just(fixed), _wanted, priority=_priority, again=_yes)
+
+
+askers = st.builds(
+    _submit,
+    workspaces,
+    st.sampled_from(AGENTS),
+    _repos,
+    st.sampled_from([{"asker": "cli", "id": "a1"}, {"asker": "h1", "id": "a1"}, {"asker": "h2", "ttl": 5000}]),
+    again=_yes,
+)
 kills = st.one_of(
     st.builds(ops.Kill, workspace=workspaces),
     st.builds(ops.Kill, agent=st.sampled_from(AGENTS)),
@@ -59,6 +94,7 @@ kills = st.one_of(
     st.builds(ops.Kill, host=hosts),
     st.just(ops.Kill(all=True, by="op")),
 )
+cancels = st.builds(ops.Cancel, workspace=workspaces) | st.just(ops.Cancel(status="queued"))
 retries = st.one_of(
     st.builds(ops.Retry, workspace=workspaces),
     st.builds(ops.Retry, status=st.sampled_from(["failed", "blocked", "completed"])),
@@ -87,12 +123,20 @@ applies = st.builds(
 host_actions = st.builds(
     ops.Host,
     host=st.sampled_from((*HOSTS, "cli")),
-    action=st.sampled_from(["quiet", "thaw", "forget"]),
+    action=st.sampled_from(["quiet", "thaw", "thaw", "forget"]),
     dead=st.sampled_from([None, True]),
 )
-endings = st.fixed_dictionaries(
-    {"status": st.sampled_from(["completed", "completed", "failed", "blocked", "merged"])},
-    optional={"retry_after": st.sampled_from([0, 5, 600])},
+changes = st.one_of(kills, kills, tracks, tracks, applies, cancels)
+endings = st.sampled_from(
+    [
+        {"status": "completed"},
+        {"status": "failed", "retry_after": 5},
+        {"status": "failed"},
+        {"status": "failed", "retry_after": 600},
+        {"status": "completed", "retry_after": 5},
+        {"status": "blocked", "retry_after": 0},
+        {"status": "merged"},
+    ]
 )
 host_rows = st.fixed_dictionaries(
     {"incarnation": st.sampled_from(["i0", "i0", "i1"])},
@@ -100,7 +144,7 @@ host_rows = st.fixed_dictionaries(
         "machine": st.sampled_from(["m1", "m2"]),
         "pools": st.sampled_from([["codex"], ["claude"], ["codex", "claude"], []]),
         "labels": st.sampled_from([[], ["gpu"]]),
-        "slots": slots,
+        "slots": slots | st.just(0),
         "mode": st.sampled_from(["pull", "pull", "push"]),
     },
 )

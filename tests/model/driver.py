@@ -242,5 +242,3 @@ class Driver:
     def _only_read(self) -> None:
         laws.nothing_changed(self.before, self.view)
         self.sound = True
-
-

@@ -71,7 +71,7 @@ class Host:
     machine: str | None = None
     pools: frozenset[str] = frozenset()
     labels: frozenset[str] = frozenset()
-    slots: int = 0
+    slots: int | None = None  # an asker's own host may name none
     mode: str = "pull"
     quiet: bool = False
     beat: int = 0
@@ -79,10 +79,17 @@ class Host:
     seq: int = 0
     given: list[tuple[str, int]] = field(default_factory=list)
 
+    @property
+    def room(self) -> int:
+        """The slots that its worker may fill."""
+        return self.slots or 0
+
+    @property
+    def slots_text(self) -> str | None:
+        return None if self.slots is None else str(self.slots)
+
     def fits(self, task: Task) -> bool:
-        return (
-            pool_of(task.agent) in self.pools and task.requires in (None, self.name) and task.labels <= self.labels
-        )
+        return pool_of(task.agent) in self.pools and task.requires in (None, self.name) and task.labels <= self.labels
 
 
 class Fleet:

@@ -1,133 +1,85 @@
 """The state machine: every verb in any order, from hosts that come, crash, lose pokes and repeat themselves."""
 
-from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from coordinator import operations as ops
 from coordinator.models import Held
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from tests.model import choices as some
-from tests.model.driver import Driver
-from tests.model.world import World
+from tests.model.stories import Stories
 
 
-class FleetMachine(RuleBasedStateMachine):
-    """A subclass says how its world is made: see `machine_for`."""
-
-    open_world: Callable[[bool], World]
-
-    @initialize(tight=some.rarely, slots=st.tuples(some.slots, some.slots), limits=some.limits)
-    def begin(self, tight: bool, slots: tuple[int, int], limits: dict[str, int]) -> None:
-        """Two hosts that wait, some limits, and the fleet thawed; `tight` bounds make a call stop early."""
-        self.world = type(self).open_world(tight)
-        self.fleet = Driver(self.world)
-        self.tokens: dict[str, list[int]] = {}
-        self.fact = "0-0"
-        self.fleet.apply(ops.Apply(limits=limits))
-        self.fleet.thaw(ops.Thaw())
-        for name, count in zip(some.HOSTS, slots, strict=False):
-            self.world.listen(name)
-            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=["codex", "claude"], slots=count))
-            self._claim(name, None)
-
-    def teardown(self) -> None:
-        if hasattr(self, "fleet"):
-            try:
-                if self.fleet.sound:
-                    self._settle_down()
-            finally:
-                self.world.close()
+class FleetMachine(Stories):
+    """One call a rule; the stories are rules too."""
 
     # --- what people and other services ask
 
-    @rule(ask=some.submits, twice=some.rarely)
-    def submit(self, ask: ops.Submit, twice: bool) -> None:
-        self.fleet.submit(ask, twice=twice)
+    @rule(ask=some.submits, same=some.rarely, twice=some.rarely)
+    def submit(self, ask: ops.Submit, same: bool, twice: bool) -> None:
+        self._submit(ask, same=same, twice=twice)
 
     @rule(asks=st.lists(some.plain_submits, min_size=2, max_size=6))
     def submit_many(self, asks: list[ops.Submit]) -> None:
         for ask in asks:
-            self.fleet.submit(ask)
+            self._submit(ask)
 
-    @rule(ask=some.kills, twice=some.rarely)
-    def kill(self, ask: ops.Kill, twice: bool) -> None:
-        self.fleet.kill(ask, twice=twice)
+    @rule(ask=some.askers, twice=some.rarely)
+    def ask_to_run(self, ask: ops.Submit, twice: bool) -> None:
+        self._submit(ask, twice=twice)
 
-    @rule(name=some.workspaces | st.none(), twice=some.rarely)
-    def cancel(self, name: str | None, twice: bool) -> None:
-        ask = ops.Cancel(workspace=name) if name else ops.Cancel(status="queued")
-        self.fleet.cancel(ask, twice=twice)
+    @rule(ask=some.changes, twice=some.rarely)
+    def change_much(self, ask: Any, twice: bool) -> None:
+        getattr(self.fleet, ask.name)(ask, twice=twice)
 
     @rule(ask=some.retries, twice=some.rarely)
     def retry(self, ask: ops.Retry, twice: bool) -> None:
         self.fleet.retry(ask, twice=twice)
 
-    @rule(ask=some.tracks, twice=some.rarely)
-    def track(self, ask: ops.Track, twice: bool) -> None:
-        self.fleet.track(ask, twice=twice)
-
-    @rule(key=some.keys | st.none(), ahead=some.until, twice=some.rarely)
-    def freeze(self, key: str | None, ahead: int | None, twice: bool) -> None:
+    @rule(key=some.keys, ahead=some.until, twice=some.rarely)
+    def freeze(self, key: str, ahead: int | None, twice: bool) -> None:
         until = None if ahead is None else self.fleet.truth.now + ahead
         self.fleet.freeze(ops.Freeze(key=key, until=until, by="op"), twice=twice)
 
-    @rule(key=some.keys, twice=some.rarely)
-    def thaw(self, key: str, twice: bool) -> None:
-        self.fleet.thaw(ops.Thaw(key=key), twice=twice)
+    @rule(every=st.booleans(), key=some.keys, twice=some.rarely)
+    def thaw(self, every: bool, key: str, twice: bool) -> None:
+        for one in [key] if not every else [key for key in sorted(self.fleet.truth.freezes) if key != "*"]:
+            self.fleet.thaw(ops.Thaw(key=one), twice=twice)
+        if every:
+            self.fleet.thaw(ops.Thaw(), twice=twice)
 
-    @rule()
-    def thaw_all(self) -> None:
-        self.fleet.thaw(ops.Thaw())
-
-    @rule(key=some.keys, ahead=some.until, clear=some.rarely, least=some.rarely, twice=some.rarely)
-    def back_off(self, key: str, ahead: int | None, clear: bool, least: bool, twice: bool) -> None:
-        when: dict[str, Any] = {"clear": True} if clear else {"for": 5000}
-        if ahead is not None and not clear:
+    @rule(key=some.keys, ahead=some.until, how=st.sampled_from(["until", "least", "for", "clear"]), twice=some.rarely)
+    def back_off(self, key: str, ahead: int | None, how: str, twice: bool) -> None:
+        shut = sorted(key for key in self.fleet.truth.gates if self.fleet.truth.gate(key))
+        key = shut[0] if shut and how in ("least", "clear") else key
+        when: dict[str, Any] = {"clear": True} if how == "clear" else {"for": 5000}
+        if how in ("until", "least") and ahead is not None:
             when = {"until": self.fleet.truth.now + ahead}
-        self.fleet.back_off(ops.BackOff(key=key, at_least=least or None, **when), twice=twice)
+        self.fleet.back_off(ops.BackOff(key=key, at_least=how == "least" or None, **when), twice=twice)
 
-    @rule(key=some.limit_names, limit=some.few | st.none(), twice=some.rarely)
+    @rule(key=some.limit_names, limit=some.limit, twice=some.rarely)
     def limit(self, key: str, limit: int | None, twice: bool) -> None:
         self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None), twice=twice)
 
-    @rule(ask=some.applies, twice=some.rarely)
-    def apply(self, ask: ops.Apply, twice: bool) -> None:
-        self.fleet.apply(ask, twice=twice)
-
     @rule(ask=some.host_actions, twice=some.rarely)
     def host(self, ask: ops.Host, twice: bool) -> None:
-        self.fleet.host(ask, twice=twice)
+        if ask.host in self.fleet.truth.hosts or twice:
+            self.fleet.host(ask, twice=twice)
 
     @rule(limit=st.sampled_from([1, 2, 64]), twice=some.rarely)
     def reap(self, limit: int, twice: bool) -> None:
         self.fleet.reap(limit, twice=twice)
 
-    @rule(name=some.workspaces, what_if=st.none() | some.limits)
-    def explain(self, name: str, what_if: dict[str, int] | None) -> None:
-        self.fleet.explain(ops.Explain(workspace=name, what_if=what_if))
-
-    @rule(ask=some.reads)
-    def read(self, ask: Any) -> None:
+    @rule(name=some.workspaces, what_if=st.none() | some.limits, ask=some.reads)
+    def read(self, name: str, what_if: dict[str, int] | None, ask: Any) -> None:
+        queued = self.fleet.truth.queued()
+        self.fleet.explain(ops.Explain(workspace=queued[0].name if queued else name, what_if=what_if))
         self.fleet.read(ask)
 
     # --- what hosts do
-
-    def _asking(self, name: str, count: int | None, back: int = 0, wrong: bool = False) -> dict[str, Any]:
-        host = self.fleet.truth.hosts.get(name)
-        seq, incarnation = (host.seq, host.incarnation) if host else (0, "i0")
-        return {
-            "host": name,
-            "incarnation": "other" if wrong else incarnation,
-            "seq": max(seq + 1 - back, 1),
-            "count": count,
-        }
-
-    def _claim(self, name: str, count: int | None, *, twice: bool = False) -> bool:
-        return self.fleet.claim(ops.Claim(**self._asking(name, count)), twice=twice)
 
     @rule(name=some.hosts, count=some.count, twice=some.rarely)
     def claim(self, name: str, count: int | None, twice: bool) -> None:
@@ -138,37 +90,30 @@ class FleetMachine(RuleBasedStateMachine):
     def claim_again(self, name: str, back: int, wrong: bool) -> None:
         self.fleet.claim(ops.Claim(**self._asking(name, None, back, wrong)))
 
-    def _token(self, name: str, which: int) -> int:
-        """0: the one in force; 1: an older one; 2: one that never was."""
-        task = self.fleet.truth.tasks.get(name)
-        token = task.token if task else 7
-        return (token, max(token - 1, 0), token + 5)[which]
-
     @precondition(lambda self: self.fleet.truth.running())
     @rule(data=st.data(), ending=some.endings, claims=st.booleans(), twice=some.rarely)
     def complete(self, data: st.DataObject, ending: dict[str, Any], claims: bool, twice: bool) -> None:
         """A holder ends its run, mostly asking for the next."""
-        task = data.draw(st.sampled_from(sorted(self.fleet.truth.running(), key=lambda task: task.name)))
+        running = sorted(self.fleet.truth.running(), key=lambda task: (not task.killed, task.name))
+        task = running[0] if running[0].killed else data.draw(st.sampled_from(running))
         claim = None
         if claims and task.host in self.fleet.truth.hosts:
             claim = Asking(**self._asking(task.host, None))
-        self.fleet.complete(
-            ops.Complete(workspace=task.name, token=task.token, claim=claim, **ending), twice=twice
-        )
+        self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, claim=claim, **ending), twice=twice)
 
-    @rule(name=some.workspaces, which=st.sampled_from([1, 2]), ending=some.endings, twice=some.rarely)
-    def complete_stale(self, name: str, which: int, ending: dict[str, Any], twice: bool) -> None:
+    @rule(data=st.data(), which=st.sampled_from([1, 2]), ending=some.endings, twice=some.rarely)
+    def complete_stale(self, data: st.DataObject, which: int, ending: dict[str, Any], twice: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.fleet.truth.tasks)) if self.fleet.truth.tasks else some.workspaces)
         self.fleet.complete(ops.Complete(workspace=name, token=self._token(name, which), **ending), twice=twice)
 
-    @rule(name=some.workspaces, age=st.sampled_from(["none", "old", "noted", "new"]), ending=some.endings)
-    def report(self, name: str, age: str, ending: dict[str, Any]) -> None:
-        """Somebody says that a run ended, without its token."""
+    @rule(data=st.data(), age=st.sampled_from(["none", "old", "noted", "new"]), ending=some.endings)
+    def report(self, data: st.DataObject, age: str, ending: dict[str, Any]) -> None:
+        """Somebody says that a run ended, without its token: mostly of one that no worker holds."""
+        asked = sorted(task.name for task in self.fleet.truth.running() if task.mode != "pull")
+        name = data.draw(st.sampled_from(asked) if asked else some.workspaces)
         as_of = {"none": None, "old": "1-0", "noted": self.fact, "new": self.world.last_fact()}[age]
-        self.fleet.complete(ops.Complete(workspace=name, as_of=as_of, **ending))
-
-    @rule()
-    def note_the_last_fact(self) -> None:
         self.fact = self.world.last_fact()
+        self.fleet.complete(ops.Complete(workspace=name, as_of=as_of, **ending))
 
     @rule(name=some.hosts, row=some.host_rows, listens=st.integers(0, 5), twice=some.rarely)
     def register(self, name: str, row: dict[str, Any], listens: int, twice: bool) -> None:
@@ -194,9 +139,11 @@ class FleetMachine(RuleBasedStateMachine):
             told = [Ending(workspace=task, token=self._token(task, which), **ending)]
             self.fleet.renew(ops.Renew(host=name, incarnation=host.incarnation, endings=told))
 
-    @rule(name=some.hosts)
-    def crash(self, name: str) -> None:
-        self.world.deafen(name)
+    @rule(name=some.hosts, deaf=st.booleans())
+    def crash(self, name: str, deaf: bool) -> None:
+        """A host asks for nothing more; it may still hear its pokes, and lose them."""
+        if deaf:
+            self.world.deafen(name)
         self.fleet.dead.add(name)
 
     # --- what the world does
@@ -213,31 +160,8 @@ class FleetMachine(RuleBasedStateMachine):
             self.fleet.pass_time(max(int(min(whens)) - now - early, 0))
 
     @precondition(lambda self: self.fleet.truth.epoch < 3)
-    @rule()
-    def restart(self) -> None:
+    @rule(settles=st.booleans())
+    def restart(self, settles: bool) -> None:
         self.fleet.restart()
-
-    @rule()
-    def settle_down(self) -> None:
-        self._settle_down()
-
-    def _settle_down(self) -> None:
-        """Every poke is answered until all is quiet: then nothing that could start waits while a host waits for it."""
-        fleet = self.fleet
-        for _ in range(100):
-            while fleet.reap():
-                pass
-            poked = sorted(fleet.view.poked)
-            if not poked:
-                break
-            for name in poked:
-                if name in fleet.dead:
-                    fleet.pass_time(max(int(fleet.view.poked.get(name, 0)) - fleet.truth.now, 0))
-                else:
-                    while self._claim(name, None):
-                        pass
-        else:
-            raise AssertionError("the pokes never end")
-        for task in fleet.truth.queued():
-            idle = fleet.view.waiting.get(task.route)
-            assert not idle or fleet.truth.judge(task), f"{task.name} could start, and {sorted(idle)} wait for nothing"
+        for host in list(self.fleet.truth.hosts.values()) if settles else []:
+            self.fleet.renew(ops.Renew(host=host.name, incarnation=host.incarnation))

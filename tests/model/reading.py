@@ -5,7 +5,7 @@ from tests.model.truth import Truth
 
 
 def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
-    """Why a workspace that every key admits still waits; None while a host is on its way. `idle` hosts wait for work."""
+    """Why a workspace that every key admits still waits; None while a host is on its way. `idle` hosts wait."""
     serving = [host for host in truth.hosts.values() if host.fits(task)]
     if not serving:
         return No(task.route, "no_host", 0, 0)
@@ -15,7 +15,7 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
     live = [host for host in serving if not host.quiet and truth.now - host.beat <= silent_after]
     if not live:
         return No(task.route, "no_host", 0, 0)
-    used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.slots for host in live)
+    used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.room for host in live)
     return No(task.route, "hosts_full", used, slots) if used >= slots else None
 
 

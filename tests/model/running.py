@@ -7,21 +7,29 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model import build
 from tests.model.machine import FleetMachine
+from tests.model.planted import Plant
 from tests.model.world import World
 from tests.servers import Servers
 
 
 def run(
-    kind: str, servers: Servers, *, examples: int, steps: int, start: int, shrink: bool = True, plant: tuple[str, str] = ("", "")
+    kind: str,
+    servers: Servers,
+    *,
+    examples: int,
+    steps: int,
+    start: int,
+    shrink: bool = True,
+    plant: Plant | None = None,
 ) -> None:
-    """Raise what the machine finds. `plant` is a change of the library (old, new)."""
-    texts = {tight: build.text(tight=tight, old=plant[0], new=plant[1]) for tight in (False, True)}
+    """Raise what the machine finds."""
+    texts = {tight: build.text(tight=tight, plant=plant) for tight in (False, True)}
 
     class Machine(FleetMachine):
         open_world: Callable[[bool], World] = staticmethod(lambda tight: World(kind, servers, texts[tight]))
 
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         seed(start)(Machine),
         settings=settings(
             max_examples=examples,

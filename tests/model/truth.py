@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from coordinator.operations import Apply, BackOff, Claim, Complete, Freeze, Host, Kill, Limit, Renew, Submit, Track
+from coordinator.operations import Claim, Complete, Host, Kill, Renew, Submit, Track
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
 from tests.model import fleet_model
-from tests.model.fleet_model import Fleet, No, Task
+from tests.model.fleet_model import No, Task
+from tests.model.gate_model import Gates
 
 LONG = 3_600_000  # an asker's lease when it names none
 
@@ -21,7 +22,7 @@ class Given:
     again: bool = False  # an old seq: nothing was done
 
 
-class Truth(Fleet):
+class Truth(Gates):
     """The verbs that change a fleet."""
 
     def submit(self, ask: Submit) -> tuple[str, No | None]:
@@ -56,7 +57,7 @@ class Truth(Fleet):
             return no
         if task.requires not in (None, asker):
             return No(task.route, "no_host", 0, 0)
-        if host and held >= host.slots:
+        if host and host.slots is not None and held >= host.slots:
             return No(asker, "hosts_full", held, host.slots)
         return self.judge(task)
 
@@ -70,11 +71,11 @@ class Truth(Fleet):
             given = [name for name, token in host.given if self._runs(name, token)] if ask.seq == host.seq else []
             return Given(given, again=True)
         held = len(self.held(host.name))
-        free = 0 if host.quiet else max(host.slots - held, 0)
+        free = 0 if host.quiet else max(host.room - held, 0)
         want = free if ask.count is None else min(ask.count, free)
         answer = Given()
         if free == 0:
-            answer.refusal = No(host.name, "hosts_full", held, host.slots)
+            answer.refusal = No(host.name, "hosts_full", held, host.room)
         ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
         while len(answer.names) < (want if most is None else most) and (task := self.pick(host)):
             self.start(task, host.name, host.mode, ttl)
@@ -116,9 +117,9 @@ class Truth(Fleet):
         """lost, to kill, unseen; None when another machine beats under this name."""
         self.begin()
         host = self.hosts.get(ask.host)
-        if host and host.incarnation != ask.incarnation and ask.machine and host.machine not in (None, ask.machine):
-            if host.beat + 3 * self.settings["beat"] > self.now:
-                return None
+        other = host and host.incarnation != ask.incarnation and ask.machine and host.machine not in (None, ask.machine)
+        if host and other and host.beat + 3 * self.settings["beat"] > self.now:
+            return None
         host = self.hosts.setdefault(ask.host, fleet_model.Host(ask.host))
         if host.incarnation != ask.incarnation:
             host.seq, host.given = 0, []
@@ -213,38 +214,6 @@ class Truth(Fleet):
             task.priority = task.priority if one.priority is None else one.priority
             task.status = "blocked" if one.status == "running" else one.status or task.status
             self.tasks[task.name] = task
-
-    def freeze(self, ask: Freeze) -> None:
-        self.begin()
-        self.freezes[ask.key or "*"] = ask.until
-
-    def thaw(self, key: str | None) -> None:
-        self.begin()
-        self.freezes.pop(key or "*", None)
-
-    def back_off(self, ask: BackOff) -> tuple[int, int]:
-        """Until when the gate was and is shut."""
-        self.begin()
-        was = self.gate(ask.key)
-        until = 0 if ask.clear else ask.until if ask.until is not None else self.now + (ask.duration or 0)
-        self.gates[ask.key] = max(until, was) if ask.at_least else until
-        return was, self.gate(ask.key)
-
-    def set_limit(self, ask: Limit) -> int | None:
-        """The limit before."""
-        self.begin()
-        was = self.limits.pop(ask.key, None)
-        if not ask.clear and ask.limit is not None:
-            self.limits[ask.key] = ask.limit
-        return was
-
-    def apply(self, ask: Apply) -> None:
-        self.begin()
-        if ask.limits is not None:
-            self.limits = dict(ask.limits)
-        if ask.settings:
-            self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
-        self.default_agent = ask.default_agent or self.default_agent
 
     def host(self, ask: Host) -> tuple[str, list[str]]:
         """What the host now is, or `unknown` or `refused`; which of its runs were queued again."""

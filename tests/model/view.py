@@ -49,9 +49,13 @@ class View:
         return self.opening or any(when <= now for part in (self.timers, self.poked) for when in part.values())
 
     def lasting(self, *, wakes: bool = True) -> Keys:
-        """The keys that a call which changes nothing leaves as they are: all but counters (and who is to be woken)."""
-        passing = {"fence", "place", "due"} | (set() if wakes else {"poked"})
-        return {name: value for name, value in self.keys.items() if name not in passing}
+        """What a call that changes nothing leaves as it was: all but counters (and who waits or is woken)."""
+        kept = {name: value for name, value in self.keys.items() if name not in ("fence", "place", "due")}
+        if wakes:
+            return kept
+        for name, host in self.hosts.items():
+            kept[f"host:{name}"] = {field: text for field, text in host.items() if field != "waiting"}
+        return {name: value for name, value in kept.items() if name != "poked" and not name.startswith("waiting:")}
 
 
 def lane_of(record: dict[str, str]) -> tuple[str, list[str]]:

@@ -1,12 +1,14 @@
 """One server as the model sees it: verbs asked, the clock set, hosts listening, and every key read at once."""
 
 import time
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import fakeredis
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from coordinator.errors import LibraryError
 from coordinator.library import located
 from coordinator.operations._operation import Operation
 from tests.servers import FAKE, Servers
@@ -42,8 +44,9 @@ class World:
         else:
             self.redis = Redis.from_url(servers.url(kind), decode_responses=True)
             self.redis.flushall()
-        self._ears = self.redis.pubsub()
+        self._ears = self.redis.pubsub()  # type: ignore[no-untyped-call]
         self.listening: set[str] = set()
+        self._call: Callable[..., Any] = self.redis.execute_command
         self.load()
 
     def close(self) -> None:
@@ -85,9 +88,9 @@ class World:
         """The typed answer of a verb."""
         command = "FCALL_RO" if operation.reads else "FCALL"
         try:
-            text = self.redis.execute_command(command, f"dispatch_{operation.name}", 1, ROOT, operation.encoded())
+            text = self._call(command, f"dispatch_{operation.name}", 1, ROOT, operation.encoded())
         except ResponseError as error:
-            raise AssertionError(f"{operation!r}: {located(str(error))}") from error
+            raise LibraryError(f"{operation!r}: {located(str(error))}") from error
         answer: Reply = operation.answer.validate_json(text)
         return answer
 
@@ -130,7 +133,3 @@ def _shaped(kind: str, value: Any) -> Any:
         return set(value)
     pairs = dict(zip(value[::2], value[1::2], strict=True))
     return pairs if kind == "hash" else {member: float(score) for member, score in pairs.items()}
-
-
-def _text(operation: Any) -> str:
-    return str(operation.encoded() if hasattr(operation, "encoded") else operation.question())

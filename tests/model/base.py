@@ -1,0 +1,106 @@
+"""What every rule of the machine stands on: a world, its truth, hosts that answer their pokes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
+
+from coordinator import operations as ops
+from tests.model import choices as some
+from tests.model.driver import Driver
+from tests.model.fleet_model import Task
+from tests.model.world import World
+
+
+class Base(RuleBasedStateMachine):
+    """A subclass says how its world is made: see running.py."""
+
+    open_world: Callable[[bool], World]
+
+    @initialize(
+        tight=st.booleans(), prompt=some.mostly, slots=st.tuples(some.slots, some.slots, some.slots), limits=some.limits
+    )
+    def begin(self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int]) -> None:
+        """Three hosts that wait, some limits, and the fleet thawed.
+
+        With `tight` bounds a call stops early; `prompt` hosts answer every poke at once, and operators soon thaw.
+        """
+        self.prompt, self.cold = prompt, 0
+        self.world = type(self).open_world(tight)
+        self.fleet = Driver(self.world)
+        self.fact = "0-0"
+        self.fleet.apply(ops.Apply(limits=limits))
+        self.fleet.thaw(ops.Thaw())
+        for name, count in zip(some.HOSTS, slots, strict=False):
+            self.world.listen(name)
+            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=["codex", "claude"][:count], slots=count))
+            self._claim(name, None)
+
+    def teardown(self) -> None:
+        if hasattr(self, "fleet"):
+            try:
+                if self.fleet.sound:
+                    self._settle_down()
+            finally:
+                self.world.close()
+
+    @invariant()
+    def pokes_are_answered(self) -> None:
+        if hasattr(self, "fleet") and self.prompt:
+            for name in sorted(set(self.fleet.view.poked) - self.fleet.dead):
+                self._claim(name, None)
+            self.cold = self.cold + 1 if self.fleet.truth.freeze_of("*") else 0
+            if self.cold > 3:
+                self.fleet.thaw(ops.Thaw())
+
+    def _submit(self, ask: ops.Submit, *, same: bool = False, twice: bool = False) -> None:
+        """Under a name that is free, where there is one, but for the `same`."""
+        active = {task.name for task in (*self.fleet.truth.running(), *self.fleet.truth.queued())}
+        free = [name for name in some.NAMES if name not in active]
+        if free and not same and ask.workspace in active:
+            ask = ask.model_copy(update={"workspace": free[0]})
+        self.fleet.submit(ask, twice=twice)
+
+    def _asking(self, name: str, count: int | None, back: int = 0, wrong: bool = False) -> dict[str, Any]:
+        host = self.fleet.truth.hosts.get(name)
+        seq, incarnation = (host.seq, host.incarnation) if host else (0, "i0")
+        return {
+            "host": name,
+            "incarnation": "other" if wrong else incarnation,
+            "seq": max(seq + 1 - back, 1),
+            "count": count,
+        }
+
+    def _claim(self, name: str, count: int | None, *, twice: bool = False) -> bool:
+        return self.fleet.claim(ops.Claim(**self._asking(name, count)), twice=twice)
+
+    def _token(self, name: str, which: int) -> int:
+        """0: the one in force; 1: an older one; 2: one that never was."""
+        task = self.fleet.truth.tasks.get(name)
+        token = task.token if task else 7
+        return (token, max(token - 1, 0), token + 5)[which]
+
+    def _running(self) -> list[Task]:
+        return sorted(self.fleet.truth.running(), key=lambda task: task.name)
+
+    def _settle_down(self) -> None:
+        """Every poke is answered until all is quiet: then nothing that could start waits while a host waits for it."""
+        fleet = self.fleet
+        for _ in range(100):
+            while fleet.reap():
+                pass
+            poked = sorted(fleet.view.poked)
+            if not poked:
+                break
+            for name in poked:
+                if name in fleet.dead:
+                    fleet.pass_time(max(int(fleet.view.poked.get(name, 0)) - fleet.truth.now, 0))
+                else:
+                    while self._claim(name, None):
+                        pass
+        else:
+            raise AssertionError("the pokes never end")
+        for task in fleet.truth.queued():
+            idle = fleet.view.waiting.get(task.route)
+            assert not idle or fleet.truth.judge(task), f"{task.name} could start, and {sorted(idle)} wait for nothing"

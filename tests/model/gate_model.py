@@ -1,0 +1,40 @@
+"""What stands in the way of a start: limits, gates, freezes, settings."""
+
+from coordinator.operations import Apply, BackOff, Freeze, Limit
+from tests.model.fleet_model import Fleet
+
+
+class Gates(Fleet):
+    """The verbs that open and shut keys."""
+
+    def freeze(self, ask: Freeze) -> None:
+        self.begin()
+        self.freezes[ask.key or "*"] = ask.until
+
+    def thaw(self, key: str | None) -> None:
+        self.begin()
+        self.freezes.pop(key or "*", None)
+
+    def back_off(self, ask: BackOff) -> tuple[int, int]:
+        """Until when the gate was and is shut."""
+        self.begin()
+        was = self.gate(ask.key)
+        until = 0 if ask.clear else ask.until if ask.until is not None else self.now + (ask.duration or 0)
+        self.gates[ask.key] = max(until, was) if ask.at_least else until
+        return was, self.gate(ask.key)
+
+    def set_limit(self, ask: Limit) -> int | None:
+        """The limit before."""
+        self.begin()
+        was = self.limits.pop(ask.key, None)
+        if not ask.clear and ask.limit is not None:
+            self.limits[ask.key] = ask.limit
+        return was
+
+    def apply(self, ask: Apply) -> None:
+        self.begin()
+        if ask.limits is not None:
+            self.limits = dict(ask.limits)
+        if ask.settings:
+            self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
+        self.default_agent = ask.default_agent or self.default_agent

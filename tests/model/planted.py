@@ -1,0 +1,208 @@
+"""Bugs planted in the library, one line each: the model must catch every one. `old` is in the library exactly once."""
+
+from typing import Final, NamedTuple
+
+
+class Plant(NamedTuple):
+    """A one-line change of the library and what it breaks."""
+
+    name: str
+    breaks: str
+    old: str
+    new: str
+
+
+PLANTED: Final = (
+    Plant(
+        "opened_on_one_route",
+        "A key that admits again is marked on the first route only; its lanes on the others sleep for ever.",
+        "for _, route in ipairs(redis.call('SMEMBERS', base.key('groups', limit_key))) do\n    local best",
+        "for _, route in ipairs({ redis.call('SMEMBERS', base.key('groups', limit_key))[1] }) do\n    local best",
+    ),
+    Plant(
+        "no_timer",
+        "A gate is shut without a timer: when it ends nobody looks.",
+        "redis.call('ZADD', base.key('timers'), string.format('%.0f', when), limit_key)",
+        "redis.call('ZCARD', base.key('timers'))",
+    ),
+    Plant(
+        "one_more_than_the_limit",
+        "A full key still admits one.",
+        "return limit and gates.used(limit_key) >= limit",
+        "return limit and gates.used(limit_key) > limit",
+    ),
+    Plant(
+        "key_not_released",
+        "The end of a run gives back every key but the last.",
+        "for _, limit_key in ipairs(keys) do vacate(name, limit_key) end",
+        "for i = 1, #keys - 1 do vacate(name, keys[i]) end",
+    ),
+    Plant(
+        "token_not_checked",
+        "A stale holder ends the run of the one that came after it.",
+        "if ask.token and ask.token ~= token then return 'stale', row.status end",
+        "if ask.token and ask.token > token then return 'stale', row.status end",
+    ),
+    Plant(
+        "renewed_by_anyone",
+        "A beat with an old token keeps the lease of a newer run alive.",
+        "row.host ~= ask.host or base.number(row.token) ~= one.token then",
+        "row.host ~= ask.host then",
+    ),
+    Plant(
+        "retry_counted",
+        "A claim that is asked again hands out more.",
+        "if ask.seq == last then return",
+        "if ask.seq == 0 then return",
+    ),
+    Plant(
+        "retry_forgotten",
+        "A claim that is asked again gets nothing: what it was given is lost.",
+        "last = #given > 0 and base.encode(given) or false, more",
+        "last = false, more",
+    ),
+    Plant(
+        "at_least_ignored",
+        "A gate that may only move later moves earlier.",
+        "if ask.at_least then until_ms = math.max(until_ms, was) end",
+        "if ask.at_least then until_ms = until_ms + 0 end",
+    ),
+    Plant(
+        "last_come_first_served",
+        "A lane is served from its wrong end.",
+        "local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]",
+        "local name = redis.call('ZRANGE', base.key('lane', lane), -1, -1)[1]",
+    ),
+    Plant(
+        "priority_upside_down",
+        "What matters least goes first.",
+        "return string.format('%.0f', (9 - priority) * 1e13 + place)",
+        "return string.format('%.0f', priority * 1e13 + place)",
+    ),
+    Plant(
+        "poked_and_still_waiting",
+        "A poked host stays in the waiting sets and is poked again instead of the next.",
+        "local function wake(host, route)\n  hosts.leave(host)",
+        "local function wake(host, route)\n  base.key(host)",
+    ),
+    Plant(
+        "poke_not_passed_on",
+        "A host that was poked and found other work leaves the rest asleep.",
+        "do call.touched[route] = true end\n  local first",
+        "do call.touched[route] = nil end\n  local first",
+    ),
+    Plant(
+        "lost_poke_forgotten",
+        "A poke that led to no claim goes to nobody else.",
+        "do call.touched[route] = true end\n    end",
+        "do call.touched[route] = nil end\n    end",
+    ),
+    Plant(
+        "poked_without_a_receiver",
+        "A poke that nobody heard counts as a wake-up.",
+        "if redis.call('PUBLISH', base.key('poke', host), '') == 0 then return false end",
+        "redis.call('PUBLISH', base.key('poke', host), '')",
+    ),
+    Plant(
+        "new_place_when_requeued",
+        "What comes back goes to the end of its lane.",
+        "base.number(row.place) or base.next('place'))",
+        "base.next('place'))",
+    ),
+    Plant(
+        "reaped_alive",
+        "A lease is reaped before its deadline.",
+        "redis.call('ZRANGEBYSCORE', base.key('leases'), '-inf', call.now, 'LIMIT', 0, most)",
+        "redis.call('ZRANGEBYSCORE', base.key('leases'), '-inf', call.now + 1000, 'LIMIT', 0, most)",
+    ),
+    Plant(
+        "freeze_of_a_key_ignored",
+        "A frozen key still starts.",
+        "local text = redis.call('HGET', base.key('frozen'), limit_key)\n    if not text then return nil end",
+        "local text = redis.call('HGET', base.key('frozen'), limit_key)\n    if text then return nil end",
+    ),
+    Plant(
+        "full_key_opens_nothing",
+        "A key that gets room again does not open.",
+        "for _, limit_key in ipairs(keys) do gates.open(limit_key) end",
+        "for _, limit_key in ipairs({}) do gates.open(limit_key) end",
+    ),
+    Plant(
+        "thaw_opens_nothing",
+        "A thawed key waits for the next tick.",
+        "gates.open(limit_key)\n    return { outcome = 'thawed'",
+        "return { outcome = 'thawed'",
+    ),
+    Plant(
+        "default_opens_nothing",
+        "A raised repo:* is not felt by the repos it stands for.",
+        "if limit_key == 'repo:*' then gates.reopen('repo:') end",
+        "if limit_key == 'repo:*' then gates.open('repo:') end",
+    ),
+    Plant(
+        "walk_not_resumed",
+        "A walk over many keys that stopped at its bound begins nowhere again.",
+        "redis.call('SET', base.key('opening'), found[MOST_REOPENED])",
+        "redis.call('GET', base.key('opening'))",
+    ),
+    Plant(
+        "group_not_left",
+        "A lane that is refused by another key stays in the first key's group too.",
+        "redis.call('ZREM', place_in(route, from), lane)\n  if from ~= '' then mark(from, route) end",
+        "redis.call('ZCARD', place_in(route, from))\n  if from ~= '' then mark(from, route) end",
+    ),
+    Plant(
+        "mark_lags_behind",
+        "The mark of a group keeps the score of a lane that is gone.",
+        "redis.call('ZADD', base.key('ready', route), 'XX', best[2], '@' .. where)",
+        "redis.call('ZCARD', base.key('ready', route))",
+    ),
+    Plant(
+        "too_many_slots",
+        "A host is given one more than it has slots for.",
+        "local free = row.quiet and 0 or math.max(slots - held, 0)",
+        "local free = row.quiet and 0 or math.max(slots - held + 1, 0)",
+    ),
+    Plant(
+        "granted_while_settling",
+        "After a restart work is handed out before the hosts said what they hold.",
+        "return ends and ends > call.now and ends or nil",
+        "return ends and ends < call.now and ends or nil",
+    ),
+    Plant(
+        "no_proof_of_death",
+        "An asker's run that lapsed is handed out again although its process may live.",
+        "local status = proof and 'queued' or 'blocked'",
+        "local status = 'queued'",
+    ),
+    Plant(
+        "old_report_taken",
+        "A report from before the run ends it.",
+        "local late = ask.as_of and row.granted and facts.later(row.granted, ask.as_of)",
+        "local late = ask.as_of and row.granted and facts.later(ask.as_of, ask.as_of)",
+    ),
+    Plant(
+        "killed_comes_back",
+        "A run that somebody killed is queued again after a usage limit.",
+        "local again = limited and ask.status == 'failed' and row.kill == nil",
+        "local again = limited and ask.status == 'failed'",
+    ),
+    Plant(
+        "limited_spends_an_attempt",
+        "A usage limit counts as a failed attempt.",
+        "fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)",
+        "fields.attempt = base.number(row.attempt) or 1",
+    ),
+    Plant(
+        "explained_by_the_last_key",
+        "A refusal names the last key that refuses, not the first.",
+        "local no = gates.refuses(limit_key)\n    if no then return no end\n  end\n  return nil\nend",
+        "local no = gates.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
+    ),
+    Plant(
+        "token_given_twice",
+        "Two runs of one millisecond get the same token.",
+        "local value = math.max(last + 1, call.now)",
+        "local value = math.max(last, call.now)",
+    ),
+)

@@ -1,0 +1,85 @@
+"""Short stories: sequences of calls that lead where single calls seldom go."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from coordinator import operations as ops
+from coordinator.operations.claim import Asking
+from tests.model import choices as some
+from tests.model.base import Base
+
+
+class Stories(Base):
+    """Rules of several calls."""
+
+    @rule(key=some.limit_names, most=st.integers(0, 1), eased=st.booleans(), data=st.data())
+    def crowd(self, key: str, most: int, eased: bool, data: st.DataObject) -> None:
+        """Three want a key that lets one run, or none; it may soon let more."""
+        for named in ("repo:core/io", "repo:web") if key == "repo:*" else ():
+            self.fleet.limit(ops.Limit(key=named, clear=True))
+        self.fleet.limit(ops.Limit(key=key, limit=most))
+        for number in range(3):
+            self._submit(data.draw(some.wanting(some.NAMES[number], key, number)))
+        self._settle_down()
+        if eased:
+            self.fleet.limit(ops.Limit(key=key, limit=2))
+
+    @precondition(lambda self: self.fleet.view.groups)
+    @rule(data=st.data(), limit=some.limit)
+    def relieve(self, data: st.DataObject, limit: int | None) -> None:
+        """A key that keeps somebody waiting gets another limit; a repo by its default."""
+        key = data.draw(st.sampled_from(sorted(self.fleet.view.groups)))
+        if key.startswith("repo:") and key not in self.fleet.truth.limits:
+            key = "repo:*"
+        self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
+
+    @rule(limit=some.limit)
+    def close_a_default(self, limit: int | None) -> None:
+        """Two repos wait for one default, which then lets some in."""
+        for named in ("repo:core/io", "repo:web"):
+            self.fleet.limit(ops.Limit(key=named, clear=True))
+        self.fleet.limit(ops.Limit(key="repo:*", limit=0))
+        self._submit(ops.Submit(workspace="w0", agent="codex", org="core", repo="io", again=True))
+        self._submit(ops.Submit(workspace="w1", agent="claude", repo="web", again=True))
+        self.fleet.limit(ops.Limit(key="repo:*", limit=limit, clear=True if limit is None else None))
+
+    @rule(ending=some.endings)
+    def work(self, ending: dict[str, Any]) -> None:
+        """Every worker ends what it runs and asks for the next."""
+        for task in self._running():
+            if task.mode != "asker" and task.status == "running" and task.host in self.fleet.truth.hosts:
+                claim = Asking(**self._asking(task.host, None))
+                self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, claim=claim, **ending))
+
+    @precondition(lambda self: self.fleet.truth.running())
+    @rule(data=st.data(), early=st.sampled_from([0, 0, 1, 900]), limit=st.sampled_from([1, 64]))
+    def lapse(self, data: st.DataObject, early: int, limit: int) -> None:
+        """A run is not renewed until (just before) its deadline."""
+        task = data.draw(st.sampled_from(self._running()))
+        self.fleet.pass_time(max(task.deadline - early - self.fleet.truth.now, 0))
+        self.fleet.reap(limit)
+
+    @precondition(lambda self: self.fleet.truth.running())
+    @rule(data=st.data(), ending=some.endings)
+    def end_a_killed_run(self, data: st.DataObject, ending: dict[str, Any]) -> None:
+        task = data.draw(st.sampled_from(self._running()))
+        self.fleet.kill(ops.Kill(workspace=task.name, by="op"))
+        self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, **ending))
+
+    @precondition(lambda self: any(self.fleet.view.waits(name) for name in self.fleet.truth.hosts))
+    @rule(ask=some.plain_submits)
+    def lose_a_poke(self, ask: ops.Submit) -> None:
+        """Those that wait hear of work and do nothing, one after the other."""
+        dozing = {name for name in self.fleet.truth.hosts if self.fleet.view.waits(name)} - self.fleet.dead
+        self.fleet.dead |= dozing
+        self._submit(ask)
+        for _ in range(2):
+            self.fleet.pass_time(1000)
+            self.fleet.reap()
+        self.fleet.dead -= dozing
+
+    @rule()
+    def settle_down(self) -> None:
+        self._settle_down()

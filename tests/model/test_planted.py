@@ -1,0 +1,13 @@
+"""The model bites: every planted bug is caught, by a law or by the truth."""
+
+import pytest
+
+from tests.model.planted import PLANTED, Plant
+from tests.model.running import run
+from tests.servers import FAKE, Servers
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.name)
+def test_a_planted_bug_is_caught(plant: Plant, servers: Servers) -> None:
+    with pytest.raises(AssertionError):
+        run(FAKE, servers, examples=200, steps=50, start=1, shrink=False, plant=plant)
