@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import platform
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,9 @@ import psutil
 from coordinator.errors import HostTaken
 from coordinator.words import HOST
 
+log = logging.getLogger(__name__)
 MEMORY_FLOOR: Final = 256 << 20  # bytes that stay free: an agent that starts the kernel's killer ends others too
+DISK_FLOOR: Final = 64 << 20  # bytes that stay free
 _UNKNOWN_NEED: Final = 64 << 20  # bytes reckoned for an agent whose runner names no memory
 
 
@@ -34,10 +38,31 @@ def machine() -> str:
     return hashlib.sha256(f"{identity}/{platform.node()}".encode()).hexdigest()[:16]
 
 
-def room(slots: int, need: int | None) -> int:
-    """How many of `slots` free slots the free memory bears, each agent reckoned at `need` bytes."""
-    spare = psutil.virtual_memory().available - MEMORY_FLOOR
-    return max(0, min(slots, spare // (need or _UNKNOWN_NEED)))
+class Room:
+    """How many more agents this host bears: by its slots, its memory, and a disk that can be written."""
+
+    def __init__(self, home: Path, slots: int, need: int) -> None:
+        """`need` is the bytes an agent is reckoned at; 0 when no runner names any."""
+        self._home, self._slots, self._need = home, slots, need or _UNKNOWN_NEED
+        self._trouble = ""
+
+    def free(self, busy: int) -> tuple[int, bool]:
+        """Free slots that the host bears now, and whether more were free: then looking again soon is worth it."""
+        slots = max(0, self._slots - busy)
+        if (found := trouble(self._home)) != self._trouble:
+            log.warning("takes no work: %s", found) if found else log.info("takes work again")
+            self._trouble = found
+        spare = psutil.virtual_memory().available - MEMORY_FLOOR
+        fits = 0 if found else max(0, min(slots, spare // self._need))
+        return fits, fits < slots
+
+
+def trouble(home: Path) -> str:
+    """Why no agent could be started here, whatever it is; empty when one could. Such a host must not eat the queue."""
+    if not os.access(home, os.W_OK | os.X_OK):
+        return f"{home} is gone or can not be written"
+    free = shutil.disk_usage(home).free
+    return f"the disk of {home} has {free >> 20} MiB left" if free < DISK_FLOOR else ""
 
 
 @contextlib.contextmanager

@@ -8,19 +8,18 @@ import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from coordinator.errors import CoordinatorError, GuardError, HostTaken, WorkerError
 from coordinator.models import Grant
-from coordinator.operations import Claim, Complete, Host, Query, Renew
-from coordinator.operations._operation import Operation
-from coordinator.operations.claim import Asking, Claimed
+from coordinator.operations import Complete, Host, Query, Renew
 from coordinator.operations.complete import Ending
 from coordinator.operations.renew import Taken
 from coordinator.runners import Runner
 from coordinator.steady import insist, steadily
 from coordinator.store import Store
 from workers import host as machine
+from workers.claims import Claims
 from workers.clock import boot_ms
 from workers.ending import ending
 from workers.guarded import Guard
@@ -30,8 +29,6 @@ from workers.start import home_of, prepare, running
 from workers.workspace import Workspace
 
 log = logging.getLogger(__name__)
-SAFETY_NET: Final = 30.0  # seconds between looks at the queue that no poke asked for
-_MEMORY_WAIT: Final = 2.0  # seconds between looks at the memory while it is short
 
 
 class Worker:
@@ -46,10 +43,11 @@ class Worker:
         self._guards = Guards(home_of(root, host) / "runs")
         self._held: dict[int, Held] = {}
         self._done: collections.deque[int] = collections.deque(maxlen=4096)  # a late answer must not start these again
-        self._seq = 0
-        self._asking = asyncio.Lock()
-        self._look, self._beat_now, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._wait, self._kill_grace_ms, self._every = SAFETY_NET, 15_000, 10.0
+        need = max((runner.memory or 0 for runner in runners.values()), default=0)
+        self._capacity = machine.Room(self._guards.home, slots, need)
+        self._claims = Claims(store, host, self._incarnation, self._room, self._begin)
+        self._beat_now, self._changed = asyncio.Event(), asyncio.Event()
+        self._kill_grace_ms, self._every = 15_000, 10.0
         self._quiet = False
         self._group: asyncio.TaskGroup | None = None
 
@@ -84,7 +82,7 @@ class Worker:
             held.end("stopped", grace_ms)
 
     def _loops(self) -> dict[str, Callable[[], Any]]:
-        return {"beat": self._beat, "poke": self._hear, "claim": self._claim, "watch": self._watch}
+        return {"beat": self._beat, "poke": self._hear, "claim": self._claims.work, "watch": self._watch}
 
     async def _adopt(self) -> None:
         """Take over what an earlier worker of this host left, then tell Redis that this incarnation holds it."""
@@ -140,52 +138,19 @@ class Worker:
     async def _hear(self) -> None:
         async with aclosing(self._store.hear(f"poke:{self._host}")) as pokes:
             async for poke in pokes:
-                self._look.set()
+                self._claims.look()
                 if poke.text == "beat" or not poke.channel:
                     self._beat_now.set()
-
-    async def _claim(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._wait):
-                await self._look.wait()
-        self._look.clear()
-        self._wait = SAFETY_NET
-        await self._ask(lambda asking: Claim(**asking.model_dump()) if asking else None)
 
     async def _watch(self) -> None:
         await asyncio.sleep(min(self._every, 1.0))
         for held in list(self._held.values()):
             await asyncio.to_thread(held.enforce)
 
-    # --- asking for work
-
-    async def _ask(self, make: Callable[[Asking | None], Operation[Any] | None]) -> Any:
-        """Send a question that may carry a claim, until it is answered. One at a time: an older seq gets nothing."""
-        async with self._asking:
-            room = self._room()
-            self._seq += 1
-            asking = Asking(host=self._host, incarnation=self._incarnation, seq=self._seq, count=room) if room else None
-            question = make(asking)
-            if question is None:
-                return None
-            asked_ms = boot_ms()  # before the first try: a repeated answer counts from then
-            reply: Claimed = await insist("ask", lambda: self._store.run(question))
-            for grant in reply.grants:
-                self._begin(grant, asked_ms)
-        if reply.more:
-            self._look.set()
-        if reply.retry_in is not None:
-            self._wait = min(self._wait, reply.retry_in / 1000 + 0.001)
-        return reply
-
-    def _room(self) -> int:
-        busy = sum(not held.over for held in self._held.values())
-        free = 0 if self._quiet else max(0, self._slots - busy)
-        needs = [runner.memory or 0 for runner in self._runners.values()]
-        fits = machine.room(free, max(needs, default=0))
-        if fits < free:
-            self._wait = _MEMORY_WAIT
-        return fits
+    def _room(self) -> tuple[int, bool]:
+        if self._quiet:
+            return 0, False
+        return self._capacity.free(sum(not held.over for held in self._held.values()))
 
     # --- one run
 
@@ -252,7 +217,7 @@ class Worker:
     async def _report(self, held: Held, told: Ending) -> None:
         held.over = True
         said = told.model_dump(exclude_none=True)
-        reply = await self._ask(lambda asking: Complete(**said, claim=asking))
+        reply = await self._claims.ask(lambda asking: Complete(**said, claim=asking))
         log.info(
             "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
             held.workspace, held.token, told.status, told.verdict, reply.outcome,

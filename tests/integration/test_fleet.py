@@ -168,6 +168,19 @@ async def test_a_second_signal_ends_what_runs(server_url: str, tmp_path: Path) -
         assert (record.status, record.verdict) == ("failed", "stopped")
 
 
+async def test_a_host_whose_directory_is_gone_takes_no_work(server_url: str, tmp_path: Path) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 1)
+        await fleet.ready(1)
+        fleet.root.rename(tmp_path / "elsewhere")
+        await fleet.store.run(Submit(workspace="gone/t1", agent="codex", task="0"))
+        await wait_until(lambda: "takes no work" in fleet.said("h1"), "the worker says that it can not")
+        assert (await fleet.record("gone/t1")).status == "queued"
+        (tmp_path / "elsewhere").rename(fleet.root)
+        await fleet.becomes("gone/t1", "completed")
+
+
 async def test_a_second_worker_of_the_same_name_is_refused_and_the_first_goes_on(
     server_url: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,73 @@
+"""Asking for work: alone, or in the same call that reports an ending. Wakes by poke; polls only as a safety net."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from coordinator.models import Grant
+from coordinator.operations import Claim
+from coordinator.operations._operation import Operation
+from coordinator.operations.claim import Asking, Claimed
+from coordinator.steady import insist
+from coordinator.store import Store
+from workers.clock import boot_ms
+
+SAFETY_NET: Final = 30.0  # seconds between looks at the queue that no poke asked for
+_SHORT_WAIT: Final = 2.0  # seconds between looks while memory or disk is short
+
+
+class Claims:
+    """One host's claims. `room` says how many fit and whether the host is short; `begin` gets each grant."""
+
+    def __init__(
+        self,
+        store: Store,
+        host: str,
+        incarnation: str,
+        room: Callable[[], tuple[int, bool]],
+        begin: Callable[[Grant, int], None],
+    ) -> None:
+        self._store, self._host, self._incarnation = store, host, incarnation
+        self._room, self._begin = room, begin
+        self._seq = 0
+        self._asking = asyncio.Lock()
+        self._poked = asyncio.Event()
+        self._wait = SAFETY_NET
+
+    def look(self) -> None:
+        """Ask soon. Many pokes while one is pending count as one."""
+        self._poked.set()
+
+    async def work(self) -> None:
+        """Wait for a reason to look, and look once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._wait):
+                await self._poked.wait()
+        self._poked.clear()
+        self._wait = SAFETY_NET
+        await self.ask(lambda asking: Claim(**asking.model_dump()) if asking else None)
+
+    async def ask(self, make: Callable[[Asking | None], Operation[Any] | None]) -> Any:
+        """Send the question that `make` makes of a claim (None while there is no room), until it is answered.
+
+        One at a time, since an older seq is given nothing.
+        """
+        async with self._asking:
+            room, short = self._room()
+            self._seq += 1
+            asking = Asking(host=self._host, incarnation=self._incarnation, seq=self._seq, count=room) if room else None
+            if short:
+                self._wait = _SHORT_WAIT
+            question = make(asking)
+            if question is None:
+                return None
+            asked_ms = boot_ms()  # before the first try: a repeated answer counts from then
+            reply: Claimed = await insist("ask", lambda: self._store.run(question))
+            for grant in reply.grants:
+                self._begin(grant, asked_ms)
+        if reply.more:
+            self._poked.set()
+        if reply.retry_in is not None:
+            self._wait = min(self._wait, reply.retry_in / 1000 + 0.001)
+        return reply
