@@ -1,12 +1,13 @@
 """Running the machine: on a kind of server, for so many examples of so many steps, from a seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model import build
 from tests.model.machine import FleetMachine
+from tests.model.mirror import Mirror
 from tests.model.planted import Plant
 from tests.model.world import World
 from tests.servers import Servers
@@ -22,13 +23,21 @@ def run(
     shrink: bool = True,
     plant: Plant | None = None,
 ) -> None:
-    """Raise what the machine finds."""
+    """Raise the first thing that the machine finds, made small where it may `shrink`."""
     texts = {tight: build.text(tight=tight, plant=plant) for tight in (False, True)}
+    _run(lambda tight: World(kind, servers, texts[tight]), examples, steps, start, shrink=shrink)
 
+
+def run_together(kinds: Sequence[str], servers: Servers, *, examples: int, steps: int, start: int) -> None:
+    """The same on several servers at once, which must answer alike."""
+    texts = {tight: build.text(tight=tight) for tight in (False, True)}
+    _run(lambda tight: Mirror([World(kind, servers, texts[tight]) for kind in kinds]), examples, steps, start)
+
+
+def _run(opened: Callable[[bool], World], examples: int, steps: int, start: int, *, shrink: bool = True) -> None:
     class Machine(FleetMachine):
-        open_world: Callable[[bool], World] = staticmethod(lambda tight: World(kind, servers, texts[tight]))
+        open_world: Callable[[bool], World] = staticmethod(opened)
 
-    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     run_state_machine_as_test(
         seed(start)(Machine),
         settings=settings(
@@ -38,7 +47,7 @@ def run(
             database=None,
             report_multiple_bugs=False,
             print_blob=False,
-            phases=phases,
+            phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -76,6 +76,16 @@ class World:
             self._ears.unsubscribe(f"{ROOT}:poke:{host}")
             self._heard(1)
 
+    def heard(self) -> list[str]:
+        """The hosts whose pokes arrived since the last look."""
+        found = []
+        self._ears.subscribe(f"{ROOT}:end")  # its answer comes after every poke that was sent before
+        while (message := self._ears.get_message(timeout=5.0)) is not None and message["type"] == "message":
+            found.append(str(message["channel"]).rpartition(":")[2])
+        self._ears.unsubscribe(f"{ROOT}:end")
+        self._heard(1)
+        return found
+
     def _heard(self, answers: int) -> None:
         """A change of the subscription is in force when it was answered."""
         until = time.monotonic() + 5

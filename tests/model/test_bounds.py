@@ -1,0 +1,46 @@
+"""A call does a bounded part of its work, and says that there is more."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from coordinator import operations as ops
+from tests.model import build
+from tests.model.driver import Driver
+from tests.model.world import World
+from tests.servers import Servers
+
+
+@pytest.fixture
+def fleet(server_kind: str, servers: Servers) -> Iterator[Driver]:
+    world = World(server_kind, servers, build.text())
+    yield Driver(world)
+    world.close()
+
+
+def test_a_claim_looks_at_64_lanes_and_says_more(fleet: Driver) -> None:
+    """70 lanes stood open when their keys were closed: one call moves 64 of them to their keys, the next finds work."""
+    fleet.thaw(ops.Thaw())
+    for number in range(70):
+        fleet.submit(ops.Submit(workspace=f"w{number}", agent="codex", keys=[f"k{number}"]))
+    fleet.submit(ops.Submit(workspace="last", agent="codex", priority=0))
+    for number in range(70):
+        fleet.limit(ops.Limit(key=f"k{number}", limit=0))
+    fleet.renew(ops.Renew(host="h1", incarnation="i", pools=["codex"], slots=1))
+    assert fleet.claim(ops.Claim(host="h1", incarnation="i", seq=1))
+    assert len(fleet.view.groups) == 64
+    assert not fleet.truth.running()
+    fleet.claim(ops.Claim(host="h1", incarnation="i", seq=2), twice=True)
+    assert [task.name for task in fleet.truth.running()] == ["last"]
+
+
+def test_a_walk_over_a_default_goes_on_with_the_next_call(fleet: Driver) -> None:
+    """100 repos wait for `repo:*`: raising it opens 64 at once, the replicas are told, and any call opens the rest."""
+    fleet.limit(ops.Limit(key="repo:*", limit=0))
+    for number in range(100):
+        fleet.submit(ops.Submit(workspace=f"w{number}", agent="codex", repo=f"r{number}"))
+    fleet.limit(ops.Limit(key="repo:*", clear=True))
+    assert fleet.view.opening
+    assert sum(entry.startswith("@") for entry in fleet.view.ready["codex"]) == 64
+    assert not fleet.reap()
+    assert sum(entry.startswith("@") for entry in fleet.view.ready["codex"]) == 100

@@ -1,0 +1,216 @@
+"""What the machine once found, each as the shortest way to it. Every call checks every law: most need no more."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from coordinator import operations as ops
+from coordinator.models import Held
+from coordinator.operations.apply import FleetSettings
+from tests.model import build
+from tests.model.driver import Driver
+from tests.model.world import World
+from tests.servers import Servers
+
+
+@pytest.fixture
+def fleet(server_kind: str, servers: Servers) -> Iterator[Driver]:
+    world = World(server_kind, servers, build.text())
+    driver = Driver(world)
+    driver.thaw(ops.Thaw())
+    yield driver
+    world.close()
+
+
+@pytest.fixture
+def tight(server_kind: str, servers: Servers) -> Iterator[Driver]:
+    """As `fleet`, but a call stops after two lanes or one key."""
+    world = World(server_kind, servers, build.text(tight=True))
+    driver = Driver(world)
+    driver.thaw(ops.Thaw())
+    yield driver
+    world.close()
+
+
+def waiting(fleet: Driver, *names: str, hears: bool = True, **row: Any) -> None:
+    """Hosts that found nothing to do."""
+    for name in names:
+        if hears:
+            fleet.world.listen(name)
+        fleet.renew(ops.Renew(host=name, incarnation="i", **{"pools": ["codex"], "slots": 2, **row}))
+        fleet.claim(ops.Claim(host=name, incarnation="i", seq=1))
+
+
+def claim(fleet: Driver, name: str, *, twice: bool = False) -> None:
+    fleet.claim(ops.Claim(host=name, incarnation="i", seq=fleet.truth.hosts[name].seq + 1), twice=twice)
+
+
+def submit(fleet: Driver, name: str, **fields: Any) -> None:
+    fleet.submit(ops.Submit(workspace=name, **{"agent": "codex", **fields}))
+
+
+@pytest.mark.parametrize("key", ["*", "codex"])
+def test_a_freeze_that_ends_in_the_past_ends_the_one_that_stood(fleet: Driver, key: str) -> None:
+    waiting(fleet, "h1")
+    fleet.freeze(ops.Freeze(key=key))
+    submit(fleet, "w")
+    fleet.freeze(ops.Freeze(key=key, until=fleet.truth.now - 1))
+    assert fleet.view.poked
+
+
+def test_a_poke_goes_on_when_its_host_leaves_the_pool(fleet: Driver) -> None:
+    waiting(fleet, "h1", "h2")
+    submit(fleet, "w")
+    fleet.renew(ops.Renew(host="h1", incarnation="i", pools=["claude"]))
+    assert "h2" in fleet.view.poked
+
+
+def test_a_poke_goes_on_when_its_host_is_forgotten(fleet: Driver) -> None:
+    waiting(fleet, "h1", "h2")
+    submit(fleet, "w")
+    fleet.host(ops.Host(host="h1", action="forget"))
+    assert "h2" in fleet.view.poked
+
+
+def test_many_that_hear_nothing_do_not_hide_one_that_hears(fleet: Driver) -> None:
+    waiting(fleet, *(f"d{number}" for number in range(9)), hears=False)
+    waiting(fleet, "h1")
+    submit(fleet, "w")
+    assert set(fleet.view.poked) == {"h1"}
+
+
+def test_a_claim_asked_again_says_again_that_there_is_more(tight: Driver) -> None:
+    for name in ("a", "b", "c"):
+        submit(tight, name, keys=[name])
+        tight.limit(ops.Limit(key=name, limit=0))
+    tight.world.listen("h1")
+    tight.renew(ops.Renew(host="h1", incarnation="i", pools=["codex"], slots=1))
+    assert tight.claim(ops.Claim(host="h1", incarnation="i", seq=1), twice=True)
+
+
+def test_a_repeated_grant_lasts_what_is_left_of_its_lease(fleet: Driver) -> None:
+    waiting(fleet, "h1")
+    submit(fleet, "w")
+    claim(fleet, "h1")
+    fleet.pass_time(100_000)
+    fleet.claim(ops.Claim(host="h1", incarnation="i", seq=2))  # the truth knows what is left
+
+
+def test_a_push_host_confirms_every_run_anew(fleet: Driver) -> None:
+    waiting(fleet, "h1", mode="push")
+    submit(fleet, "w")
+    claim(fleet, "h1")
+    token = fleet.truth.tasks["w"].token
+    fleet.renew(ops.Renew(host="h1", incarnation="i", held=[Held(workspace="w", token=token)]))
+    fleet.complete(ops.Complete(workspace="w", token=token, status="failed", retry_after=1))
+    fleet.pass_time(1000)
+    claim(fleet, "h1")
+    fleet.pass_time(60_000)
+    fleet.reap()
+    assert fleet.truth.tasks["w"].status == "queued"
+
+
+def test_a_push_run_that_is_not_confirmed_goes_back_though_its_host_beats(fleet: Driver) -> None:
+    waiting(fleet, "h1", mode="push")
+    submit(fleet, "w")
+    claim(fleet, "h1")
+    for _ in range(2):
+        fleet.pass_time(30_000)
+        fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    fleet.reap()
+    assert fleet.truth.tasks["w"].status == "queued"
+
+
+def test_replicas_hear_of_a_lease_that_became_shorter(fleet: Driver) -> None:
+    waiting(fleet, "h1")
+    submit(fleet, "w")
+    claim(fleet, "h1")
+    fleet.apply(ops.Apply(settings=FleetSettings(lease_ttl=60_000)))
+    held = [Held(workspace="w", token=fleet.truth.tasks["w"].token)]
+    fleet.reap()
+    fleet.renew(ops.Renew(host="h1", incarnation="i", held=held))
+
+
+def test_replicas_hear_of_leases_when_the_fleet_has_settled(fleet: Driver) -> None:
+    waiting(fleet, "h1")
+    submit(fleet, "w")
+    claim(fleet, "h1")
+    fleet.pass_time(1000)
+    fleet.restart()
+    fleet.reap()
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+
+
+def test_settling_that_ended_by_the_clock_hides_no_lease(fleet: Driver) -> None:
+    waiting(fleet, "h1")
+    submit(fleet, "w")
+    fleet.restart()
+    fleet.reap()
+    fleet.pass_time(300_000)
+    fleet.thaw(ops.Thaw())
+    claim(fleet, "h1")
+    fleet.reap()
+
+
+def test_an_unfinished_walk_is_told_to_the_replicas_until_it_ends(tight: Driver) -> None:
+    tight.limit(ops.Limit(key="repo:*", limit=0))
+    for name in ("a", "b", "c"):
+        submit(tight, name, repo=name)
+    tight.limit(ops.Limit(key="repo:*", limit=1))
+    while tight.reap():
+        pass
+    assert not tight.view.opening
+
+
+def test_a_killed_run_of_a_dead_host_stays_killed(fleet: Driver) -> None:
+    waiting(fleet, "h1")
+    submit(fleet, "w")
+    claim(fleet, "h1")
+    fleet.kill(ops.Kill(workspace="w"))
+    fleet.host(ops.Host(host="h1", action="forget", dead=True))
+    assert fleet.truth.tasks["w"].status == "failed"
+
+
+def test_an_asker_that_is_not_the_wanted_host_is_refused(fleet: Driver) -> None:
+    fleet.submit(
+        ops.Submit.model_validate({"workspace": "w", "agent": "codex", "host": "h1", "asker": "h2", "else": "refuse"})
+    )
+    assert not fleet.truth.tasks
+
+
+def test_an_asker_that_never_beat_can_not_be_made_quiet(fleet: Driver) -> None:
+    submit(fleet, "w", asker="cli")
+    fleet.host(ops.Host(host="cli", action="quiet"))
+
+
+def test_a_tracked_workspace_keeps_the_keys_and_labels_it_named(fleet: Driver) -> None:
+    fleet.limit(ops.Limit(key="team", limit=0))
+    submit(fleet, "w", keys=["team"], labels=["gpu"])
+    fleet.cancel(ops.Cancel(workspace="w"))
+    fleet.track(ops.Track.model_validate({"workspaces": [{"workspace": "w", "status": "failed"}], "host": "h1"}))
+    fleet.retry(ops.Retry(workspace="w"))
+    assert "codex@h1+gpu codex team" in fleet.view.lanes
+
+
+def test_hosts_full_is_said_only_when_they_are(fleet: Driver) -> None:
+    waiting(fleet, "h1", slots=1)
+    submit(fleet, "a")
+    submit(fleet, "b")  # h1 is on its way: nothing refuses it yet
+    claim(fleet, "h1")
+    fleet.explain(ops.Explain(workspace="b"))
+    fleet.host(ops.Host(host="h1", action="quiet"))
+    fleet.explain(ops.Explain(workspace="b"))
+    fleet.host(ops.Host(host="h1", action="thaw"))
+    fleet.pass_time(30_001)
+    fleet.explain(ops.Explain(workspace="b"))
+
+
+def test_a_worker_hears_that_an_asker_of_its_host_has_ended(fleet: Driver) -> None:
+    waiting(fleet, "h1", slots=1)
+    submit(fleet, "a", asker="h1")
+    submit(fleet, "b")
+    claim(fleet, "h1")
+    fleet.world.heard()
+    fleet.complete(ops.Complete(workspace="a", status="completed"))
+    assert fleet.world.heard() == ["h1"]
