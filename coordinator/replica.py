@@ -11,6 +11,7 @@ from coordinator.inbox import Inbox
 from coordinator.operations import Apply, GetStatus, Thaw
 from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.reports import Reports
+from coordinator.steady import end
 from coordinator.store import Store
 from coordinator.sweeper import Sweeper
 
@@ -50,8 +51,7 @@ async def serve(store: Store, stop: asyncio.Event) -> None:
         tasks = [group.create_task(loop()) for loop in loops]
         log.info("serving root=%s", store.root)
         await stop.wait()
-        for task in tasks:
-            task.cancel()
+        await end(tasks)
     log.info("stopped")
 
 

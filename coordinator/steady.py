@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, TypeVar
 
 from coordinator.errors import CoordinatorError, StoreUnavailable, StoreUnusable
@@ -32,6 +32,15 @@ async def steadily(name: str, work: Callable[[], Awaitable[None]]) -> None:
             continue
         wait = min(max(wait * 2, 0.1), _LONGEST_WAIT)
         await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, so that replicas do not come back as one
+
+
+async def end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel loops until they have ended. More than once: redis-py loses a cancellation that comes as it connects."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.2)
 
 
 async def insist(name: str, ask: Callable[[], Awaitable[T]]) -> T:

@@ -18,7 +18,7 @@ MOST_VALUES: Final = 20_000  # with every alias written out: a few lines of alia
 _MERGE: Final = "tag:yaml.org,2002:merge"
 
 
-class _TooManyValues(Exception):  # noqa: N818  # a stop, caught in this file
+class _TooManyValues(Exception):  # a stop, caught in this file
     pass
 
 

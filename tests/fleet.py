@@ -111,7 +111,7 @@ class Fleet:
             record = await self.record(workspace)
             return record if record.status in statuses else None
 
-        return await wait_until(there, f"{workspace} is {' or '.join(statuses)}", deadline)  # type: ignore[return-value]
+        return await wait_until(there, f"{workspace} is {' or '.join(statuses)}", deadline)
 
     async def status(self) -> FleetStatus:
         return await self.store.run(GetStatus())
@@ -125,6 +125,14 @@ class Fleet:
 
         await wait_until(waiting, f"{hosts} hosts wait for work", 20)
 
+    async def heard(self) -> None:
+        """Wait until a replica hears the bus."""
+
+        async def hears() -> bool:
+            return await self.store.publish('{"type":"PokeQueue"}') > 0
+
+        await wait_until(hears, "a replica hears the bus")
+
     async def drained(self, deadline: float) -> FleetStatus:
         """Wait until nothing waits and nothing runs."""
 
@@ -132,4 +140,4 @@ class Fleet:
             status = await self.status()
             return None if status.running or status.queued else status
 
-        return await wait_until(done, "everything has ended", deadline)  # type: ignore[return-value]  # only when true
+        return await wait_until(done, "everything has ended", deadline)

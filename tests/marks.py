@@ -19,7 +19,8 @@ class Mark(NamedTuple):
 def read(path: Path) -> list[Mark]:
     """Every mark, in the order of time."""
     lines = path.read_text().splitlines() if path.exists() else []
-    marks = [Mark(*words[:4], int(words[4])) for words in (line.split() for line in lines)]
+    words = [line.split() for line in lines]
+    marks = [Mark(what, token, workspace, agent, int(ns)) for what, token, workspace, agent, ns in words]
     return sorted(marks, key=lambda mark: (mark.ns, mark.what == "start"))
 
 

@@ -14,7 +14,7 @@ DEADLINE = 10.0
 
 @overload
 async def wait_until(
-    predicate: Callable[[], Awaitable[Found]], description: str, deadline: float = DEADLINE
+    predicate: Callable[[], Awaitable[Found | None]], description: str, deadline: float = DEADLINE
 ) -> Found: ...
 @overload
 async def wait_until(predicate: Callable[[], Found], description: str, deadline: float = DEADLINE) -> Found: ...

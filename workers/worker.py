@@ -16,7 +16,7 @@ from coordinator.operations import Complete, Host, Query, Renew
 from coordinator.operations.complete import Ending
 from coordinator.operations.renew import Taken
 from coordinator.runners import Runner
-from coordinator.steady import insist, steadily
+from coordinator.steady import end, insist, steadily
 from coordinator.store import Store
 from workers import host as machine
 from workers.claims import Claims
@@ -61,8 +61,7 @@ class Worker:
                 while not (self._quiet and not self._held):
                     self._changed.clear()
                     await self._changed.wait()
-                for loop in loops:
-                    loop.cancel()
+                await end(loops)
             try:
                 await self._store.run(Host(host=self._host, action="forget"))
             except CoordinatorError as error:  # it goes silent instead

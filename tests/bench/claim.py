@@ -43,7 +43,7 @@ async def measure(url: str, *, waiting: int, blocked: int, rounds: int) -> float
 
 
 def _median(log: list[dict[str, Any]], verb: bytes) -> float:
-    return statistics.median(entry["duration"] for entry in log if verb in entry["command"])
+    return float(statistics.median(entry["duration"] for entry in log if verb in entry["command"]))
 
 
 async def main(url: str, rounds: int) -> None:

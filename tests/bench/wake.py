@@ -26,6 +26,7 @@ async def run(place: Path, url: str, rounds: int) -> list[float]:
         fleet.serve("r2")
         fleet.work("h1", 2)
         await fleet.ready(1)
+        await fleet.heard()
         for at in range(rounds):
             held = await fleet.store.run(
                 Submit(workspace=f"held/t{at}", agent="codex", asker="service", otherwise="refuse")

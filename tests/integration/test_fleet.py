@@ -66,6 +66,7 @@ async def test_one_report_of_an_askers_end_starts_the_waiting_one_without_a_tick
         assert isinstance(waits, Queued)
         assert waits.refusal
         assert waits.refusal.text == "queue at capacity: total 1/1"
+        await fleet.heard()
         report = {"type": "AgentCompleted", "agent": "codex", "workspace": "held/t1", "status": "completed"}
         assert await fleet.store.publish(json.dumps(report)) >= 1
         await fleet.becomes("next/t1", "completed", deadline=5)  # a tick is 30 s away
@@ -95,6 +96,7 @@ async def test_what_nobody_can_read_ends_no_replica(server_url: str, tmp_path: P
         fleet.serve("r1")
         fleet.work("h1", 1)
         await fleet.ready(1)
+        await fleet.heard()
         bus = fleet.store.key("bus")
         for nonsense in (b"", b"\xff\xfe", b"[]", b"{}", b'{"type":5}', b'{"type":"AgentCompleted"}', b"[" * 5000):
             await fleet.store.redis.publish(bus, nonsense)
