@@ -134,9 +134,7 @@ def test_replicas_hear_of_a_lease_that_became_shorter(fleet: Driver) -> None:
 
 def test_replicas_hear_of_leases_when_the_fleet_has_settled(fleet: Driver) -> None:
     waiting(fleet, "h1")
-    submit(fleet, "w")
-    claim(fleet, "h1")
-    fleet.pass_time(1000)
+    submit(fleet, "w", asker="cli", ttl=60_000)
     fleet.restart()
     fleet.reap()
     fleet.renew(ops.Renew(host="h1", incarnation="i"))
