@@ -3,25 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from coordinator import operations as ops
 from coordinator.models import Grant
-from coordinator.operations import (
-    Apply,
-    BackOff,
-    Cancel,
-    Claim,
-    Complete,
-    Explain,
-    Freeze,
-    Host,
-    Kill,
-    Limit,
-    Reap,
-    Renew,
-    Retry,
-    Submit,
-    Thaw,
-    Track,
-)
 from coordinator.operations._operation import Operation
 from coordinator.operations.claim import Asking
 from tests.model import laws, reading
@@ -49,6 +32,13 @@ class Driver:
         self.world.load()
         self.truth.remembers = False
 
+    def lose_everything(self) -> None:
+        """The server comes back empty."""
+        self.world.clear()
+        now, self.truth = self.truth.now, Truth()
+        self.pass_time(now - self.truth.now)
+        self.view = self.before = View(self.world.keys())
+
     def _ask(self, operation: Operation[Any]) -> Any:
         self.before, self.sound = self.view, False
         answer = self.world.ask(operation)
@@ -74,7 +64,7 @@ class Driver:
         """Whether the next call has something of its own to do first."""
         return self.view.due(self.truth.now) or not self.truth.remembers
 
-    def submit(self, ask: Submit, *, twice: bool = False) -> None:
+    def submit(self, ask: ops.Submit, *, twice: bool = False) -> None:
         idle = {name for name in self.truth.hosts if self.view.waits(name)}
         answer = self._ask(ask)
         outcome, no = self.truth.submit(ask)
@@ -90,7 +80,7 @@ class Driver:
             laws.refusal_is_true(answer.refusal, no)
         self._lawful(ask, answer, twice)
 
-    def claim(self, ask: Claim, *, twice: bool = False) -> bool:
+    def claim(self, ask: ops.Claim, *, twice: bool = False) -> bool:
         """Whether the answer said that there is more."""
         pending = self._pending
         answer = self._ask(ask)
@@ -129,7 +119,7 @@ class Driver:
             if host:
                 host.given = [(name, grant.token if name == grant.workspace else had) for name, had in host.given]
 
-    def complete(self, ask: Complete, *, twice: bool = False) -> None:
+    def complete(self, ask: ops.Complete, *, twice: bool = False) -> None:
         pending = self._pending
         granted = self.view.records.get(ask.workspace, {}).get("granted", "0-0")
         old = ask.as_of is not None and reading.later(granted, ask.as_of)
@@ -142,7 +132,7 @@ class Driver:
             self._nothing_changed(pending)
         self._lawful(ask, answer, twice)
 
-    def renew(self, ask: Renew, *, twice: bool = False) -> None:
+    def renew(self, ask: ops.Renew, *, twice: bool = False) -> None:
         pending = self._pending
         answer = self._ask(ask)
         told = self.truth.renew(ask)
@@ -153,17 +143,19 @@ class Driver:
             unseen = {grant.workspace for grant in answer.unseen}
             assert (set(answer.lost), set(answer.kill), unseen) == told, f"{answer} for {told}"
             assert answer.ttl == self.truth.settings["lease_ttl"]
+            shown = max((one.token for one in ask.held or ()), default=0)
+            assert int(self.view.keys.get("fence", 0)) >= shown, "a token that was shown may be given again"
         self._lawful(ask, answer, twice)
 
     def reap(self, limit: int = 64, *, twice: bool = False) -> bool:
         """Whether there is more to reap."""
-        answer = self._ask(Reap(limit=limit))
+        answer = self._ask(ops.Reap(limit=limit))
         lost = [(one.workspace, one.status) for one in answer.lost]
         assert lost == self.truth.reap(limit), lost
-        self._lawful(Reap(limit=limit), answer, twice and not answer.more)
+        self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)
         return bool(answer.more)
 
-    def kill(self, ask: Kill, *, twice: bool = False) -> None:
+    def kill(self, ask: ops.Kill, *, twice: bool = False) -> None:
         """All parts of it."""
         while True:
             answer = self._ask(ask)
@@ -174,54 +166,54 @@ class Driver:
                 return
             ask = ask.model_copy(update={"cursor": answer.cursor})
 
-    def cancel(self, ask: Cancel, *, twice: bool = False) -> None:
+    def cancel(self, ask: ops.Cancel, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         assert answer.count == self.truth.cancel(ask.workspace), answer
         self._lawful(ask, answer, twice)
 
-    def retry(self, ask: Retry, *, twice: bool = False) -> None:
+    def retry(self, ask: ops.Retry, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         assert answer.count == self.truth.retry(ask.workspace, ask.status or "failed"), answer
         self._lawful(ask, answer, twice)
 
-    def track(self, ask: Track, *, twice: bool = False) -> None:
+    def track(self, ask: ops.Track, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         self.truth.track(ask)
         self._lawful(ask, answer, twice)
 
-    def freeze(self, ask: Freeze, *, twice: bool = False) -> None:
+    def freeze(self, ask: ops.Freeze, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         self.truth.freeze(ask)
         self._lawful(ask, answer, twice)
 
-    def thaw(self, ask: Thaw, *, twice: bool = False) -> None:
+    def thaw(self, ask: ops.Thaw, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         self.truth.thaw(ask.key)
         self._lawful(ask, answer, twice)
 
-    def back_off(self, ask: BackOff, *, twice: bool = False) -> None:
+    def back_off(self, ask: ops.BackOff, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         assert (answer.was, answer.now) == self.truth.back_off(ask), answer
         self._lawful(ask, answer, twice)
 
-    def limit(self, ask: Limit, *, twice: bool = False) -> None:
+    def limit(self, ask: ops.Limit, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         assert answer.was == self.truth.set_limit(ask), answer
         self._lawful(ask, answer, twice)
 
-    def apply(self, ask: Apply, *, twice: bool = False) -> None:
+    def apply(self, ask: ops.Apply, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         self.truth.apply(ask)
         self._lawful(ask, answer, twice)
 
-    def host(self, ask: Host, *, twice: bool = False) -> None:
+    def host(self, ask: ops.Host, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         state, again = self.truth.host(ask)
         assert getattr(answer, "state", answer.outcome) == state, f"{answer} for {state}"
         assert list(getattr(answer, "requeued", ())) == again, f"{answer} for {again}"
         self._lawful(ask, answer, twice)
 
-    def explain(self, ask: Explain) -> None:
+    def explain(self, ask: ops.Explain) -> None:
         answer = self._ask(ask)
         task = self.truth.tasks.get(ask.workspace)
         assert answer.outcome == ("explained" if task else "unknown")

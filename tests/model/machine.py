@@ -159,6 +159,21 @@ class FleetMachine(Stories):
         if whens:
             self.fleet.pass_time(max(int(min(whens)) - now - early, 0))
 
+    @rule(sure=st.sampled_from([False, False, False, False, True]))
+    def lose_everything(self, sure: bool) -> None:
+        """The server comes back empty, and the hosts tell what they hold."""
+        if not sure:
+            return
+        hosts = list(self.fleet.truth.hosts.values())
+        held = {
+            host.name: [Held(workspace=task.name, token=task.token) for task in self.fleet.truth.held(host.name)]
+            for host in hosts
+        }
+        self.fleet.lose_everything()
+        for host in hosts:
+            row = {"pools": sorted(host.pools), "labels": sorted(host.labels), "slots": host.room, "mode": host.mode}
+            self.fleet.renew(ops.Renew(host=host.name, incarnation=host.incarnation, held=held[host.name], **row))
+
     @precondition(lambda self: self.fleet.truth.epoch < 3)
     @rule(settles=st.booleans())
     def restart(self, settles: bool) -> None:

@@ -23,6 +23,10 @@ class Mirror(World):
         for world in self.worlds:
             world.load()
 
+    def clear(self) -> None:
+        for world in self.worlds:
+            world.clear()
+
     def set_clock(self, now: int) -> None:
         for world in self.worlds:
             world.set_clock(now)

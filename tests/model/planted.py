@@ -200,6 +200,12 @@ PLANTED: Final = (
         "local no = gates.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
     ),
     Plant(
+        "fence_not_lifted",
+        "A server that came back without its fence gives tokens out again that a host holds.",
+        "if highest > (base.number(redis.call('GET', base.key('fence'))) or 0) then",
+        "if highest < 0 then",
+    ),
+    Plant(
         "token_given_twice",
         "Two runs of one millisecond get the same token.",
         "local value = math.max(last + 1, call.now)",

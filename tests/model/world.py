@@ -59,6 +59,11 @@ class World:
         """Load the library anew: its memory is gone, as after a restart."""
         self.redis.function_load(self.library, replace=True)
 
+    def clear(self) -> None:
+        """Every key is gone; the library stays."""
+        for name in list(self.redis.scan_iter(match="*", count=1000)):
+            self.redis.delete(name)
+
     def set_clock(self, now: int) -> None:
         self.redis.set(f"{ROOT}:clock", now)
 
