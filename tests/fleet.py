@@ -140,4 +140,4 @@ class Fleet:
             status = await self.status()
             return None if status.running or status.queued else status
 
-        return await wait_until(done, "everything has ended", deadline)
+        return await wait_until(done, "everything has ended", deadline, every=0.05)

@@ -14,12 +14,19 @@ DEADLINE = 10.0
 
 @overload
 async def wait_until(
-    predicate: Callable[[], Awaitable[Found | None]], description: str, deadline: float = DEADLINE
+    predicate: Callable[[], Awaitable[Found | None]], description: str, deadline: float = DEADLINE, every: float = POLL
 ) -> Found: ...
 @overload
-async def wait_until(predicate: Callable[[], Found], description: str, deadline: float = DEADLINE) -> Found: ...
-async def wait_until(predicate: Callable[[], Any], description: str, deadline: float = DEADLINE) -> Any:
-    """The first true value of a plain or async predicate; after `deadline` seconds an error naming what was awaited."""
+async def wait_until(
+    predicate: Callable[[], Found], description: str, deadline: float = DEADLINE, every: float = POLL
+) -> Found: ...
+async def wait_until(
+    predicate: Callable[[], Any], description: str, deadline: float = DEADLINE, every: float = POLL
+) -> Any:
+    """The first true value of a plain or async predicate; after `deadline` seconds an error naming what was awaited.
+
+    It is asked `every` so many seconds: less often where asking takes time from what is awaited.
+    """
     until = time.monotonic() + deadline
     while True:
         found = predicate()
@@ -29,7 +36,7 @@ async def wait_until(predicate: Callable[[], Any], description: str, deadline: f
             return found
         if time.monotonic() > until:
             raise AssertionError(f"after {deadline:g} s still not: {description}")
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(every)
 
 
 def wait_until_sync(predicate: Callable[[], Found], description: str, deadline: float = DEADLINE) -> Found:

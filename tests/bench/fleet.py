@@ -72,7 +72,7 @@ async def _until_completed(fleet: Fleet, count: int) -> None:
     async def there() -> bool:
         return (await fleet.status()).completed >= count
 
-    await wait_until(there, f"{count} have completed", 60)
+    await wait_until(there, f"{count} have completed", 60, every=0.05)
 
 
 if __name__ == "__main__":
