@@ -5,8 +5,11 @@ These are the names for services and workers: ask with `await store.run(verb)`, 
 
 from typing import TYPE_CHECKING, Any
 
-from coordinator import embedded, fleet, log
-from coordinator.config import Settings
+from coordinator import embedded, log
+from coordinator.config import fleet
+from coordinator.config.fleet import Fleet
+from coordinator.config.runners import PLACEHOLDER, Runner
+from coordinator.config.settings import Settings
 from coordinator.errors import (
     ConfigError,
     CoordinatorError,
@@ -21,7 +24,6 @@ from coordinator.errors import (
     WorkspaceError,
     first,
 )
-from coordinator.fleet import Fleet
 from coordinator.messages import AgentCompleted, Fact, PokeQueue, RateLimitDetected
 from coordinator.models import Grant, Held, HostView, KeyView, Refusal, Workspace
 from coordinator.operations import (
@@ -64,8 +66,7 @@ from coordinator.operations.status import FleetStatus
 from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
 from coordinator.operations.thaw import Thawed
 from coordinator.operations.track import OnDisk, Tracked
-from coordinator.runners import PLACEHOLDER, Runner
-from coordinator.steady import insist, steadily
+from coordinator.steady import end, insist, steadily
 from coordinator.words import HOST, REASONS, STATUSES, Reason, Status, limit_keys, model_of, pool_of, shown
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ __all__ = [
     "Workspace",
     "WorkspaceError",
     "embedded",
+    "end",
     "first",
     "fleet",
     "insist",

@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from coordinator.config.measures import SomeTime
 from coordinator.errors import Problem
-from coordinator.measures import SomeTime
 from coordinator.models import Record
 from coordinator.operations._fields import Ended, Limited, Line, Text
 from coordinator.problems import problems_of

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from redis import Redis
 
-from coordinator.embedded import Server, find
+from coordinator.embedded.server import Server, find
 from tests.servers import REDIS, program
 
 PATH = os.environ.get("PATH", os.defpath)
@@ -20,7 +20,7 @@ LEFT = {"appendonlydir", "redis.conf", "redis.log", "server.json"}
 HOLDER = """
 import sys
 from pathlib import Path
-from coordinator.embedded import hold
+from coordinator.embedded.server import hold
 with hold(Path(sys.argv[1])) as server:
     print(server.pid, flush=True)
     sys.stdin.read()

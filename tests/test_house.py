@@ -34,10 +34,8 @@ FLOORS = {
     "coordinator.doors": DOORS,
     "coordinator.__main__": DOORS,
     "workers": WORKERS,
-    **dict.fromkeys(
-        (f"coordinator.{name}" for name in ("bus", "inbox", "reports", "sweeper", "steady", "replica")), LOOPS
-    ),
-    **dict.fromkeys((f"coordinator.{name}" for name in ("store", "embedded", "launch", "server_program")), STORE),
+    **dict.fromkeys(("coordinator.replica", "coordinator.steady"), LOOPS),
+    **dict.fromkeys(("coordinator.store", "coordinator.embedded"), STORE),
     **dict.fromkeys((f"coordinator.{name}" for name in sorted(library.WORDS.values())), VALUES),
 }
 BANNED = re.compile(
@@ -146,7 +144,7 @@ def test_workers_use_only_what_the_coordinator_exports() -> None:
         for name, what in imports(path):
             if name.split(".")[0] != "coordinator":
                 continue
-            public = what or name.removeprefix("coordinator.")
+            public = what or name.rpartition(".")[2]
             exported = getattr(coordinator, public, None) if public in coordinator.__all__ else None
             held = getattr(importlib.import_module(name), what) if what else importlib.import_module(name)
             if exported is not held:
@@ -165,7 +163,7 @@ def test_only_the_store_imports_redis() -> None:
 
 
 def test_the_keeper_is_plain_python() -> None:
-    keeper = TOP / "coordinator" / "keeper.py"
+    keeper = TOP / "coordinator" / "embedded" / "keeper.py"
     assert {name.split(".")[0] for name, _ in imports(keeper)} <= sys.stdlib_module_names
 
 

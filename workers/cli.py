@@ -21,9 +21,9 @@ from coordinator import (
     StoreUnusable,
     embedded,
     first,
-    fleet,
     log,
 )
+from coordinator.config import fleet
 from workers import host as machine
 from workers.worker import Worker
 

@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from coordinator.config.runners import Runner
 from coordinator.errors import WorkerError
 from coordinator.models import Grant
-from coordinator.runners import Runner
 from coordinator.words import model_of, pool_of
 from workers.agents import commands
 from workers.run import Run

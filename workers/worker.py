@@ -10,12 +10,12 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from coordinator.config.runners import Runner
 from coordinator.errors import CoordinatorError, GuardError, HostTaken, WorkerError
 from coordinator.models import Grant
 from coordinator.operations import Complete, Host, Query, Renew
 from coordinator.operations.complete import Ending
 from coordinator.operations.renew import Taken
-from coordinator.runners import Runner
 from coordinator.steady import end, insist, steadily
 from coordinator.store import Store
 from workers import host as machine

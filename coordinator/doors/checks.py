@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from coordinator import fleet, library
-from coordinator.config import Settings
+from coordinator import library
+from coordinator.config import fleet
+from coordinator.config.settings import Settings
 from coordinator.doors.keys import damages, strangers
 from coordinator.doors.session import Session
 from coordinator.doors.times import ago

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Iterable
 
-from coordinator import fleet
-from coordinator.config import Settings
+from coordinator.config import fleet
+from coordinator.config.settings import Settings
 from coordinator.doors.session import Session
 from coordinator.errors import ConfigError
 from coordinator.operations import GetStatus, Hosts

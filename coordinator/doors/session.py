@@ -11,11 +11,12 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from coordinator import embedded, fleet
-from coordinator.config import Settings
+from coordinator import embedded
+from coordinator.config import fleet
+from coordinator.config.measures import millis
+from coordinator.config.settings import Settings
 from coordinator.doors import redis_cli
 from coordinator.errors import InvalidQuestion, Problem, StoreUnavailable
-from coordinator.measures import millis
 from coordinator.operations._operation import Operation
 from coordinator.problems import problems_of
 from coordinator.store import Store

@@ -10,9 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from redis import exceptions as wrong
 
 from coordinator import library
+from coordinator.config.redis_url import without_password
 from coordinator.errors import InvalidQuestion, LibraryError, Problem, StoreUnusable
 from coordinator.operations._operation import Damaged, Invalid, Operation, Outdated
-from coordinator.redis_url import without_password
 from coordinator.store.connection import connect
 from coordinator.store.listen import Heard, listen
 from coordinator.store.trouble import explained, is_already_loaded, is_missing_function

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from coordinator import keeper
-from coordinator.embedded import Server, find, hold
+from coordinator.embedded import keeper
+from coordinator.embedded.server import Server, find, hold
 from coordinator.errors import StoreUnusable
 from tests.roots import ask, assert_only_data_left, holder, holders, keeper_of, processes, use
 from tests.servers import REAL

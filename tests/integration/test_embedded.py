@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from coordinator.embedded import find, hold
+from coordinator.embedded.server import find, hold
 from coordinator.errors import StoreUnavailable, StoreUnusable
 from tests.roots import ask, assert_only_data_left, holder, holders, processes, use
 from tests.servers import REAL

@@ -91,9 +91,10 @@ class Driver:
         return bool(answer.more or answer.retry_in == 0)
 
     def _expected(self, ask: Asking, answer: Any) -> Given:
-        host = self.truth.hosts.get(ask.host)
-        bounded = answer.more and host and ask.seq > host.seq
-        return self.truth.claim(ask, len(answer.grants) if bounded else None)
+        """Exactly this; where the call stopped at a bound, what it then gave, if it might."""
+        names = [grant.workspace for grant in answer.grants]
+        unfinished = self.view.opening or any(when <= self.truth.now for when in self.view.timers.values())
+        return self.truth.claim(ask, most=len(names) if answer.more else None, told=names if unfinished else None)
 
     def _given(self, answer: Any, given: Given) -> None:
         """A claim handed out what it must: the best first, and all that fits."""

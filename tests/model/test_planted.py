@@ -4,10 +4,10 @@ import pytest
 
 from tests.model.planted import PLANTED, Plant
 from tests.model.running import run
-from tests.servers import FAKE, Servers
+from tests.servers import VALKEY, Servers
 
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.name)
 def test_a_planted_bug_is_caught(plant: Plant, servers: Servers) -> None:
     with pytest.raises(AssertionError):
-        run(FAKE, servers, examples=200, steps=50, start=1, shrink=False, plant=plant)
+        run(VALKEY, servers, examples=400, steps=50, start=2, shrink=False, plant=plant)

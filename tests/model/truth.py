@@ -61,8 +61,12 @@ class Truth(Gates):
             return No(asker, "hosts_full", held, host.slots)
         return self.judge(task)
 
-    def claim(self, ask: Claim | Asking, most: int | None = None) -> Given:
-        """What this host must be given; `most` when the answer says that there is more."""
+    def claim(self, ask: Claim | Asking, most: int | None = None, told: list[str] | None = None) -> Given:
+        """What this host must be given.
+
+        At `most` so many, when the answer says that there is more. While keys wait to be opened, what was `told`,
+        if it might start: others may have been passed over.
+        """
         self.begin()
         host = self.hosts.get(ask.host)
         if not host or host.incarnation != ask.incarnation:
@@ -77,13 +81,23 @@ class Truth(Gates):
         if free == 0:
             answer.refusal = No(host.name, "hosts_full", held, host.room)
         ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
-        while len(answer.names) < (want if most is None else most) and (task := self.pick(host)):
+        while len(answer.names) < (want if most is None else most):
+            task = self.pick(host) if told is None else self._allowed(host, told[len(answer.names) :])
+            if not task:
+                break
             self.start(task, host.name, host.mode, ttl)
             answer.names.append(task.name)
         if free and len(answer.names) < want and self.refuses("*"):
             answer.refusal = self.refuses("*")
         host.seq, host.given = ask.seq, [(name, -1) for name in answer.names]
         return answer
+
+    def _allowed(self, host: fleet_model.Host, told: list[str]) -> Task | None:
+        task = self.tasks[told[0]] if told else None
+        if task:
+            fine = task.status == "queued" and host.fits(task) and not self.judge(task)
+            assert fine, f"{task} may not start"
+        return task
 
     def _runs(self, name: str, token: int) -> bool:
         return self.tasks[name].status == "running" and self.tasks[name].token == token

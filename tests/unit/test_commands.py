@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.config.runners import ADAPTERS, PLACEHOLDERS, Runner
 from coordinator.errors import WorkerError
-from coordinator.runners import ADAPTERS, PLACEHOLDERS, Runner
 from workers.agents.builtin import COMMANDS
 from workers.agents.commands import argv, environment, stdin_text
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from coordinator.config.fleet import parse
 from coordinator.errors import ConfigError, Problem
-from coordinator.fleet import parse
 
 
 def limits(text: str) -> dict[str, int]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.config import Settings
+from coordinator.config.redis_url import without_password
+from coordinator.config.settings import Settings
 from coordinator.errors import ConfigError, Problem
-from coordinator.redis_url import without_password
 
 HOME = {"HOME": "/home/ann"}
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.config.fleet import Fleet, parse
 from coordinator.errors import ConfigError, Problem
-from coordinator.fleet import Fleet, parse
 from coordinator.operations.apply import Apply
 
 EXAMPLE = Path(__file__).parents[1] / "agents.yaml"

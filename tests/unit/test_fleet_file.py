@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator import fleet
+from coordinator.config import fleet
+from coordinator.config.fleet import load
 from coordinator.errors import ConfigError
-from coordinator.fleet import load
 
 
 def test_a_missing_file_is_the_reference_defaults_only_when_nobody_named_it(tmp_path: Path) -> None:

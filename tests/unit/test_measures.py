@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.measures import millis, size, written
+from coordinator.config.measures import millis, size, written
 
 
 @pytest.mark.parametrize(

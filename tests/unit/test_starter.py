@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.fleet import parse
-from coordinator.starter import PROGRAMS, starter
+from coordinator.config.fleet import parse
+from coordinator.config.starter import PROGRAMS, starter
 
 
 @given(st.sets(st.sampled_from([*PROGRAMS, "something-else"])))

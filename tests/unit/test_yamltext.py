@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from coordinator.config.yamltext import read
 from coordinator.errors import ConfigError, Problem
-from coordinator.yamltext import read
 
 LAUGHS = "a0: &a0 [x,x,x,x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 4)}]\n" for n in range(1, 30))
 

@@ -6,8 +6,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from coordinator.config.runners import PLACEHOLDER, Runner
 from coordinator.errors import WorkerError
-from coordinator.runners import PLACEHOLDER, Runner
 from coordinator.words import shown
 from workers.agents.builtin import COMMANDS
 

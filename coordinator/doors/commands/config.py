@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from coordinator import fleet
-from coordinator.config import Settings
+from coordinator.config import fleet
+from coordinator.config.measures import written
+from coordinator.config.settings import Settings
 from coordinator.doors.commands.status import print_keys
 from coordinator.doors.failing import BAD_INPUT
 from coordinator.doors.options import SETTLE, Json, Root, command
 from coordinator.doors.printing import emit, note, say, table
 from coordinator.doors.session import opened, question, who
 from coordinator.errors import ConfigError, Problem
-from coordinator.measures import written
 from coordinator.operations import Apply, GetStatus
 from coordinator.operations.apply import Applied
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from coordinator import fleet
-from coordinator.config import Settings
+from coordinator.config import fleet
+from coordinator.config.settings import Settings
 from coordinator.doors.demo import place, plans, report, running, sources
 from coordinator.doors.demo.plans import Plan
 from coordinator.doors.demo.summary import Summary

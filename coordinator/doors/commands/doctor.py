@@ -5,7 +5,7 @@ import os
 
 import typer
 
-from coordinator.config import Settings
+from coordinator.config.settings import Settings
 from coordinator.doors.checks import Finding, of_machine, of_server
 from coordinator.doors.failing import REFUSED
 from coordinator.doors.options import LOOK, Json, Root, command

@@ -8,7 +8,7 @@ from typing import Annotated, BinaryIO, Final
 
 import typer
 
-from coordinator.config import Settings
+from coordinator.config.settings import Settings
 from coordinator.doors.endings import ENDED, ended, sentence
 from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.options import LOOK, Json, Root, Workspace, command

@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from coordinator import embedded, fleet, replica
-from coordinator.config import Settings
+from coordinator import embedded, replica
+from coordinator.config import fleet
+from coordinator.config.fleet import Fleet
+from coordinator.config.settings import Settings
 from coordinator.doors import redis_cli
 from coordinator.doors.options import RUN, Config, Root, command
 from coordinator.doors.printing import say
 from coordinator.errors import ConfigError, Problem, first
-from coordinator.fleet import Fleet
 from coordinator.log import configure
 from coordinator.operations import Thaw
 from coordinator.store import Store

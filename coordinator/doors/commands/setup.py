@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from coordinator import library as built
-from coordinator.config import Settings
+from coordinator.config.settings import Settings
+from coordinator.config.starter import PROGRAMS, starter
 from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.options import SETTLE, Config, Json, command
 from coordinator.doors.printing import emit, say
-from coordinator.starter import PROGRAMS, starter
 
 
 def add(app: typer.Typer) -> None:

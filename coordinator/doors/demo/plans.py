@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import yaml
 
+from coordinator.config.fleet import Fleet
+from coordinator.config.runners import ADAPTERS, Runner
 from coordinator.doors.demo.agents import marked
 from coordinator.doors.demo.place import Place
 from coordinator.errors import ConfigError, Problem
-from coordinator.fleet import Fleet
 from coordinator.problems import guess
-from coordinator.runners import ADAPTERS, Runner
 from coordinator.words import AGENT, model_of, pool_of, shown
 from workers.agents.builtin import COMMANDS
 

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from coordinator import embedded, fleet, replica
-from coordinator.config import Settings
+from coordinator import embedded, replica
+from coordinator.config import fleet
+from coordinator.config.settings import Settings
 from coordinator.doors import redis_cli
 from coordinator.doors.demo import members, screen, sources
 from coordinator.doors.demo.agents.marked import now_ns

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import psutil
 
-from coordinator import keeper
+from coordinator.embedded import keeper
+from coordinator.embedded.server_program import find_program
 from coordinator.errors import StoreUnavailable, StoreUnusable
-from coordinator.server_program import find_program
 
 Found = TypeVar("Found")
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from coordinator.config.measures import Size, SomeTime
 from coordinator.errors import Problem
-from coordinator.measures import Size, SomeTime
 from coordinator.problems import guess, path
 from coordinator.words import shown, wrong
 

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from coordinator import yamltext
-from coordinator.concurrency import limits_of
-from coordinator.dispatching import Dispatch, Rates, timing_problems
+from coordinator.config import yamltext
+from coordinator.config.concurrency import limits_of
+from coordinator.config.dispatching import Dispatch, Rates, timing_problems
+from coordinator.config.runners import Runner, contradictions, oddities
 from coordinator.errors import ConfigError, Problem
 from coordinator.problems import path, problems_of, unknown_keys
-from coordinator.runners import Runner, contradictions, oddities
 from coordinator.words import PoolName, pool_of, shown
 
 log = logging.getLogger(__name__)

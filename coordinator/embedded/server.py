@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from coordinator import keeper, launch
+from coordinator.embedded import keeper, launch
 from coordinator.errors import CoordinatorError, StoreUnavailable, StoreUnusable
 
 log = logging.getLogger(__name__)

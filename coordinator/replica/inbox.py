@@ -1,6 +1,6 @@
 """Inbox: reports that somebody wanted kept until they are read (`XADD {dispatch}:inbox * json '...'`)."""
 
-from coordinator.reports import Reports
+from coordinator.replica.reports import Reports
 from coordinator.steady import steadily
 from coordinator.store import Store
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from coordinator.config.redis_url import check, without_password
 from coordinator.errors import ConfigError, Problem
 from coordinator.problems import problems_of
-from coordinator.redis_url import check, without_password
 from coordinator.words import shown, wrong
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

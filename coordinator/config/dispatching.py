@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from coordinator.config.measures import Duration, Hours, SomeTime, written
 from coordinator.errors import Problem
-from coordinator.measures import Duration, Hours, SomeTime, written
 from coordinator.words import AgentName, Count, shown, wrong
 
 MISSED_BEATS: Final = 3  # a host that misses so many is silent

@@ -2,10 +2,10 @@
 
 from contextlib import aclosing
 
-from coordinator.reports import Reports
+from coordinator.replica.reports import Reports
+from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import steadily
 from coordinator.store import Store
-from coordinator.sweeper import Sweeper
 
 
 class Bus:

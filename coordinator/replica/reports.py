@@ -4,8 +4,8 @@ import logging
 
 from coordinator.messages import AgentCompleted, Fact, Ignored, Malformed, PokeQueue, RateLimitDetected, parse
 from coordinator.operations import BackOff, Complete
+from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
-from coordinator.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 

@@ -5,15 +5,15 @@ import contextlib
 import logging
 import signal
 
-from coordinator.bus import Bus
-from coordinator.fleet import Fleet
-from coordinator.inbox import Inbox
+from coordinator.config.fleet import Fleet
 from coordinator.operations import Apply, GetStatus, Thaw
 from coordinator.operations.apply import FleetSettings, Rates
-from coordinator.reports import Reports
+from coordinator.replica.bus import Bus
+from coordinator.replica.inbox import Inbox
+from coordinator.replica.reports import Reports
+from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import end
 from coordinator.store import Store
-from coordinator.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 
