@@ -4,12 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import psutil
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis as AsyncRedis
 
 from tests import leftovers
 from tests.servers import ALL, FAKE, REAL, Servers, connect
 from tests.waiting import wait_until_sync
 
+settings.register_profile("dispatch", deadline=None)  # speed is for benchmarks: a busy machine fails no test
+settings.load_profile("dispatch")
 WITH_PROCESSES = {"faults", "integration"}
 
 
