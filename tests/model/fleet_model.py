@@ -172,6 +172,17 @@ class Fleet:
         """The first key that refuses a task, in the order of admission."""
         return next((no for key in ("*", *task.keys) if (no := self.refuses(key, limits))), None)
 
+    def refuses_asker(self, asker: str, task: Task) -> No | None:
+        """Why an asker may not run a task itself, or None."""
+        no, host, held = self.refuses("*"), self.hosts.get(asker), len(self.held(asker))
+        if no:
+            return no
+        if task.requires not in (None, asker):
+            return No(task.route, "no_host", 0, 0)
+        if host and host.slots is not None and held >= host.slots:
+            return No(asker, "hosts_full", held, host.slots)
+        return self.judge(task)
+
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl

@@ -51,16 +51,6 @@ class Truth(Gates):
         self.requeue(task)
         return "queued", self.judge(task)
 
-    def refuses_asker(self, asker: str, task: Task) -> No | None:
-        no, host, held = self.refuses("*"), self.hosts.get(asker), len(self.held(asker))
-        if no:
-            return no
-        if task.requires not in (None, asker):
-            return No(task.route, "no_host", 0, 0)
-        if host and host.slots is not None and held >= host.slots:
-            return No(asker, "hosts_full", held, host.slots)
-        return self.judge(task)
-
     def claim(self, ask: Claim | Asking, most: int | None = None, told: list[str] | None = None) -> Given:
         """What this host must be given.
 
