@@ -124,20 +124,20 @@ PLANTED: Final = (
     Plant(
         "full_key_opens_nothing",
         "A key that gets room again does not open.",
-        "for _, limit_key in ipairs(keys) do gates.open(limit_key) end",
-        "for _, limit_key in ipairs({}) do gates.open(limit_key) end",
+        "for _, limit_key in ipairs(keys) do latch.open(limit_key) end",
+        "for _, limit_key in ipairs({}) do latch.open(limit_key) end",
     ),
     Plant(
         "thaw_opens_nothing",
         "A thawed key waits for the next tick.",
-        "gates.open(limit_key)\n    return { outcome = 'thawed'",
+        "latch.open(limit_key)\n    return { outcome = 'thawed'",
         "return { outcome = 'thawed'",
     ),
     Plant(
         "default_opens_nothing",
         "A raised repo:* is not felt by the repos it stands for.",
-        "if limit_key == 'repo:*' then gates.reopen('repo:') end",
-        "if limit_key == 'repo:*' then gates.open('repo:') end",
+        "if limit_key == 'repo:*' then latch.reopen('repo:') end",
+        "if limit_key == 'repo:*' then latch.open('repo:') end",
     ),
     Plant(
         "walk_not_resumed",
