@@ -146,8 +146,8 @@ function hosts.settle()
   end
   base.write(base.key('control'), { settling = false })
   call.control.settling = nil
-  gates.time('*')
-  gates.open('*')
+  latch.time('*')
+  latch.open('*')
   local first = redis.call('ZRANGE', base.key('leases'), 0, 0, 'WITHSCORES')
   if first[2] then facts.due(tonumber(first[2])) end -- while settling nobody was told of them
 end
@@ -161,7 +161,7 @@ function hosts.new_epoch()
   if redis.call('EXISTS', base.key('hosts')) == 1 then fields.settling = call.now + base.setting('lease_ttl', 300000) end
   base.write(base.key('control'), fields)
   for field, value in pairs(fields) do call.control[field] = type(value) == 'number' and string.format('%.0f', value) or value end
-  if fields.settling then gates.time('*') end
+  if fields.settling then latch.time('*') end
 end
 
 -- The two reasons that are not a key's: nobody serves this route; everybody who does is busy.

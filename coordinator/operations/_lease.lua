@@ -68,8 +68,8 @@ local function release(name, row)
   if row.host then redis.call('SREM', base.key('held', row.host), name) end
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
   if row.mode == 'asker' and row.host then redis.call('PUBLISH', base.key('poke', row.host), '') end
-  for _, limit_key in ipairs(keys) do gates.open(limit_key) end
-  if was_shut then gates.open('*') end
+  for _, limit_key in ipairs(keys) do latch.open(limit_key) end
+  if was_shut then latch.open('*') end
 end
 
 -- Ends a workspace, running or waiting, with a status and the fields that say how.
@@ -121,7 +121,7 @@ function lease.report(ask)
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
   local pool = row.agent:match('^[^:]*')
   if limited then
-    gates.shut(pool, math.max(gates.shut_until(pool), call.now + ask.retry_after * 1000), 'the provider named a time', row.host)
+    latch.shut(pool, math.max(gates.shut_until(pool), call.now + ask.retry_after * 1000), 'the provider named a time', row.host)
   end
   if again then
     fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)

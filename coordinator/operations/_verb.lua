@@ -1,9 +1,9 @@
 -- How a question becomes an answer: read it, check what will be touched, act, wake whom it concerns, answer.
 -- What a call does first, so that nothing waits for a tick: due timers, unanswered pokes, an unfinished walk.
 function verb.tidy(most)
-  local opened = gates.fire(most)
+  local opened = latch.fire(most)
   hosts.overdue(most)
-  gates.reopen()
+  latch.reopen()
   return opened
 end
 

@@ -20,11 +20,11 @@ end
 
 local function apply_limits(ask, changes)
   for limit_key, was in pairs(base.hash(base.key('limits'))) do
-    if not ask.limits[limit_key] and changed(changes, 'limits.' .. limit_key, base.number(was), nil) then gates.set_limit(limit_key, nil) end
+    if not ask.limits[limit_key] and changed(changes, 'limits.' .. limit_key, base.number(was), nil) then latch.set_limit(limit_key, nil) end
   end
   for limit_key, limit in pairs(ask.limits) do
     local was = base.number(redis.call('HGET', base.key('limits'), limit_key))
-    if changed(changes, 'limits.' .. limit_key, was, limit) then gates.set_limit(limit_key, limit) end
+    if changed(changes, 'limits.' .. limit_key, was, limit) then latch.set_limit(limit_key, limit) end
   end
 end
 

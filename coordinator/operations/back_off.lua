@@ -13,7 +13,7 @@ verb.register {
     sound.key(ask.key)
     local was = gates.shut_until(ask.key)
     if ask.at_least then until_ms = math.max(until_ms, was) end
-    if until_ms ~= was or ask.clear then gates.shut(ask.key, until_ms, ask.reason, ask.by) end
+    if until_ms ~= was or ask.clear then latch.shut(ask.key, until_ms, ask.reason, ask.by) end
     return { outcome = 'set', was = was, now = gates.shut_until(ask.key), woken = hosts.wake() }
   end,
 }

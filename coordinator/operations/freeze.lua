@@ -4,7 +4,7 @@ verb.register {
   name = 'freeze', writes = true, question = { key = 'key', by = 'line', reason = 'line', ['until'] = 'integer' },
   answer = function(ask)
     sound.key(ask.key or '*')
-    gates.freeze(ask.key or '*', ask.by, ask.reason, ask['until'])
+    latch.freeze(ask.key or '*', ask.by, ask.reason, ask['until'])
     return { outcome = 'frozen', key = ask.key or '*' }
   end,
 }

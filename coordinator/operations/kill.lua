@@ -82,7 +82,7 @@ verb.register {
     base.expect(running and 'set' or 'zset', key)
     local names, rest = records.part(running and 'SSCAN' or 'ZSCAN', key, cursor)
     check(names)
-    if by == 'all' then gates.freeze('*', ask.by, ask.reason or 'kill') end
+    if by == 'all' then latch.freeze('*', ask.by, ask.reason or 'kill') end
     visit(names, ask, by, answer)
     if rest then
       answer.cursor = (running and 'r' or 'q') .. rest

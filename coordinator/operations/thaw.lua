@@ -4,9 +4,9 @@ verb.register {
   answer = function(ask)
     local limit_key = ask.key or '*'
     sound.key(limit_key)
-    if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then gates.thaw(limit_key, ask.by) end
-    gates.time(limit_key)
-    gates.open(limit_key)
+    if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then latch.thaw(limit_key, ask.by) end
+    latch.time(limit_key)
+    latch.open(limit_key)
     return { outcome = 'thawed', key = limit_key, woken = hosts.wake() }
   end,
 }

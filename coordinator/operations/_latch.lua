@@ -1,0 +1,145 @@
+-- What changes a limit key (its gate, its freeze, its limit), and what happens when it admits again.
+-- K may admit again: one entry @K goes into the ready set of every route that has lanes blocked on K.
+-- It costs routes, not lanes. For `*`, every route with waiting work and a waiting host is poked once.
+function latch.open(limit_key)
+  if not gates.admits(limit_key) then return false end
+  if limit_key == '*' then
+    for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, -1)) do call.touched[route] = true end
+    return true
+  end
+  if not redis.call('ZSCORE', base.key('blocked'), limit_key) then return false end
+  for _, route in ipairs(redis.call('SMEMBERS', base.key('groups', limit_key))) do
+    local best = redis.call('ZRANGE', base.key('blocked', limit_key, route), 0, 0, 'WITHSCORES')
+    if best[1] then
+      redis.call('ZADD', base.key('ready', route), best[2], '@' .. limit_key)
+      call.touched[route] = true
+    end
+  end
+  return true
+end
+
+-- Timers: a key whose gate or freeze ends is in `timers` at exactly that time. Whoever moves one calls this.
+function latch.time(limit_key)
+  local shut, freeze = gates.shut_until(limit_key), gates.freeze_of(limit_key)
+  local ends = freeze and freeze['until']
+  local when = shut > 0 and shut or nil
+  if ends and (not when or ends < when) then when = ends end
+  if limit_key == '*' then
+    local settling = gates.settling()
+    if settling and (not when or settling < when) then when = settling end
+  end
+  if when then
+    redis.call('ZADD', base.key('timers'), string.format('%.0f', when), limit_key)
+    facts.due(when)
+  else
+    redis.call('ZREM', base.key('timers'), limit_key)
+  end
+end
+
+-- Removes what the clock has ended from a key, and opens it.
+local function expire(limit_key)
+  local gate = base.number(redis.call('HGET', base.key('backoff'), limit_key))
+  if gate and gate <= call.now then
+    redis.call('HDEL', base.key('backoff'), limit_key)
+    redis.call('HDEL', base.key('backoff_reason'), limit_key)
+  end
+  if limit_key == '*' then
+    local settling, ends = base.number(call.control.settling), base.number(call.control.frozen_until)
+    if settling and settling <= call.now then
+      base.write(base.key('control'), { settling = false })
+      call.control.settling = nil
+    end
+    if ends and ends <= call.now then latch.thaw('*', 'expiry') end
+  else
+    local freeze = base.parse(redis.call('HGET', base.key('frozen'), limit_key) or nil)
+    if freeze and freeze['until'] and freeze['until'] <= call.now then latch.thaw(limit_key, 'expiry') end
+  end
+  latch.time(limit_key)
+  return latch.open(limit_key)
+end
+
+function latch.thaw(limit_key, by)
+  if limit_key == '*' then
+    local gone = { frozen = '0', frozen_by = false, frozen_reason = false, frozen_at = false, frozen_until = false }
+    base.write(base.key('control'), gone)
+    for field, value in pairs(gone) do call.control[field] = value or nil end
+  else
+    redis.call('HDEL', base.key('frozen'), limit_key)
+  end
+  facts.tell('Thawed', { key = limit_key, by = by })
+end
+
+-- Fires up to `most` timers that are due; answers the keys that opened.
+function latch.fire(most)
+  local opened = {}
+  for _, limit_key in ipairs(redis.call('ZRANGEBYSCORE', base.key('timers'), '-inf', call.now, 'LIMIT', 0, most)) do
+    if sound.holds(sound.key, limit_key) and expire(limit_key) then opened[#opened + 1] = limit_key end
+  end
+  return opened
+end
+
+-- A default such as repo:* changed: every blocked key it stands for is judged again, 64 a call.
+-- `opening` remembers how far the walk has come: whoever calls next goes on with it, and the replicas are told to.
+local MOST_REOPENED = 64
+
+function latch.reopen(from)
+  local at = from or redis.call('GET', base.key('opening'))
+  if not at then return false end
+  local found = redis.call('ZRANGEBYLEX', base.key('blocked'), from and '[' .. at or '(' .. at, '(repo;', 'LIMIT', 0, MOST_REOPENED)
+  for _, limit_key in ipairs(found) do
+    if sound.holds(sound.key, limit_key) then latch.open(limit_key) end
+  end
+  if #found == MOST_REOPENED then
+    redis.call('SET', base.key('opening'), found[MOST_REOPENED])
+    facts.due(call.now)
+    return true
+  end
+  redis.call('DEL', base.key('opening'))
+  return false
+end
+
+-- Shuts a gate until a time (0 opens it). Answers what it was.
+function latch.shut(limit_key, until_ms, reason, by)
+  local was = gates.shut_until(limit_key)
+  if until_ms > call.now then
+    redis.call('HSET', base.key('backoff'), limit_key, string.format('%.0f', until_ms))
+    local why = (reason or '') .. (by and ((reason and ' ' or '') .. 'by ' .. by) or '')
+    base.write(base.key('backoff_reason'), { [limit_key] = why ~= '' and why or false })
+  else
+    redis.call('HDEL', base.key('backoff'), limit_key)
+    redis.call('HDEL', base.key('backoff_reason'), limit_key)
+  end
+  latch.time(limit_key)
+  if until_ms <= call.now then latch.open(limit_key) end
+  return was
+end
+
+function latch.freeze(limit_key, by, reason, until_ms)
+  local was = gates.freeze_of(limit_key)
+  if until_ms and until_ms <= call.now then -- it ends before it begins, and with it one that stood
+    if was then latch.thaw(limit_key, by) end
+    latch.time(limit_key)
+    latch.open(limit_key)
+    return
+  end
+  if limit_key == '*' then
+    local fields = { frozen = '1', frozen_by = by or false, frozen_reason = reason or false, frozen_at = call.now, frozen_until = until_ms or false }
+    base.write(base.key('control'), fields)
+    for field, value in pairs(fields) do call.control[field] = value or nil end
+  else
+    redis.call('HSET', base.key('frozen'), limit_key, base.encode { by = by, reason = reason, at = call.now, ['until'] = until_ms })
+  end
+  latch.time(limit_key)
+  if not was or was.at == nil then facts.tell('Frozen', { key = limit_key, by = by, reason = reason, ['until'] = until_ms }) end
+end
+
+-- Sets or clears (nil) a limit; waiting lanes are judged again at once. Answers the old limit.
+function latch.set_limit(limit_key, limit)
+  local was = base.number(redis.call('HGET', base.key('limits'), limit_key))
+  if was == limit then return was end
+  base.write(base.key('limits'), { [limit_key] = limit or false })
+  call.limits = {}
+  latch.open(limit_key)
+  if limit_key == 'repo:*' then latch.reopen('repo:') end
+  return was
+end
