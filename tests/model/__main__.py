@@ -1,4 +1,4 @@
-"""`python -m tests.model --steps N --seed S --server fake|valkey|redis|all`: a long run; `all` compares their answers."""
+"""`python -m tests.model --steps N --seed S --server fake|valkey|redis|all`: a long run; `all` compares answers."""
 
 import argparse
 import sys
