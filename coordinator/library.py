@@ -12,8 +12,8 @@ FOLDER: Final = Path(__file__).with_name("operations")
 #: Files of shared words and the table each one fills, in the order they use each other.
 WORDS: Final = {
     "_base": "base", "_question": "question", "_sound": "sound", "_facts": "facts", "_gates": "gates",
-    "_latch": "latch", "_hosts": "hosts", "_queue": "queue", "_lease": "lease", "_records": "records", "_claim": "drain",
-    "_verb": "verb",
+    "_latch": "latch", "_hosts": "hosts", "_queue": "queue", "_lease": "lease", "_records": "records",
+    "_claim": "drain", "_verb": "verb",
 }  # fmt: skip
 VERBS: Final = tuple(sorted(path.stem for path in FOLDER.glob("[a-z]*.lua")))
 
