@@ -117,7 +117,8 @@ end
 function latch.freeze(limit_key, by, reason, until_ms)
   local was = gates.freeze_of(limit_key)
   if until_ms and until_ms <= call.now then -- it ends before it begins, and with it one that stood
-    if was then latch.thaw(limit_key, by) end
+    if not was then return end
+    latch.thaw(limit_key, by)
     latch.time(limit_key)
     latch.open(limit_key)
     return

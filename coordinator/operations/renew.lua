@@ -15,8 +15,8 @@ local function taken(ask, row)
 end
 
 local function offer(ask, row)
-  return ask.pools and base.encode(base.list(ask.pools)) or row.pools or '{}',
-    ask.labels and base.encode(base.list(ask.labels)) or row.labels or '{}'
+  return ask.pools and base.encode(base.list(ask.pools)) or row.pools or base.encode({}),
+    ask.labels and base.encode(base.list(ask.labels)) or row.labels or base.encode({})
 end
 
 -- Matched anew with every start of a worker, so that what was deleted by hand comes back.
