@@ -1,5 +1,6 @@
 """How a demo counts, and what its agents make of source text."""
 
+import io
 import json
 from pathlib import Path
 
@@ -114,11 +115,40 @@ def test_docstrings_are_added_where_they_are_missing_and_change_no_code(package:
     assert document.document(package) == "0 docstring stubs in 0 modules"
 
 
+@pytest.mark.parametrize(
+    ("source", "stubs"),
+    [
+        ("x = 1\n\f\ndef f():\n    return 1\n", 1),
+        ("class A:\n    def f(self):\n        return '\v\x1c\u2028'\n\n    def g(self):\n        return 1\n", 3),
+        ("def f(): \\\n    pass\n", 0),
+        ("def f(\n    a,\n):\n\n    # a remark\n    (a,\n     )\n", 1),
+        ("class A:\n    @(\n        print\n    )\n    def _f(self): pass\n\nclass B: pass\n", 1),
+        ("class A:\n\tdef f(self):\n\t\tif 1:\n\t\t\treturn 2; 3\n", 2),
+        ("def f():  # a remark\r\n    return '''a\r\nb'''\r\n", 1),
+    ],
+    ids=["form feed", "in a string", "continued line", "brackets", "decorator", "tabs", "carriage returns"],
+)
+def test_docstrings_go_into_source_of_any_shape(tmp_path: Path, source: str, stubs: int) -> None:
+    module = tmp_path / "module.py"
+    module.write_bytes(source.encode())
+    assert document.document(tmp_path) == f"{stubs} docstring stubs in {min(stubs, 1)} modules"
+    after = module.read_bytes().decode()
+    kept = [line for line in io.StringIO(after, newline="") if "To be documented" not in line]
+    assert "".join(kept) == source
+    assert after.count("\r\n") == (after.count("\n") if "\r" in source else 0)
+
+
 def test_checks_find_what_is_there(package: Path) -> None:
     assert check.check(package) == "2 findings in 1 modules"
     text = (package / "CHECKS.md").read_text()
     assert "- line 1: `os` is imported and not used" in text
     assert "- line 10: a note left: TODO" in text
+
+
+def test_checks_count_lines_as_python_does(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("x = 1\n\f\n# TODO: less\n")
+    check.check(tmp_path)
+    assert "- line 3: a note left: TODO" in (tmp_path / "CHECKS.md").read_text()
 
 
 def test_the_index_names_what_the_module_defines(package: Path) -> None:

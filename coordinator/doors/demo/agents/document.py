@@ -1,6 +1,7 @@
 """Gives every public function and class that has no docstring a stub, and proves that no code changed."""
 
 import ast
+import io
 import tokenize
 from pathlib import Path
 
@@ -21,9 +22,7 @@ def document(place: Path) -> str:
             continue
         if _code(before) != _code(after):
             raise SystemExit(f"{module}: the code would change")
-        with module.open("rb") as file:
-            encoding = tokenize.detect_encoding(file.readline)[0]
-        module.write_text(after, encoding=encoding)
+        _write(module, after)
         say(f"{module}: {added} stubs; its code is what it was")
         stubs, changed = stubs + added, [*changed, str(module)]
     if changed:
@@ -32,26 +31,33 @@ def document(place: Path) -> str:
 
 
 def _documented(text: str) -> tuple[str, int]:
-    lines = text.splitlines(keepends=True)
-    bare = [node for node in ast.walk(ast.parse(text)) if isinstance(node, _NAMED) and _is_bare(node, lines)]
-    for node in sorted(bare, key=_first_line, reverse=True):  # from the end, so that line numbers stay true
-        kind = "class" if isinstance(node, ast.ClassDef) else "function"
-        at = _first_line(node) - 1
-        indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
-        lines.insert(at, f'{indent}"""To be documented: the {kind} {node.name}."""\n')
-    return "".join(lines), len(bare)
+    lines = io.StringIO(text).readlines()  # as Python counts them: a form feed begins no line
+    indents = _indents(text)
+    added = 0
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, _NAMED) or node.name.startswith("_") or ast.get_docstring(node) is not None:
+            continue
+        if at := next((row for row in range(node.lineno + 1, node.body[0].lineno + 1) if row in indents), 0):
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            # Before that line and as a part of it, so that the numbers of the others stay true.
+            lines[at - 1] = f'{indents[at]}"""To be documented: the {kind} {node.name}."""\n{lines[at - 1]}'
+            added += 1
+    return "".join(lines), added
 
 
-def _is_bare(node: _NAMED, lines: list[str]) -> bool:
-    first = node.body[0]
-    alone = not lines[_first_line(node) - 1].encode()[: first.col_offset].strip()  # not `def f(): pass`
-    return alone and not node.name.startswith("_") and ast.get_docstring(node) is None
+def _indents(text: str) -> dict[int, str]:
+    """The line at which each indented block begins. A body that follows its colon, `def f(): pass`, has none."""
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return {token.start[0]: token.string for token in tokens if token.type == tokenize.INDENT}
 
 
-def _first_line(node: _NAMED) -> int:
-    first = node.body[0]
-    decorators = first.decorator_list if isinstance(first, _NAMED) else []
-    return min([first.lineno, *(decorator.lineno for decorator in decorators)])
+def _write(module: Path, text: str) -> None:
+    """In the encoding and with the line ends that it has."""
+    with module.open("rb") as file:
+        encoding = tokenize.detect_encoding(file.readline)[0]
+        file.seek(0)
+        newline = "\r\n" if file.readline().endswith(b"\r\n") else "\n"
+    module.write_text(text, encoding=encoding, newline=newline)
 
 
 def _code(text: str) -> str:
