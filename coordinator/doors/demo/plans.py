@@ -29,7 +29,7 @@ CHECK: Final = (
     "In {place}: look for unused imports, lines longer than 100 characters, bare excepts and notes such as TODO, "
     "and write what you find to {place}/CHECKS.md."
 )
-_JOBS: Final = {"index": INDEX, "document": DOCUMENT, "check": CHECK}
+_KINDS: Final = {"index": INDEX, "document": DOCUMENT, "check": CHECK}
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Turn:
     """One of the agents that take turns, and its kind of work."""
 
     agent: str
-    job: str
+    kind: str
 
     @property
     def text(self) -> str:
         """The task in words, with `{place}` for the directory."""
-        return f"{_JOBS[self.job]} Commit the result."
+        return f"{_KINDS[self.kind]} Commit the result."
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ class Plan:
 
 def programs() -> Plan:
     """Three pools of small programs that come with the demo, under tight limits, one of them for a model."""
-    jobs = {"codex": "index", "claude": "document", "gemini": "check"}
+    kinds = {"codex": "index", "claude": "document", "gemini": "check"}
     one, other = "codex", "codex:gpt-5.4"  # half for the model, which may have a third: in the end it alone waits
     order = (one, "claude", other, "gemini", "claude", one, other, "claude", one, "gemini", "claude", other)
     # -P: the checkout, in which it runs, holds modules of the same names as the standard library's.
     python, env = (sys.executable, "-P", "-B", "-m", "agents"), {"PYTHONPATH": str(Path(__file__).parent)}
     return Plan(
         limits={"codex": 3, "codex:gpt-5.4": 1, "claude": 2, "gemini": 1},
-        runners={pool: {"command": [*python, job], "stdin": "task", "env": env} for pool, job in jobs.items()},
-        turns=tuple(Turn(agent, jobs[pool_of(agent)]) for agent in order),
+        runners={pool: {"command": [*python, kind], "stdin": "task", "env": env} for pool, kind in kinds.items()},
+        turns=tuple(Turn(agent, kinds[pool_of(agent)]) for agent in order),
         tasks=24,
         whom="three pools of small programs",
     )
@@ -103,7 +103,7 @@ def chosen(agent: str, known: Fleet, file: str) -> Plan:
     limits = {pool: known.limits().get(pool, 2)}
     if agent in known.limits() and model_of(agent):
         limits[agent] = known.limits()[agent]
-    turns = tuple(Turn(agent, job) for job in _JOBS)
+    turns = tuple(Turn(agent, kind) for kind in _KINDS)
     runners = {pool: _between_marks(agent, runner)}
     return Plan(limits=limits, runners=runners, turns=turns, tasks=6, whom=f"{agent} itself", spends=True)
 

@@ -23,10 +23,10 @@ def make_tasks(plan: Plan, count: int, packages: Sequence[str]) -> list[Task]:
     done: collections.Counter[str] = collections.Counter()
     for at in range(count):
         turn = plan.turns[at % len(plan.turns)]
-        round_, which = divmod(done[turn.job], len(packages))
-        done[turn.job] += 1
+        round_, which = divmod(done[turn.kind], len(packages))
+        done[turn.kind] += 1
         package = packages[which]
-        name = f"demo/{package}/{turn.job}" + (f"-{round_ + 1}" if round_ else "")
+        name = f"demo/{package}/{turn.kind}" + (f"-{round_ + 1}" if round_ else "")
         made.append(Task(name, turn.agent, turn.text.format(place=f"Lib/{package}")))
     return made
 

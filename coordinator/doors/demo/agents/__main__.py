@@ -1,4 +1,4 @@
-"""`python -m agents JOB`: one agent, which marks its start before it loads what it needs."""
+"""`python -m agents KIND`: one agent, which marks its start before it loads what it needs."""
 
 import importlib
 import sys
