@@ -29,13 +29,16 @@ def name() -> str:
     return node if HOST.accepts(node) else "localhost"
 
 
-def machine() -> str:
-    """What tells this machine from another that uses the same host name."""
+def machine(root: Path) -> str:
+    """What tells this machine, with this root, from another that uses the same host name.
+
+    The root is part of it: the lock that proves an earlier worker dead lies below it.
+    """
     try:
         identity = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         identity = str(uuid.getnode())
-    return hashlib.sha256(f"{identity}/{platform.node()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{identity}/{platform.node()}/{root.resolve()}".encode()).hexdigest()[:16]
 
 
 class Room:

@@ -39,7 +39,7 @@ class Worker:
     ) -> None:
         self._store, self._root, self._runners = store, root, runners
         self._host, self._slots, self._labels = host, slots, labels
-        self._incarnation, self._machine = uuid.uuid4().hex, machine.machine()
+        self._incarnation, self._machine = uuid.uuid4().hex, machine.machine(root)
         self._guards = Guards(home_of(root, host) / "runs")
         self._held: dict[int, Held] = {}
         self._done: collections.deque[int] = collections.deque(maxlen=4096)  # a late answer must not start these again
@@ -122,7 +122,7 @@ class Worker:
         )
         if isinstance(reply, Taken):
             seconds = reply.retry_in // 1000 + 1
-            raise HostTaken(f"another machine works as host {self._host}: choose another --host, or wait {seconds} s")
+            raise HostTaken(f"a worker of another machine or root is host {self._host}: choose another --host, or wait {seconds} s")
         self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
         for held in newest.values():
             if held.workspace in reply.lost:

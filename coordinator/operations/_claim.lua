@@ -37,7 +37,7 @@ local function grant_head(host, row, lane)
   queue.remove(name, lane)
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
-  local grant = lease.start(name, record, { host = host, mode = mode, ttl = ttl })
+  local grant = lease.start(name, record, { host = host, mode = mode, machine = row.machine, ttl = ttl })
   if mode == 'push' then
     facts.tell('SpawnQueued', { workspace = name, agent = record.agent, task = record.task, repo = record.repo, org = record.org,
       host = host, token = grant.token, ttl = ttl })

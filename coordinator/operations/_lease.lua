@@ -44,7 +44,7 @@ function lease.start(name, row, how)
   redis.call('ZADD', base.key('leases'), call.now + how.ttl, name)
   redis.call('SADD', base.key('held', how.host), name)
   local fresh = {
-    status = 'running', host = how.host, mode = how.mode, ttl = how.ttl, token = token, started_at = call.now,
+    status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
     pr_url = row.pr_url or false,

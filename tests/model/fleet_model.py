@@ -35,6 +35,7 @@ class Task:
     runs: int = 0
     host: str | None = None
     mode: str | None = None
+    machine: str | None = None
     token: int = 0
     ttl: int = 0
     deadline: int = 0
@@ -186,6 +187,7 @@ class Fleet:
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
+        task.machine = None
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
 

@@ -76,6 +76,7 @@ class Truth(Gates):
             if not task:
                 break
             self.start(task, host.name, host.mode, ttl)
+            task.machine = host.machine
             answer.names.append(task.name)
         if free and len(answer.names) < want and self.refuses("*"):
             answer.refusal = self.refuses("*")
@@ -147,10 +148,8 @@ class Truth(Gates):
                 task.confirmed, task.ttl = True, self.settings["lease_ttl"]
             if task.killed:
                 kill.add(task.name)
-        unseen = [task for task in self.held(host.name) if task.name not in seen and task.mode != "asker"]
-        for task in unseen:
-            task.deadline = self.now + task.ttl if task.mode == "pull" else task.deadline
-        return lost, kill, {task.name for task in unseen}
+        unheard = [task for task in self.held(host.name) if task.name not in seen and task.mode != "asker"]
+        return lost, kill, {task.name for task in unheard if task.machine in (None, host.machine)}
 
     def reap(self, limit: int) -> list[tuple[str, str]]:
         """(name, what it became) of every lost run, in the order of their deadlines."""

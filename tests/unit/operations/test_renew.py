@@ -56,6 +56,26 @@ async def test_a_grant_that_never_arrived_is_given_again(fleet: Fleet) -> None:
     assert [(one.workspace, one.token) for one in answer.unseen] == [("b", second.token)]
 
 
+async def test_a_grant_that_is_told_again_is_not_renewed(fleet: Fleet) -> None:
+    await _running(fleet, "a")
+    await fleet.redis.zincrby("{t}:leases", -100_000, "a")
+    before = await fleet.redis.zscore("{t}:leases", "a")
+    (grant,) = (await fleet.beat("h1")).unseen
+    assert grant.ttl <= 200_000
+    assert await fleet.redis.zscore("{t}:leases", "a") == before
+
+
+async def test_what_another_machine_was_granted_is_not_told_to_the_next(fleet: Fleet) -> None:
+    await fleet.host("h1", machine="m1")
+    await fleet.queue("a")
+    await fleet.claim()
+    await fleet.redis.hset("{t}:host:h1", "beat", "1")
+    for _ in range(2):
+        answer = await fleet.store.run(Renew(host="h1", incarnation="i2", machine="m2"))
+        assert isinstance(answer, Renewed)
+        assert answer.unseen == ()
+
+
 async def test_an_askers_run_is_never_unseen(fleet: Fleet) -> None:
     await fleet.host("svc")
     await fleet.ask_for("a")
