@@ -118,7 +118,9 @@ class Driver:
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:
-                host.given = [(name, grant.token if name == grant.workspace else had) for name, had in host.given]
+                host.given = [
+                    (name, grant.token if (name, had) == (grant.workspace, -1) else had) for name, had in host.given
+                ]
 
     def complete(self, ask: ops.Complete, *, twice: bool = False) -> None:
         pending = self._pending
