@@ -1,5 +1,6 @@
 """What every test may ask for: servers, a client, and a check that no process stays behind."""
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import psutil
@@ -18,6 +19,8 @@ WITH_PROCESSES = {"faults", "integration"}
 
 def pytest_configure() -> None:
     leftovers.mark()
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: children would ignore it too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from workers.guarded import Guard
 from workers.run import Run
 from workers.slip import SUFFIX
 
+log = logging.getLogger(__name__)
 _PACKAGES = Path(workers.__file__).parent.parent
 _START_WITHIN_S = 10.0
 _ATTEMPTS = 3
@@ -87,7 +89,11 @@ class Guards:
     def found(self) -> list[Guard]:
         """All guards on disk, lowest token first, living or ended: for a worker that comes back."""
         paths = [path for path in self.home.glob(f"*{SUFFIX}") if path.stem.isdecimal()]
-        return [Guard(path) for path in sorted(paths, key=lambda path: int(path.stem))]
+        guards = [Guard(path) for path in sorted(paths, key=lambda path: int(path.stem))]
+        for torn in [guard for guard in guards if not guard.workspace]:  # written before it started anything
+            log.warning("set aside %s: it names no run", torn.path)
+            torn.path.rename(torn.path.with_suffix(".torn"))
+        return [guard for guard in guards if guard.workspace]
 
     async def _ask(self, question: bytes, path: Path) -> str:
         """Ask a guard to start a run; returns its refusal if any. One that dies without a slip has done nothing."""

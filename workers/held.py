@@ -1,12 +1,18 @@
 """One run that this host holds: from its grant until its ending is recorded."""
 
+import asyncio
 import contextlib
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar, cast
 
-from coordinator.errors import GuardError
+from coordinator.errors import GuardError, WorkerError
 from coordinator.models import Grant
 from coordinator.models import Held as HeldLease
 from workers.guarded import Guard
 from workers.run import Order
+
+T = TypeVar("T")
+READY_WITHIN: Final = 1800.0  # seconds for a workspace to be made ready, a clone of its source included
 
 
 class Held:
@@ -17,6 +23,7 @@ class Held:
         self.guard: Guard | None = None
         self.order: Order | None = None
         self.over = False
+        self._ordered = asyncio.Event()
 
     @classmethod
     def of(cls, grant: Grant, asked_ms: int) -> "Held":
@@ -45,6 +52,21 @@ class Held:
             with contextlib.suppress(GuardError):  # its slip is gone: it has ended, and its ending is on the way
                 self.guard.extend(deadline_ms)
 
+    async def unless_ended(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives; WorkerError when the run is ordered to end meanwhile, or it takes too long."""
+        tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self._ordered.wait())]
+        try:
+            await asyncio.wait(tasks, timeout=READY_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+            if self.order:
+                raise WorkerError(f"{self.order} before it started")
+            if not tasks[0].done():
+                raise WorkerError(f"its checkout took more than {READY_WITHIN / 60:.0f} minutes")
+            return cast("T", tasks[0].result())
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     def under(self, guard: Guard) -> None:
         """Its agent was started; what was ordered meanwhile holds."""
         self.guard = guard
@@ -56,6 +78,7 @@ class Held:
         if self.order and self.order != order:
             return
         self.order = order
+        self._ordered.set()
         if self.guard and not self.over:
             with contextlib.suppress(GuardError):
                 self.guard.end(order, grace_ms)

@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import shutil
+import signal
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -22,32 +24,53 @@ def branch_for(workspace: str) -> str:
 
 
 async def checkout(source: str, repo: Path, branch: str) -> None:
-    """Clone `source` into `repo` on a new `branch`; one that is there is left as it is. Raises WorkspaceError."""
-    if repo.exists():  # noqa: ASYNC240  # one look, on the local disk
-        return
-    partial = repo.with_name(".repo.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a worker that died half-way
+    """Clone `source` into `repo`, on `branch` as it is there, else on a new one. Raises WorkspaceError.
+
+    A checkout of the same source is left as it is; one of another is refused, since it may hold work.
+    """
+    try:
+        if repo.exists():  # noqa: ASYNC240  # one look, on the local disk
+            return await _same(source, repo)
+        for leftover in repo.parent.glob(".repo.*"):  # of a worker that died half-way
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial = Path(tempfile.mkdtemp(prefix=".repo.", dir=repo.parent))
+    except OSError as error:
+        raise WorkspaceError(f"can not check out {source}: {error}") from error
     try:
         await _git("clone", "--quiet", "--", source, str(partial))
-        await _git("-C", str(partial), "checkout", "--quiet", "-B", branch)
-        partial.rename(repo)
+        try:
+            await _git("-C", str(partial), "switch", "--quiet", branch)
+        except WorkspaceError:  # no such branch yet
+            await _git("-C", str(partial), "switch", "--quiet", "--create", branch)
+        partial.rename(repo)  # noqa: ASYNC240  # one step, on the local disk
     except OSError as error:
         raise WorkspaceError(f"can not check out {source}: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-async def _git(*arguments: str, environ: Mapping[str, str] = os.environ) -> None:
+async def _same(source: str, repo: Path) -> None:
+    try:
+        origin = (await _git("-C", str(repo), "remote", "get-url", "origin")).strip()
+    except WorkspaceError:
+        return  # not a clone of ours: whoever put it there knows why
+    if origin != source:
+        fix = "dispatch it under another name, or remove that directory"
+        raise WorkspaceError(f"{repo} is a checkout of {origin}, not of {source}: {fix}")
+
+
+async def _git(*arguments: str, environ: Mapping[str, str] = os.environ) -> str:
     process = await asyncio.create_subprocess_exec(
-        "git", *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        "git", *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE, env={**environ, **_GIT}, start_new_session=True,
     )  # fmt: skip
     try:
-        _, said = await process.communicate()
+        answer, said = await process.communicate()
     except asyncio.CancelledError:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # its helpers too; it leads a session of its own
         await process.wait()
         raise
     if process.returncode:
         last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"exit {process.returncode}"]
         raise WorkspaceError(f"git {arguments[0]} failed: {last[0][:300]}")
+    return answer.decode("utf-8", "replace")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.config.runners import Runner
-from coordinator.errors import CoordinatorError, GuardError, HostTaken, WorkerError
+from coordinator.errors import CoordinatorError, GuardError, HostTaken, WorkerError, WorkspaceError
 from coordinator.models import Grant
 from coordinator.operations import Complete, Host, Query, Renew
 from coordinator.operations.complete import Ending
@@ -91,11 +91,11 @@ class Worker:
         for held in list(self._held.values()):
             if held.guard:
                 log.info("adopted workspace=%s token=%d", held.workspace, held.token)
-                self._spawn(held, self._follow(held, held.guard, await self._workspace_of(held.workspace)))
+                self._spawn(held, self._resume(held, held.guard))
 
-    async def _workspace_of(self, name: str) -> Workspace:
-        found = (await insist("find", lambda: self._store.run(Query(workspace=name)))).workspaces
-        return Workspace(self._root, name, found[0].dir if found else None)
+    async def _resume(self, held: Held, guard: Guard) -> None:
+        found = (await insist("find", lambda: self._store.run(Query(workspace=held.workspace)))).workspaces
+        await self._follow(held, guard, Workspace(self._root, held.workspace, found[0].dir if found else None))
 
     # --- the loops
 
@@ -122,7 +122,7 @@ class Worker:
         )
         if isinstance(reply, Taken):
             seconds = reply.retry_in // 1000 + 1
-            raise HostTaken(f"a worker of another machine or root is host {self._host}: choose another --host, or wait {seconds} s")
+            raise HostTaken(f"host {self._host} is a worker elsewhere: choose another --host, or wait {seconds} s")
         self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
         for held in newest.values():
             if held.workspace in reply.lost:
@@ -158,14 +158,26 @@ class Worker:
         self._group.create_task(self._contained(held, work))
 
     async def _contained(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
-        """A surprise in one run leaves the others alone; its own lease is left to run out."""
+        """What goes wrong with one run leaves the others alone."""
         try:
             await work
+        except WorkspaceError as error:  # of an adopted run
+            await self._give_up(held, str(error))
         except Exception:
             log.exception("met a surprise workspace=%s token=%d", held.workspace, held.token)
+            await self._give_up(held, "the worker met a surprise: its log says which")
+
+    async def _give_up(self, held: Held, why: str) -> None:
+        """End what runs of it and report it failed; where its end can not be proved, its lease is left to run out."""
+        try:
+            if held.guard:
+                held.guard.end("killed", 0)
+                await held.guard.ended()
+        except GuardError as error:
+            log.error("no proof of death workspace=%s token=%d: %s", held.workspace, held.token, error)
             self._done.append(held.token)
-            self._held.pop(held.token, None)
-            self._changed.set()
+            return self._drop(held)
+        return await self._report(held, _failed(held, why))
 
     def _begin(self, grant: Grant, asked_ms: int) -> None:
         """Start a grant once, however often it is told of."""
@@ -183,9 +195,7 @@ class Worker:
                 await old.guard.ended()
         try:
             workspace = Workspace(self._root, grant.workspace, grant.dir)
-            run = await prepare(grant, workspace, self._runners, self._kill_grace_ms)
-            if held.order:
-                raise WorkerError(f"{held.order} before it started")
+            run = await held.unless_ended(prepare(grant, workspace, self._runners, self._kill_grace_ms))
             guard = self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
         except WorkerError as error:
             if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it

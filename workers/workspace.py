@@ -22,9 +22,15 @@ class Workspace:
         """Raises WorkspaceError when the path leaves the root, also through a link."""
         self.name = name
         self.path = root / (directory or name)
-        home = root.resolve()
-        if not self.path.resolve().is_relative_to(home) or self.path.resolve() == home:
+        try:
+            inside = self.path.resolve().relative_to(root.resolve()).parts
+        except (OSError, RuntimeError, ValueError):  # RuntimeError: links that lead to each other
+            inside = ()
+        if not inside or inside[0].startswith("."):
             raise WorkspaceError(f"the directory of {name} ({self.path}) leaves the workspace root {root}")
+        for above in list(self.path.parents)[: len(inside) - 1]:
+            if (above / "status.json").exists():
+                raise WorkspaceError(f"{name} lies inside the workspace {above}, whose agent works there too")
 
     @property
     def repo(self) -> Path:

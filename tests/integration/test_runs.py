@@ -1,11 +1,13 @@
 """One run on a real worker: its checkout, its files on disk, and what its ending means."""
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 
-from coordinator.operations import Submit
+from coordinator.operations import Kill, Submit
 from tests.fleet import Fleet
+from tests.waiting import wait_until
 
 _AGENTS: dict[str, object] = {
     "ok": {"command": ["sh", "-c", "pwd; cat"]},
@@ -88,6 +90,45 @@ async def test_a_source_is_checked_out_on_a_branch_of_its_own_and_the_agent_work
         assert _git(repository, "log", "--format=%s").split() == ["first"]
         failed = await fleet.becomes("core/x/none", "failed")
         assert "git clone failed" in (failed.question or "")
+
+
+async def test_a_branch_the_source_has_is_used_and_another_source_is_refused(server_url: str, tmp_path: Path) -> None:
+    repository, other = _repository(tmp_path / "origin"), _repository(tmp_path / "other")
+    _git(repository, "switch", "-qc", "feature")
+    (repository / "file.txt").write_text("feature\n")
+    _git(repository, "commit", "-qam", "feature")
+    _git(repository, "switch", "-q", "main")
+    async with Fleet(server_url, tmp_path, {"commit": 2}, _AGENTS) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 2)
+        await fleet.ready(1)
+        asked = Submit(workspace="core/x/t", agent="commit", source=str(repository), branch="feature")
+        await fleet.store.run(asked)
+        await fleet.becomes("core/x/t", "completed")
+        repo = fleet.root / "core/x/t/repo"
+        assert _git(repo, "log", "--format=%s").split() == ["done", "feature", "first"]
+        await fleet.store.run(asked.model_copy(update={"again": True}))
+        await fleet.becomes("core/x/t", "completed")
+        assert _git(repo, "log", "--format=%s").split() == ["done", "done", "feature", "first"]
+        await fleet.store.run(asked.model_copy(update={"again": True, "source": str(other)}))
+        failed = await fleet.becomes("core/x/t", "failed")
+        assert f"is a checkout of {repository}, not of {other}" in (failed.question or "")
+
+
+async def test_a_checkout_that_never_ends_is_ended_by_kill(server_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        async with Fleet(server_url, tmp_path, {"ok": 2}, _AGENTS) as fleet:
+            fleet.serve("r1")
+            fleet.work("h1", 2)
+            await fleet.ready(1)
+            source = f"git://127.0.0.1:{mute.getsockname()[1]}/x"
+            await fleet.store.run(Submit(workspace="mute/t1", agent="ok", source=source))
+            await fleet.becomes("mute/t1", "running")
+            await wait_until(lambda: list((fleet.root / "mute/t1").glob(".repo.*")), "the clone is under way")
+            await fleet.store.run(Kill(workspace="mute/t1"))
+            record = await fleet.becomes("mute/t1", "failed")
+            assert record.verdict == "killed"
+            assert list((fleet.root / "mute/t1").glob(".repo.*")) == []
 
 
 async def test_a_workspace_that_a_link_leads_out_of_the_root_is_refused(server_url: str, tmp_path: Path) -> None:

@@ -21,6 +21,27 @@ def test_a_path_out_of_the_root_is_refused(tmp_path: Path, name: str) -> None:
         Workspace(tmp_path, "a", name)
 
 
+@pytest.mark.parametrize("name", [".hosts/h1/runs", ".coordinator/redis"])
+def test_the_servers_and_the_hosts_own_directories_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WorkspaceError, match="leaves the workspace root"):
+        Workspace(tmp_path, "a", name)
+
+
+def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(WorkspaceError, match="leaves the workspace root"):
+        Workspace(tmp_path, "a")
+
+
+def test_a_workspace_inside_another_is_refused(tmp_path: Path) -> None:
+    outer = Workspace(tmp_path, "a/b")
+    outer.path.mkdir(parents=True)
+    outer.write({"status": "completed"})
+    with pytest.raises(WorkspaceError, match="lies inside the workspace"):
+        Workspace(tmp_path, "a/b/repo/c")
+    Workspace(tmp_path, "a/c")
+
+
 def test_fields_of_others_stay_and_a_none_goes(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "a/b")
     workspace.path.mkdir(parents=True)
