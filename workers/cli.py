@@ -38,7 +38,7 @@ def _only() -> None:
 @app.command()
 def run(
     host: Annotated[str | None, typer.Option(help="This host's name in the fleet; the machine's by default.")] = None,
-    slots: Annotated[int, typer.Option(min=1, max=10_000, help="The most agents to run here at once.")] = 4,
+    slots: Annotated[int, typer.Option(min=1, max=1024, help="The most agents to run here at once.")] = 4,
     root: Annotated[str | None, typer.Option(help="The directory of all workspaces.")] = None,
     config: Annotated[str | None, typer.Option(help="agents.yaml with this host's runners.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="What this host has, such as gpu. May be repeated.")] = None,

@@ -72,7 +72,7 @@ verb.register {
   question = {
     host = { is = 'host', must = true }, incarnation = { is = 'id', must = true }, machine = 'id',
     pools = { is = 'list', of = 'agent', most = 64 }, labels = { is = 'list', of = 'label', most = 64 },
-    slots = { is = 'integer', most = 10000 }, mode = 'mode',
+    slots = { is = 'integer', most = 1024 }, mode = 'mode',
     held = { is = 'list', of = { is = 'shape', fields = HELD }, most = 1024 },
     endings = { is = 'list', of = { is = 'shape', fields = ENDING }, most = 256 },
   },

@@ -43,7 +43,7 @@ class Renew(Operation[RenewReply]):
     machine: Id | None = None
     pools: Annotated[list[AgentName], Field(max_length=64)] | None = None
     labels: Annotated[list[Label], Field(max_length=64)] | None = None
-    slots: Annotated[Count, Field(le=10_000)] | None = None
+    slots: Annotated[Count, Field(le=1024)] | None = None
     mode: Literal["pull", "push"] | None = None
     held: Annotated[list[Held], Field(max_length=1024)] | None = None
     endings: Annotated[list[Ending], Field(max_length=256)] | None = None

@@ -19,6 +19,7 @@ Key = Annotated[
     str | None,
     typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io or repo:* (each repository)."),
 ]
+_NO_LIMIT = ("none", "clear")
 _DASHES = {"ignore_unknown_options": True}  # so that -1 is a wrong number and not an unknown option
 
 
@@ -55,8 +56,8 @@ def limits(
     Lowering one ends nothing; raising one starts at once what now fits."""
     asked = None
     if key is not None:
-        value = None if limit == "none" else _number(limit)
-        asked = question(Limit, key=key, limit=value, clear=limit == "none" or None, by=who())
+        value = None if limit in _NO_LIMIT else _number(limit)
+        asked = question(Limit, key=key, limit=value, clear=limit in _NO_LIMIT or None, by=who())
     asyncio.run(_limits(asked, root, as_json=json))
 
 

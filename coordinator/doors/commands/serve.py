@@ -43,7 +43,7 @@ def serve(config: Config = None, root: Root = None) -> None:
 def up(
     config: Config = None,
     root: Root = None,
-    slots: Annotated[int, typer.Option(min=1, max=10_000, help="The most agents to run here at once.")] = 4,
+    slots: Annotated[int, typer.Option(min=1, max=1024, help="The most agents to run here at once.")] = 4,
     host: Annotated[str | None, typer.Option(help="This host's name; the machine's by default.")] = None,
 ) -> None:
     """All of one machine: the embedded server, a replica and a worker, thawed.
