@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pytest
 from typer.testing import CliRunner, Result
 
-from coordinator.doors.cli import app
+from coordinator.doors.cli import door
 from coordinator.models import Grant
 from coordinator.operations import Apply, Claim, Complete, Renew
 from coordinator.operations._operation import Operation
@@ -68,7 +68,7 @@ class Cli:
 
     def run(self, *words: str, typed: str | bytes | None = None) -> Result:
         """What comes of it, whatever its exit code."""
-        return CliRunner().invoke(app, list(words), input=typed, prog_name="coordinator")
+        return CliRunner().invoke(door(), list(words), input=typed, prog_name="coordinator")
 
     def out(self, *words: str, **more: Any) -> str:
         """What it prints on stdout."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coordinator import library
-from coordinator.doors.cli import app
+from coordinator.doors.cli import door
 from coordinator.doors.keys import TYPES, family
 from tests.cli import BAD_INPUT, OK, REFUSED, Cli
 from tests.servers import VALKEY, Servers
@@ -177,6 +177,7 @@ def test_help_begins_with_three_commands_and_teaches_each(cli: Cli) -> None:
     text = cli.out("--help")
     for first in ("coordinator init", "coordinator up", "coordinator dispatch --task"):
         assert first in text
+    app = door()
     groups = [("", app), *((group.name or "", group.typer_instance) for group in app.registered_groups)]
     for group, found in groups:
         for each in found.registered_commands if found else ():

@@ -97,7 +97,7 @@ def test_facts_that_were_trimmed_do_not_leave_it_waiting(running: Cli) -> None:
     running.claim()
     code = (
         "from coordinator.doors import endings; endings.LOOK_EVERY = 0.0\n"
-        "from coordinator.doors.cli import app; app(['wait', 'a/1'])"
+        "from coordinator.doors.cli import door; door()(['wait', 'a/1'])"
     )
     with subprocess.Popen([COMMAND[0], "-c", code], text=True, stdout=subprocess.PIPE) as process:
         wait_until_sync(lambda: is_reading(running), "the command waits for facts")
