@@ -173,11 +173,11 @@ class Worker:
             if held.guard:
                 held.guard.end("killed", 0)
                 await held.guard.ended()
-        except GuardError as error:
-            log.error("no proof of death workspace=%s token=%d: %s", held.workspace, held.token, error)
+            await self._report(held, _failed(held, why))
+        except Exception:  # nobody is told: its lease runs out
+            log.exception("no proof of death, or no report of it workspace=%s token=%d", held.workspace, held.token)
             self._done.append(held.token)
-            return self._drop(held)
-        return await self._report(held, _failed(held, why))
+            self._drop(held)
 
     def _begin(self, grant: Grant, asked_ms: int) -> None:
         """Start a grant once, however often it is told of."""
