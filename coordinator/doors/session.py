@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import getpass
 import os
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -70,6 +70,16 @@ async def opened(root: str | None = None) -> AsyncIterator[Session]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):  # calls to a server that does not answer are not waited for
                 await session.store.close()
+
+
+@contextlib.contextmanager
+def server_of(settings: Settings, root: Path) -> Iterator[tuple[str, str]]:
+    """URL and redis-cli line of REDIS_URL's server, else of the embedded one of this root, held meanwhile."""
+    if settings.redis_url:
+        yield settings.redis_url, redis_cli.line(settings.redis_url)
+    else:
+        with embedded.hold(root) as server:
+            yield server.url, server.cli
 
 
 def workspace_root(settings: Settings, option: str | None) -> Path:

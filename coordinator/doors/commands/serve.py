@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from coordinator import embedded, replica
+from coordinator import replica
 from coordinator.config import fleet
 from coordinator.config.fleet import Fleet
 from coordinator.config.settings import Settings
-from coordinator.doors import redis_cli
 from coordinator.doors.options import RUN, Config, Root, command
 from coordinator.doors.printing import say
+from coordinator.doors.session import server_of
 from coordinator.errors import ConfigError, Problem, first
 from coordinator.log import configure
 from coordinator.operations import Thaw
@@ -92,12 +92,7 @@ def _known(config: str | None, root: str | None) -> tuple[Settings, Fleet, Path]
 @contextlib.asynccontextmanager
 async def _store(settings: Settings, root: Path) -> AsyncIterator[Store]:
     """The store of REDIS_URL, else of the embedded server of this root, held as long as this process needs it."""
-    with contextlib.ExitStack() as held:
-        if settings.redis_url:
-            url, line = settings.redis_url, redis_cli.line(settings.redis_url)
-        else:
-            server = held.enter_context(embedded.hold(root))
-            url, line = server.url, server.cli
+    with server_of(settings, root) as (url, line):
         async with Store.connect(url, settings.root) as store:
             await store.server()
             say(f"look yourself: {line}    (keys begin with {settings.root})")

@@ -7,10 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from coordinator import embedded, replica
+from coordinator import replica
 from coordinator.config import fleet
 from coordinator.config.settings import Settings
-from coordinator.doors import redis_cli
 from coordinator.doors.demo import members, screen, sources
 from coordinator.doors.demo.agents.marked import now_ns
 from coordinator.doors.demo.place import Place
@@ -19,7 +18,7 @@ from coordinator.doors.demo.summary import Summary, count, sum_up
 from coordinator.doors.demo.tasks import Task, make_tasks
 from coordinator.doors.demo.watch import Watch
 from coordinator.doors.printing import note, say
-from coordinator.doors.session import Session, question
+from coordinator.doors.session import Session, question, server_of
 from coordinator.operations import Submit, Thaw
 from coordinator.store import Store
 
@@ -58,12 +57,7 @@ async def run(place: Place, plan: Plan, wanted: int, namespace: str, redis_url: 
 @contextlib.asynccontextmanager
 async def _opened(place: Place, settings: Settings) -> AsyncIterator[Session]:
     """The embedded server of this demo; or the given one, on which no key of the demo stays."""
-    with contextlib.ExitStack() as held:
-        if settings.redis_url:
-            url, cli = settings.redis_url, redis_cli.line(settings.redis_url)
-        else:
-            server = held.enter_context(embedded.hold(place.root))
-            url, cli = server.url, server.cli
+    with server_of(settings, place.root) as (url, cli):
         async with Store.connect(url, settings.root) as store:
             session = Session(settings, store, cli)
             await session.within(store.server())
