@@ -133,7 +133,7 @@ class HostView(Record):
 
 
 class KeyView(Record):
-    """One limit key: how many hold it, how many may, and what keeps it shut."""
+    """One limit key: how many hold it, how many may, and what keeps it shut; of a pool its fast failures in a row."""
 
     key: LimitKey
     used: int
@@ -142,6 +142,7 @@ class KeyView(Record):
     reason: Reason | None = None
     text: str | None = None
     waiting: bool = False
+    fast_failures: int | None = None
 
 
 class Change(Record):

@@ -5,12 +5,13 @@ from typing import Final, NamedTuple
 
 #: Family (the name before the second colon) to type. One with members is written with a star.
 TYPES: Final = {
-    "control": "hash", "limits": "hash", "rates:*": "hash", "backoff": "hash", "backoff_reason": "hash",
-    "fail_count": "hash", "next_start": "hash", "ramp": "hash", "frozen": "hash", "workspace:*": "hash",
-    "host:*": "hash", "lanes:*": "hash", "slots:*": "set", "held:*": "set", "groups:*": "set", "serves:*": "set",
-    "served:*": "set", "status:*": "zset", "hosts": "zset", "leases": "zset", "lane:*": "zset", "routes": "zset",
-    "ready:*": "zset", "blocked": "zset", "blocked:*": "zset", "timers": "zset", "waiting:*": "zset", "poked": "zset",
-    "fence": "string", "place": "string", "due": "string", "opening": "string", "events": "stream", "inbox": "stream",
+    "control": "hash", "limits": "hash", "rates:*": "hash", "starts:*": "hash", "backoff": "hash",
+    "backoff_reason": "hash", "fail_count": "hash", "next_start": "hash", "ramp": "hash", "frozen": "hash",
+    "workspace:*": "hash", "host:*": "hash", "lanes:*": "hash", "slots:*": "set", "held:*": "set", "groups:*": "set",
+    "serves:*": "set", "served:*": "set", "status:*": "zset", "hosts": "zset", "leases": "zset", "lane:*": "zset",
+    "routes": "zset", "ready:*": "zset", "blocked": "zset", "blocked:*": "zset", "timers": "zset", "waiting:*": "zset",
+    "poked": "zset", "fence": "string", "place": "string", "due": "string", "opening": "string", "events": "stream",
+    "inbox": "stream",
 }  # fmt: skip
 _THEN: Final = {
     "limits": "coordinator config apply",

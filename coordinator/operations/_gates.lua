@@ -76,7 +76,19 @@ local function frozen(limit_key, freeze)
   return refusal(limit_key, 'frozen', text, freeze['until'])
 end
 
--- Why nothing starts under this key now, or nil. In this order: frozen, gate shut, full.
+local function paces(limit_key)
+  local open, reason, _, count, daily = pace.judge(limit_key)
+  if open <= call.now then return nil end
+  if reason == 'pace' then
+    return refusal(limit_key, reason, limit_key .. ' starts one at a time: the next in ' .. base.duration(open - call.now), open)
+  end
+  local no = refusal(limit_key, reason, limit_key .. ' has started ' .. string.format('%.0f', count) .. ' of ' .. string.format('%.0f', daily) ..
+    ' until the reset in ' .. base.duration(open - call.now), open)
+  no.used, no.limit = count, daily
+  return no
+end
+
+-- Why nothing starts under this key now, or nil. In this order: frozen, gate shut (back-off, quota, pace), full.
 function gates.refuses(limit_key)
   local freeze = gates.freeze_of(limit_key)
   if freeze then return frozen(limit_key, freeze) end
@@ -90,6 +102,8 @@ function gates.refuses(limit_key)
     return refusal(limit_key, 'backoff',
       limit_key .. ' backs off for ' .. base.duration(shut - call.now) .. (reason and ': ' .. reason or ''), shut)
   end
+  local paced = paces(limit_key)
+  if paced then return paced end
   if is_full(limit_key) then
     return refusal(limit_key, 'full',
       'queue at capacity: ' .. label(limit_key) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', limit_of(limit_key)))

@@ -18,15 +18,25 @@ function latch.open(limit_key)
   return true
 end
 
--- Timers: a key whose gate or freeze ends is in `timers` at exactly that time. Whoever moves one calls this.
+-- A pool's earliest next start, for readers: it may start now where there is none. Answers when the clock changes its pace.
+local function next_start(limit_key)
+  local open, _, changes = pace.judge(limit_key)
+  if open > call.now then
+    redis.call('HSET', base.key('next_start'), limit_key, string.format('%.0f', open))
+  elseif redis.call('HEXISTS', base.key('next_start'), limit_key) == 1 then
+    redis.call('HDEL', base.key('next_start'), limit_key)
+  end
+  return changes
+end
+
+-- Timers: a key whose gate, freeze or pace the clock changes is in `timers` at exactly that time. Whoever moves one calls this.
 function latch.time(limit_key)
   local shut, freeze = gates.shut_until(limit_key), gates.freeze_of(limit_key)
   local ends = freeze and freeze['until']
   local when = shut > 0 and shut or nil
-  if ends and (not when or ends < when) then when = ends end
-  if limit_key == '*' then
-    local settling = gates.settling()
-    if settling and (not when or settling < when) then when = settling end
+  local settling = limit_key == '*' and gates.settling() or nil
+  for _, other in pairs { ends or false, settling or false, next_start(limit_key) or false } do
+    if other and (not when or other < when) then when = other end
   end
   if when then
     redis.call('ZADD', base.key('timers'), string.format('%.0f', when), limit_key)

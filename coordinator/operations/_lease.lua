@@ -54,6 +54,8 @@ function lease.start(name, row, how)
   base.write(base.key('workspace', name), fresh)
   move_status(name, row.status, 'running')
   for field, value in pairs(fresh) do row[field] = value or nil end
+  local pool = row.agent:match('^[^:]*')
+  if pace.started(pool) then latch.time(pool) end
   facts.due(call.now + how.ttl)
   return lease.grant_of(name, row)
 end
@@ -97,6 +99,27 @@ function lease.requeue(name, row, fields)
   queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))
 end
 
+-- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour.
+-- The count goes on when the rest is over, so the next such failure is enough; any other ending of its own ends the row.
+local QUICK, IN_A_ROW, REST, REST_TEXT = 60000, 3, 1800000, '30m0s'
+local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
+
+local function count_failure(pool, row, ask)
+  if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end
+  local quick = ask.status == 'failed' and call.now - (base.number(row.started_at) or 0) < QUICK
+  if not quick then
+    redis.call('HDEL', base.key('fail_count'), pool)
+    return
+  end
+  local count = (base.number(redis.call('HGET', base.key('fail_count'), pool)) or 0) + 1
+  base.write(base.key('fail_count'), { [pool] = count })
+  if count < IN_A_ROW then return end
+  local was = gates.shut_until(pool)
+  if was >= call.now + REST then return end
+  latch.shut(pool, call.now + REST, string.format('%.0f', count) .. ' failures in a row within a minute of starting', row.host)
+  facts.tell('RateLimitDetected', { pool = pool, duration = REST_TEXT })
+end
+
 -- How an ending is recorded; shared by `complete` and by the endings a beat repeats.
 -- Answers 'completed', 'already', 'stale' or 'unknown', and the status the workspace then has.
 function lease.report(ask)
@@ -123,6 +146,7 @@ function lease.report(ask)
   if limited then
     latch.shut(pool, math.max(gates.shut_until(pool), call.now + ask.retry_after * 1000), 'the provider named a time', row.host)
   end
+  if not limited then count_failure(pool, row, ask) end
   if again then
     fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)
     lease.requeue(ask.workspace, row, fields)

@@ -5,7 +5,7 @@
 local SHARED = {
   zset = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'status:queued', 'status:running' },
   stream = { 'events' },
-  hash = { 'limits', 'backoff', 'backoff_reason', 'frozen' },
+  hash = { 'limits', 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start' },
   string = { 'fence', 'place', 'due', 'opening' },
   set = { 'slots:*' },
 }
@@ -23,9 +23,17 @@ function sound.holds(check, ...)
   return fine, answer
 end
 
+-- What paces a key: only pools have rates.
+local function paced(limit_key)
+  if limit_key == '*' or limit_key:find(':', 1, true) then return end
+  base.expect('hash', base.key('rates', limit_key))
+  base.expect('hash', base.key('starts', limit_key))
+end
+
 -- A limit key that may open: its slots, and every route that has lanes blocked on it.
 function sound.key(limit_key)
   base.expect('set', base.key('slots', limit_key))
+  paced(limit_key)
   if not redis.call('ZSCORE', base.key('blocked'), limit_key) then return end
   base.expect('set', base.key('groups', limit_key))
   for _, route in ipairs(redis.call('SMEMBERS', base.key('groups', limit_key))) do
@@ -51,6 +59,7 @@ function sound.lane(lane)
   base.expect('zset', base.key('ready', route))
   for _, limit_key in ipairs(keys) do
     base.expect('set', base.key('slots', limit_key))
+    paced(limit_key)
     base.expect('set', base.key('groups', limit_key))
     base.expect('zset', base.key('blocked', limit_key, route))
   end

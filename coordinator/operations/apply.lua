@@ -15,7 +15,7 @@ end
 local function check(ask)
   for _, limit_key in ipairs(redis.call('HKEYS', base.key('limits'))) do sound.key(limit_key) end
   for limit_key in pairs(ask.limits or {}) do sound.key(limit_key) end
-  for pool in pairs(ask.rates or {}) do base.expect('hash', base.key('rates', pool)) end
+  for pool in pairs(ask.rates or {}) do sound.key(pool) end
 end
 
 local function apply_limits(ask, changes)
@@ -36,7 +36,12 @@ local function apply_rates(ask, changes)
       local now = rates[field] and (type(rates[field]) == 'number' and string.format('%.0f', rates[field]) or rates[field]) or nil
       if changed(changes, 'rates.' .. pool .. '.' .. field, old[field], now) then fields[field] = now or false end
     end
-    base.write(key, fields)
+    if next(fields) then
+      base.write(key, fields)
+      pace.forget(pool)
+      latch.time(pool)
+      latch.open(pool)
+    end
   end
 end
 

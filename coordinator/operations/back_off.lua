@@ -1,4 +1,4 @@
--- back_off: shut a key's gate until a time (`until`, epoch ms) or for a while (`for`, ms), or `clear` it.
+-- back_off: shut a key's gate until a time (`until`, epoch ms) or for a while (`for`, ms), or `clear` it, its fast failures too.
 -- With `at_least` a gate is only ever moved later. Answers set{was, now, woken}, epoch ms, 0 for an open gate.
 verb.register {
   name = 'back_off', writes = true,
@@ -14,6 +14,7 @@ verb.register {
     local was = gates.shut_until(ask.key)
     if ask.at_least then until_ms = math.max(until_ms, was) end
     if until_ms ~= was or ask.clear then latch.shut(ask.key, until_ms, ask.reason, ask.by) end
+    if ask.clear then redis.call('HDEL', base.key('fail_count'), ask.key) end
     return { outcome = 'set', was = was, now = gates.shut_until(ask.key), woken = hosts.wake() }
   end,
 }

@@ -1,10 +1,11 @@
 -- status: the whole fleet at a glance. Read-only.
--- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total, keys[{key, used, limit?, until?, reason?}], hosts}.
+-- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total, hosts,
+-- keys[{key, used, limit?, until?, reason?, fast_failures?}]}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
   local wanted, out = { ['*'] = true }, {}
-  for _, name in ipairs { 'limits', 'backoff', 'frozen' } do
+  for _, name in ipairs { 'limits', 'backoff', 'frozen', 'next_start', 'fail_count' } do
     for limit_key in pairs(base.hash(base.key(name))) do wanted[limit_key] = true end
   end
   for limit_key in pairs(wanted) do out[#out + 1] = limit_key end
@@ -14,10 +15,9 @@ end
 
 local function key_view(limit_key)
   local no = gates.refuses(limit_key)
-  local shut = gates.shut_until(limit_key)
-  local freeze = gates.freeze_of(limit_key)
   return { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil,
-    ['until'] = shut > 0 and shut or (freeze and freeze['until']) or nil, reason = no and no.reason or nil, text = no and no.text or nil,
+    ['until'] = no and no['until'] or nil, reason = no and no.reason or nil, text = no and no.text or nil,
+    fast_failures = base.number(redis.call('HGET', base.key('fail_count'), limit_key)),
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
 end
 

@@ -5,7 +5,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from coordinator import operations as ops
-from coordinator.operations.apply import FleetSettings
+from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.operations.track import OnDisk
 
 HOSTS: Final = ("h1", "h2", "h3", "h4")
@@ -114,9 +114,21 @@ _settings = st.builds(
     max_attempts=st.sampled_from([1, 3]),
     spawn_timeout=st.sampled_from([1000, 60_000]),
 )
+#: A burst of a minute, none, one of most of a day, one of more than a day.
+rates = st.builds(
+    Rates,
+    reset_utc=st.sampled_from(["15:08", "06:00"]),
+    daily_limit=st.sampled_from([0, 0, 2, 1]),
+    min_delay=st.sampled_from([0, 0, 1000, 70_000]),
+    sustained_delay=st.sampled_from([5000, 61_000, 300_000, 0]),
+    burst_window=st.sampled_from([60_000, 0, 80_000_000, 90_000_000]),
+    burst_delay=st.sampled_from([0, 1000, 5000, 400_000]),
+)
+_paces = st.fixed_dictionaries({"codex": rates, "claude": st.just(Rates()) | rates})
 applies = st.builds(
     ops.Apply,
     limits=st.none() | limits,
+    rates=st.none() | _paces,
     settings=st.none() | _settings,
     default_agent=st.sampled_from([None, "codex", "claude"]),
 )
@@ -132,6 +144,8 @@ endings = st.sampled_from(
         {"status": "completed"},
         {"status": "failed", "retry_after": 5},
         {"status": "failed"},
+        {"status": "failed", "verdict": "start_failed"},
+        {"status": "failed", "verdict": "stopped"},
         {"status": "failed", "retry_after": 600},
         {"status": "completed", "retry_after": 5},
         {"status": "blocked", "retry_after": 0},

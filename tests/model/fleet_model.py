@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from coordinator.words import limit_keys, pool_of
+from tests.model.pace_model import Pace
 from tests.model.world import START
 
 
@@ -42,6 +43,7 @@ class Task:
     confirmed: bool = False
     killed: bool = False
     asked: str | None = None
+    started: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -103,6 +105,8 @@ class Fleet:
         self.limits: dict[str, int] = {}
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
+        self.paces: dict[str, Pace] = {}
+        self.failures: dict[str, int] = {}  # pool -> fast ones in a row
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
         self.default_agent = "claude"
         self.settling = 0
@@ -165,6 +169,11 @@ class Fleet:
             return No(key, "settling", used, limit, self.settling)
         if self.gate(key):
             return No(key, "backoff", used, limit, self.gate(key))
+        pace = self.paces.get(key)
+        rest = pace.refuses(self.now) if pace else None
+        if pace and rest:
+            used, limit = (pace.count, pace.daily) if rest[0] == "quota" else (used, limit)
+            return No(key, rest[0], used, limit, rest[1])
         if limit is not None and used >= limit:
             return No(key, "full", used, limit)
         return None
@@ -187,7 +196,9 @@ class Fleet:
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
-        task.machine = None
+        task.machine, task.started = None, self.now
+        if pool_of(task.agent) in self.paces:
+            self.paces[pool_of(task.agent)].started(self.now)
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
 

@@ -1,7 +1,9 @@
 """What stands in the way of a start: limits, gates, freezes, settings."""
 
 from coordinator.operations import Apply, BackOff, Freeze, Limit
-from tests.model.fleet_model import Fleet
+from coordinator.words import pool_of
+from tests.model.fleet_model import Fleet, Task
+from tests.model.pace_model import Pace
 
 
 class Gates(Fleet):
@@ -20,6 +22,8 @@ class Gates(Fleet):
         self.begin()
         was = self.gate(ask.key)
         until = 0 if ask.clear else ask.until if ask.until is not None else self.now + (ask.duration or 0)
+        if ask.clear:
+            self.failures.pop(ask.key, None)
         self.gates[ask.key] = max(until, was) if ask.at_least else until
         return was, self.gate(ask.key)
 
@@ -35,6 +39,20 @@ class Gates(Fleet):
         self.begin()
         if ask.limits is not None:
             self.limits = dict(ask.limits)
+        for pool, rates in (ask.rates or {}).items():
+            self.paces.setdefault(pool, Pace()).take(rates)
         if ask.settings:
             self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
         self.default_agent = ask.default_agent or self.default_agent
+
+    def count_failure(self, task: Task, status: str, verdict: str | None) -> None:
+        """Three fast failures in a row rest the pool for half an hour; every further one does so again."""
+        if task.killed or verdict in ("killed", "stopped", "lost"):
+            return
+        pool = pool_of(task.agent)
+        if status != "failed" or self.now - task.started >= 60_000:
+            self.failures.pop(pool, None)
+            return
+        self.failures[pool] = self.failures.get(pool, 0) + 1
+        if self.failures[pool] >= 3:
+            self.gates[pool] = max(self.gate(pool), self.now + 1_800_000)

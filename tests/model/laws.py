@@ -97,11 +97,13 @@ def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
 
 def a_shut_gate_has_a_timer(at: Moment) -> None:
     truth = at.truth
-    for key in {*truth.gates, *truth.freezes, *at.now.groups, "*"}:
+    for key in {*truth.gates, *truth.freezes, *truth.paces, *at.now.groups, "*"}:
         ends = [truth.gate(key)] if truth.gate(key) else []
         freeze = truth.freeze_of(key)
         ends += [freeze[0]] if freeze and freeze[0] is not None else []
         ends += [truth.settling] if key == "*" and truth.settling > truth.now else []
+        edge = truth.paces[key].changes(truth.now) if key in truth.paces else None
+        ends += [edge] if edge is not None else []
         timer = at.now.timers.get(key)
         if ends:
             assert timer == min(ends) or (timer is not None and timer <= truth.now), f"{key} ends {ends}, timer {timer}"
@@ -181,6 +183,8 @@ def hosts_tell_the_truth(at: Moment) -> None:
         row = at.now.hosts[name]
         assert (row["incarnation"], row.get("slots"), row["mode"]) == (host.incarnation, host.slots_text, host.mode)
         assert ("quiet" in row, int(row.get("seq", 0))) == (host.quiet, host.seq), name
+    failures = {pool: int(count) for pool, count in at.now.keys.get("fail_count", {}).items()}
+    assert failures == at.truth.failures, "fast failures in a row"
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
     assert limits == at.truth.limits, "limits"
     settling = int(at.now.control.get("settling", 0))

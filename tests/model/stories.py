@@ -1,11 +1,13 @@
 """Short stories: sequences of calls that lead where single calls seldom go."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from coordinator import operations as ops
+from coordinator.operations.apply import Rates
 from coordinator.operations.claim import Asking
 from tests.model import choices as some
 from tests.model.base import Base
@@ -44,6 +46,23 @@ class Stories(Base):
         self._submit(ops.Submit(workspace="w0", agent="codex", org="core", repo="io", again=True))
         self._submit(ops.Submit(workspace="w1", agent="claude", repo="web", again=True))
         self.fleet.limit(ops.Limit(key="repo:*", limit=limit, clear=True if limit is None else None))
+
+    @rule(rates=some.rates, ahead=st.integers(1, 3), ending=some.endings, early=st.integers(0, 1))
+    def pace(self, rates: Rates, ahead: int, ending: dict[str, Any], early: int) -> None:
+        """A pool is paced, its reset some minutes away; several of it wait while time goes from edge to edge."""
+        fleet = self.fleet
+        reset = datetime.fromtimestamp(fleet.truth.now / 1000, UTC) + timedelta(minutes=ahead)
+        paced = rates.model_copy(update={"reset_utc": f"{reset:%H:%M}"})
+        fleet.apply(ops.Apply(rates={"codex": paced, "claude": Rates()}))
+        for name in some.NAMES[:3]:
+            self._submit(ops.Submit(workspace=name, agent="codex", again=True))
+        for _ in range(4):
+            self._settle_down()
+            self.work(ending)
+            edge = fleet.view.timers.get("codex")
+            if edge is None or edge - fleet.truth.now > 86_400_000:
+                return
+            fleet.pass_time(max(int(edge) - fleet.truth.now - early, 0))
 
     @rule(ending=some.endings)
     def work(self, ending: dict[str, Any]) -> None:

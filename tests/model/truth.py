@@ -107,6 +107,8 @@ class Truth(Gates):
         if ask.retry_after:
             pool = pool_of(task.agent)
             self.gates[pool] = max(self.gate(pool), self.now + ask.retry_after * 1000)
+        else:
+            self.count_failure(task, ask.status, ask.verdict)
         if ask.retry_after and ask.status == "failed" and not task.killed:
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)

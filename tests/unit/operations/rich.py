@@ -26,7 +26,8 @@ def build(redis: "Redis") -> dict[str, int]:
     """Fills an empty server; answers the tokens of what runs."""
     redis.function_load(library.TEXT, replace=True)
     limits = {"*": 20, "codex": 9, "codex:big": 1, "repo:*": 3}
-    ask(redis, "apply", {"limits": limits, "rates": {"codex": {"min_delay": 5}}, "default_agent": "claude"})
+    rates = {"codex": {"min_delay": 5}, "cursor": {"sustained_delay": 3_600_000, "daily_limit": 9}}
+    ask(redis, "apply", {"limits": limits, "rates": rates, "default_agent": "claude"})
     ask(redis, "thaw", {})
     for host, pools, labels in (("h1", ["codex", "claude"], ["gpu"]), ("h2", ["gemini"], []), ("h3", ["codex"], [])):
         beat = {"host": host, "incarnation": "i1", "machine": "m", "pools": pools, "labels": labels, "slots": 6}
@@ -52,6 +53,7 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "submit", {"workspace": "by-model", "agent": "codex:big"})
     ask(redis, "submit", {"workspace": "by-gate", "agent": "claude", "labels": ["gpu"]})
     ask(redis, "submit", {"workspace": "by-freeze", "agent": "codex", "org": "o", "repo": "cold"})
+    ask(redis, "submit", {"workspace": "by-pace", "agent": "cursor"})
     ask(redis, "submit", {"workspace": "ready", "agent": "gemini", "keys": ["team"]})
     ask(redis, "submit", {"workspace": "ready-2", "agent": "gemini", "keys": ["team"]})
     ask(redis, "claim", _claim("h1", 2))
@@ -63,7 +65,8 @@ def build(redis: "Redis") -> dict[str, int]:
 def make_due(redis: "Redis") -> None:
     """As if time had passed: a gate ends, a poke was not answered, a walk is unfinished, leases ran out."""
     redis.hset(f"{ROOT}:backoff", "claude", 1)
-    redis.zadd(f"{ROOT}:timers", {"claude": 1})
+    redis.zadd(f"{ROOT}:timers", {"claude": 1, "cursor": 2})
+    redis.hset(f"{ROOT}:starts:cursor", "last", 1)
     redis.zadd(f"{ROOT}:poked", {"h1": 1})
     redis.set(f"{ROOT}:opening", "repo:a")
     redis.zadd(f"{ROOT}:leases", {"hurt": 1, "late": 1, "asked": 1})
@@ -78,6 +81,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("submit", {"workspace": "new", "agent": "codex", "host": "h1"}),
         ("submit", {"workspace": "new", "agent": "gemini", "keys": ["team"]}),
         ("submit", {"workspace": "new", "agent": "codex", "asker": "h1"}),
+        ("submit", {"workspace": "new", "agent": "cursor"}),
         ("submit", {"workspace": "done", "again": True, "agent": "codex:big"}),
         ("claim", _claim("h1", 3)),
         ("claim", _claim("h2", 1)),
@@ -110,6 +114,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("thaw", {"key": "repo:o/cold"}),
         ("back_off", {"key": "codex", "until": LATER}),
         ("back_off", {"key": "claude", "clear": True}),
+        ("back_off", {"key": "codex", "clear": True}),
         ("limit", {"key": "codex:big", "limit": 5}),
         ("limit", {"key": "repo:*", "clear": True}),
         ("apply", {"limits": {"codex:big": 4}, "rates": {"codex": {"min_delay": 6}}, "settings": {"beat": 5000}}),

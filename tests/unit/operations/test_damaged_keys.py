@@ -11,7 +11,18 @@ from tests.unit.operations import rich
 State = dict[bytes, bytes]
 
 #: What a call may have done before it met a damaged lane: work that was due anyway, each piece of it whole.
-DUE_ANYWAY = ("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "due", "leases")
+DUE_ANYWAY = (
+    "backoff",
+    "backoff_reason",
+    "timers",
+    "poked",
+    "opening",
+    "ready:claude+gpu",
+    "ready:cursor",
+    "next_start",
+    "due",
+    "leases",
+)
 
 
 @pytest.fixture
@@ -142,11 +153,11 @@ def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(re
         rich.ask(redis, "cancel", {"status": "queued"})
         for name in waiting:
             assert rich.ask(redis, "retry", {"workspace": name.decode()})["count"] == 1
-        rich.ask(redis, "apply", {"limits": {}})
+        rich.ask(redis, "apply", {"limits": {}, "rates": {"cursor": {}}})
         rich.ask(redis, "back_off", {"key": "claude", "clear": True})
         rich.ask(redis, "thaw", {"key": "repo:o/cold"})
         granted = set()
-        for host, pools in (("h1", ["codex", "claude"]), ("h2", ["gemini"])):
+        for host, pools in (("h1", ["codex", "claude", "cursor"]), ("h2", ["gemini"])):
             beat = {"host": host, "incarnation": "i2", "machine": "m", "pools": pools, "slots": 9}
             rich.ask(redis, "renew", beat)
             grants = rich.ask(redis, "claim", {"host": host, "incarnation": "i2", "seq": 1})["grants"]

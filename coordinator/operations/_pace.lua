@@ -1,0 +1,87 @@
+-- Pace: how soon after its last start a pool may start again, and how often between two resets.
+-- The delay is that of the moment of asking: `burst_delay` in the last `burst_window` before the reset, else `sustained_delay`;
+-- `min_delay` is the least of both. Without `sustained_delay` there is none, as in the reference runner. Times are milliseconds.
+local DAY = 86400000
+
+-- HH:MM as the reference runner reads it: a part that is no number keeps its default, one out of range rolls over.
+local function time_of_day(text)
+  local hour, minute = (text or ''):match('^([^:]*):([^:]*)')
+  hour = hour and tonumber(hour:match('^%s*([+-]?%d+)%s*$')) or 6
+  minute = minute and tonumber(minute:match('^%s*([+-]?%d+)%s*$')) or 0
+  return (hour * 60 + minute) * 60000 % DAY
+end
+
+-- The rates of a pool and its starts; false where nothing paces this key.
+local function read(limit_key)
+  local known = call.paces[limit_key]
+  if known ~= nil then return known end
+  local found = false
+  if limit_key ~= '*' and not limit_key:find(':', 1, true) then
+    local rates = redis.call('HMGET', base.key('rates', limit_key), 'reset_utc', 'daily_limit', 'min_delay', 'sustained_delay',
+      'burst_window', 'burst_delay')
+    local daily, sustained = base.number(rates[2]) or 0, base.number(rates[4]) or 0
+    if daily > 0 or sustained > 0 then
+      local starts = redis.call('HMGET', base.key('starts', limit_key), 'last', 'since', 'count')
+      local least = base.number(rates[3]) or 0
+      found = { offset = time_of_day(rates[1] or nil), daily = daily, delays = sustained > 0, sustained = math.max(sustained, least),
+        burst = math.max(base.number(rates[6]) or 0, least), window = base.number(rates[5]) or 0,
+        last = base.number(starts[1]), since = base.number(starts[2]), count = base.number(starts[3]) or 0 }
+    end
+  end
+  call.paces[limit_key] = found
+  return found
+end
+
+local function reset_before(pool, when) return pool.offset + math.floor((when - pool.offset) / DAY) * DAY end
+
+local function in_burst(pool, when) return pool.window > 0 and reset_before(pool, when) + DAY - when <= pool.window end
+
+local function next_burst(pool, when)
+  if pool.window <= 0 then return math.huge end
+  return in_burst(pool, when) and when or reset_before(pool, when) + DAY - pool.window
+end
+
+local function next_sustained(pool, when)
+  if not in_burst(pool, when) then return when end
+  return pool.window < DAY and reset_before(pool, when) + DAY or math.huge
+end
+
+-- When the delay since the last start is over, and when the clock alone makes it another: an edge of the burst may shut
+-- a pool again that nobody started.
+local function delayed(pool)
+  if not pool.delays or not pool.last then return 0, nil end
+  local burst = in_burst(pool, call.now)
+  local sustained_at, burst_at = pool.last + pool.sustained, pool.last + pool.burst
+  if call.now >= (burst and burst_at or sustained_at) then
+    local edge = burst and next_sustained(pool, call.now) or next_burst(pool, call.now)
+    return 0, edge < (burst and sustained_at or burst_at) and edge or nil
+  end
+  local open = math.min(next_sustained(pool, math.max(call.now, sustained_at)), next_burst(pool, math.max(call.now, burst_at)))
+  return open, open
+end
+
+-- Until when nothing starts under this key (0: it may start now), why (`quota` or `pace`), when the clock next changes
+-- that (nil: never), and the numbers of the quota.
+function pace.judge(limit_key)
+  local pool = read(limit_key)
+  if not pool then return 0 end
+  if pool.daily > 0 and pool.count >= pool.daily and pool.since == reset_before(pool, call.now) then
+    return pool.since + DAY, 'quota', pool.since + DAY, pool.count, pool.daily
+  end
+  local open, edge = delayed(pool)
+  return open, 'pace', edge
+end
+
+-- A run of this pool starts now.
+function pace.started(limit_key)
+  local pool = read(limit_key)
+  if not pool then return false end
+  local since = reset_before(pool, call.now)
+  pool.count = pool.since == since and pool.count + 1 or 1
+  pool.last, pool.since = call.now, since
+  base.write(base.key('starts', limit_key), { last = pool.last, since = since, count = pool.count })
+  return true
+end
+
+-- Its rates were changed in this call.
+function pace.forget(limit_key) call.paces[limit_key] = nil end
