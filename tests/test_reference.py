@@ -97,6 +97,7 @@ def test_four(): ...
 def test_marks_are_found_wherever_pytest_finds_them_and_nowhere_else(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_x.py").write_text(MARKED)
+    (tmp_path / "tests" / "helping.py").write_text("@pytest.mark.reference(68)\ndef test_not(): ...\n")
     one, two, three, four = (f"tests/test_x.py::test_{name}" for name in ("one", "two", "three", "four"))
     found, wrong = reference.marks(tmp_path)
     assert found == {
@@ -104,6 +105,7 @@ def test_marks_are_found_wherever_pytest_finds_them_and_nowhere_else(tmp_path: P
         "66": [three],
     }  # fmt: skip
     assert wrong == [
+        "tests/helping.py:1: this mark is on no test",
         "tests/test_x.py:16: this mark is on no test",
         "tests/test_x.py:19: write the rows into the mark as plain numbers and texts",
     ]
