@@ -93,7 +93,7 @@ async def test_a_report_in_the_inbox_waits_for_a_replica(server_url: str, tmp_pa
         await wait_until(empty, "the inbox is read to its end, over what is no report")
 
 
-@pytest.mark.reference(26, 29, "T32")
+@pytest.mark.reference(26, "T32")
 async def test_what_nobody_can_read_ends_no_replica(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
         fleet.serve("r1")

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,7 +29,6 @@ def test_the_reports_we_act_on() -> None:
     assert (completed.workspace, completed.status, completed.token) == ("a/b", "merged", None)
 
 
-@pytest.mark.reference(26)
 def test_types_nobody_acts_on_are_ignored() -> None:
     assert parse('{"type":"HarvestComplete","repo":"x"}') == Ignored(type="HarvestComplete")
 
