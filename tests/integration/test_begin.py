@@ -20,7 +20,7 @@ def serving(cli: Cli, dispatch: str | None) -> Iterator[None]:
     with subprocess.Popen([*COMMAND, "serve"], env=environ, text=True, stderr=subprocess.PIPE) as process:
         assert process.stderr
         try:
-            wait_until_sync(lambda line=process.stderr: "serving" in line.readline(), "it serves")  # type: ignore[misc]
+            wait_until_sync(lambda line=process.stderr: "serving" in line.readline(), "it serves", 30)  # type: ignore[misc]
             yield
         finally:
             process.send_signal(signal.SIGTERM)

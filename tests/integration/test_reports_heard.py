@@ -25,7 +25,7 @@ async def test_a_replica_looks_when_it_begins_and_when_it_is_poked(server_url: s
         await fleet.heard()  # a poke with nothing to do
         await fleet.store.redis.zadd(fleet.store.key("leases"), {"second": 1})
         assert await fleet.store.publish('{"type":"PokeQueue"}') >= 1
-        await fleet.becomes("second", "blocked", deadline=5)
+        await fleet.becomes("second", "blocked", deadline=10)  # a tick is 30 s away
 
 
 @pytest.mark.reference(35, 72, "T88")
