@@ -118,6 +118,7 @@ def test_every_file_of_shared_words_is_in_the_library() -> None:
     assert {path.stem for path in library.FOLDER.glob("_*.lua")} == set(library.WORDS)
 
 
+@pytest.mark.reference(5)
 async def test_the_library_loads_and_offers_every_verb(server_url: str, raw: Redis) -> None:
     await raw.function_load(library.TEXT)
     [row] = await raw.function_list(library="dispatch")

@@ -126,6 +126,7 @@ async def test_an_agent_that_is_told_to_end_may_do_so_itself(host: Host, name: s
     assert (ending.reason, ending.code, ending.survivors) == ("stopped", code, ())
 
 
+@pytest.mark.reference("W13")
 async def test_a_stubborn_tree_in_many_sessions_leaves_nothing(host: Host) -> None:
     ignoring = "ignore=INT,TERM,HUP"
     steps = [

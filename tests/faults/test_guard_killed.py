@@ -57,6 +57,7 @@ def kill_a_worker_that_started(host: Host, *steps: str) -> None:
         worker.kill()
 
 
+@pytest.mark.reference("W11")
 async def test_an_agent_outlives_its_worker_and_is_adopted(host: Host) -> None:
     await asyncio.to_thread(kill_a_worker_that_started, host, "ticks=ticks")
     (guard,) = Guards(host.guards.home).found()
@@ -91,6 +92,7 @@ async def test_one_token_is_started_once(host: Host) -> None:
     assert host.text("marks").count("started 7 core/go-io/task-7") == 1
 
 
+@pytest.mark.reference("W28")
 @pytest.mark.parametrize("server", ["lives", "is killed too"])
 async def test_the_tree_of_a_killed_guard_is_ended_and_reported(host: Host, server: str) -> None:
     ignoring = "ignore=INT,TERM"

@@ -13,6 +13,7 @@ from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli
 TASK = "core/go-io/task-5"
 
 
+@pytest.mark.reference(9, 10, "W8")
 def test_what_waits_says_why_and_what_to_type(cli: Cli) -> None:
     result = cli("dispatch", TASK, "--agent", "codex", "--task", "Fix it")
     assert result.stdout == f"{TASK} queued, place 1: queue is frozen\n"
@@ -29,6 +30,7 @@ def test_everything_said_is_in_the_record(thawed: Cli) -> None:
     assert keys == ["*", "codex", "codex:gpt-5.4", "repo:core/go-io", "team:a"]
 
 
+@pytest.mark.reference("W8")
 def test_asking_twice_is_asking_once(thawed: Cli) -> None:
     thawed("dispatch", TASK, "--agent", "codex")
     assert thawed.json("dispatch", TASK, "--agent", "codex") == {

@@ -12,6 +12,7 @@ from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, on_terminal
 TASK = "core/go-io/task-5"
 
 
+@pytest.mark.reference(1, "T28")
 def test_a_new_namespace_is_frozen_and_says_how_to_thaw_it(cli: Cli) -> None:
     assert cli.out("status").startswith(
         "frozen: this namespace is new (nothing starts; thaw it with: coordinator start)\n"
@@ -50,6 +51,7 @@ def run(cli: Cli, *words: str) -> Grant:
     return grant
 
 
+@pytest.mark.reference(10)
 def test_why_frozen(cli: Cli) -> None:
     cli("stop", "--reason", "release day", "--until", "2h")
     text = waiting(cli, "--agent", "codex")
@@ -58,6 +60,7 @@ def test_why_frozen(cli: Cli) -> None:
     assert "(in 2h)" in text
 
 
+@pytest.mark.reference(11, 12)
 def test_why_pool_full(thawed: Cli) -> None:
     thawed.limits(codex=1)
     thawed.host()
@@ -66,6 +69,7 @@ def test_why_pool_full(thawed: Cli) -> None:
     assert "queue at capacity: total 1/1\n  key       codex (full, 1 of 1 used)\n  held by   a/running\n" in text
 
 
+@pytest.mark.reference(12)
 def test_why_model_full(thawed: Cli) -> None:
     thawed("limits", "codex:gpt-5.4", "1")
     thawed.host()
@@ -95,6 +99,7 @@ def test_why_hosts_full(thawed: Cli) -> None:
     assert "hosts full: 1/1 slots on 1 host" in waiting(thawed, "--agent", "claude")
 
 
+@pytest.mark.reference("T96")
 def test_why_no_host(thawed: Cli) -> None:
     thawed.host()
     assert "place 1 of its lane: no host serves 'codx' (did you mean codex?)\n" in waiting(thawed, "--agent", "codx")
@@ -110,6 +115,7 @@ def test_why_of_what_does_not_wait(thawed: Cli) -> None:
     assert "there is no workspace a/9" in thawed.wrong("why", "a/9", code=BAD_INPUT)
 
 
+@pytest.mark.reference(42)
 def test_workspaces_by_filter_and_in_pages(thawed: Cli) -> None:
     thawed.host()
     for number in range(5):
@@ -140,6 +146,7 @@ def test_hosts_show_what_they_serve_and_hold(thawed: Cli) -> None:
     assert thawed.json("hosts")["hosts"][0]["held"] == ["a/running"]
 
 
+@pytest.mark.reference("W25")
 def test_events_are_told_in_order_and_as_json(thawed: Cli) -> None:
     thawed.host()
     thawed.end(run(thawed, "--agent", "codex"))

@@ -21,6 +21,7 @@ runners: {codex: {command: [sh, -c, 'true']}, claude: {command: [cat]}}
 """
 
 
+@pytest.mark.reference(54, "W22")
 def test_check_names_every_problem_with_its_path(cli: Cli) -> None:
     cli.config.write_text('concurrency: {codex: -1, "a b": 2}\nrunners: {codex: {command: "sh -c x"}}\n')
     text = cli.out("config", "check", code=BAD_INPUT)
@@ -41,6 +42,7 @@ def test_check_of_a_good_file_needs_no_server(cli: Cli, monkeypatch: pytest.Monk
     assert "byte 1 is not UTF-8" in cli.out("config", "check", str(tmp_path / "other.yaml"), code=BAD_INPUT)
 
 
+@pytest.mark.reference(4)
 def test_apply_makes_the_file_true_and_says_what_changed(cli: Cli) -> None:
     cli("limits", "claude", "2")
     cli.config.write_text(GOOD)
@@ -56,6 +58,7 @@ def test_apply_makes_the_file_true_and_says_what_changed(cli: Cli) -> None:
     assert cli.json("config", "apply")["changes"] == []
 
 
+@pytest.mark.reference(54, "W22")
 def test_a_bad_file_never_replaces_a_good_one(cli: Cli) -> None:
     cli.config.write_text(GOOD)
     cli("config", "apply")

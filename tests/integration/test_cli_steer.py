@@ -27,6 +27,7 @@ def statuses(cli: Cli) -> dict[str, str]:
     return {row["workspace"]: row["status"] for row in cli.json("workspaces")["workspaces"]}
 
 
+@pytest.mark.reference(8, 17, 18, "T22", "T23")
 def test_start_and_stop_are_remembered(cli: Cli) -> None:
     assert cli.out("start") == "dispatch started\n"
     assert cli.json("status")["frozen"] is False
@@ -52,6 +53,7 @@ def test_kill_asks_first_and_an_empty_name_never_means_everything(busy: Cli) -> 
     assert sorted(statuses(busy).values()) == ["queued", "queued", "running"]
 
 
+@pytest.mark.reference(19, 20)
 def test_kill_of_everything_freezes_and_clears(busy: Cli) -> None:
     result = busy("kill", "--no-wait", typed="y\n")
     assert "End everything (1 running, 2 queued), and freeze the queue?" in result.stderr
@@ -67,6 +69,7 @@ def test_kill_of_an_agent_leaves_the_others(busy: Cli) -> None:
     assert busy.json("status")["frozen"] is False
 
 
+@pytest.mark.reference(19, "W13")
 def test_kill_waits_for_the_end_of_what_runs(busy: Cli) -> None:
     (row,) = busy.json("workspaces", "--status", "running")["workspaces"]
     beat = Renew(host="h1", incarnation="h1-1", held=[Held(workspace="a/1", token=row["token"])])
@@ -108,6 +111,7 @@ def test_cancel_and_retry(busy: Cli) -> None:
     busy.wrong("retry", "a/2", "--status", "failed", code=BAD_INPUT)
 
 
+@pytest.mark.reference(21, 22, "T17")
 def test_poke_says_who_heard_it(busy: Cli) -> None:
     assert busy.out("poke") == "poked; no replica listens (workers find work by themselves)\n"
     assert busy.json("poke") == {"outcome": "reaped", "heard": 0, "lost": 0, "opened": []}

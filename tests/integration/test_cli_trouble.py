@@ -28,6 +28,7 @@ EVERY = [
 ]  # fmt: skip
 
 
+@pytest.mark.reference(3, "T2", "T5", "T27")
 @pytest.mark.parametrize("line", EVERY[::4])
 def test_a_redis_that_is_away_is_told_in_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.setenv("REDIS_URL", "unix:///nowhere/redis.sock")
@@ -49,6 +50,7 @@ def test_a_redis_that_accepts_and_never_answers_is_told_in_time(cli: Cli, monkey
         assert "secret" not in said
 
 
+@pytest.mark.reference(3, "T27")
 def test_without_a_url_or_a_server_it_names_the_command_that_starts_one(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

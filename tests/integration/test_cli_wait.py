@@ -93,6 +93,7 @@ def test_dispatch_waits_when_asked_to(running: Cli) -> None:
         assert (queued["outcome"], ended["status"], process.returncode) == ("queued", "failed", REFUSED)
 
 
+@pytest.mark.reference("W25")
 def test_facts_that_were_trimmed_do_not_leave_it_waiting(running: Cli) -> None:
     running.claim()
     code = (

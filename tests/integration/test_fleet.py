@@ -18,6 +18,7 @@ LIMITS = {"codex": 5, "codex:gpt-5.4": 1, "claude": 3, "gemini": 1}
 COUNTS = {"codex": 50, "codex:gpt-5.4": 12, "claude": 40, "gemini": 12}
 
 
+@pytest.mark.reference(14, "W9", "W10", "W12", "W19")
 @pytest.mark.timeout(120)
 async def test_every_limit_is_reached_none_exceeded_and_each_runs_once_over_two_deaths(
     server_url: str, tmp_path: Path
@@ -53,6 +54,7 @@ async def test_every_limit_is_reached_none_exceeded_and_each_runs_once_over_two_
         assert {key: most[key] for key in LIMITS} == LIMITS
 
 
+@pytest.mark.reference(24, 32)
 async def test_one_report_of_an_askers_end_starts_the_waiting_one_without_a_tick(
     server_url: str, tmp_path: Path
 ) -> None:
@@ -91,6 +93,7 @@ async def test_a_report_in_the_inbox_waits_for_a_replica(server_url: str, tmp_pa
         await wait_until(empty, "the inbox is read to its end, over what is no report")
 
 
+@pytest.mark.reference(26, "T32")
 async def test_what_nobody_can_read_ends_no_replica(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
         fleet.serve("r1")
@@ -110,6 +113,7 @@ async def test_what_nobody_can_read_ends_no_replica(server_url: str, tmp_path: P
         assert fleet.processes["r1"].poll() is None
 
 
+@pytest.mark.reference(24, "W2")
 async def test_work_starts_when_its_gate_opens_not_at_the_next_tick(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
         fleet.serve("r1")
@@ -122,6 +126,7 @@ async def test_work_starts_when_its_gate_opens_not_at_the_next_tick(server_url: 
         assert started >= shut.now  # the same machine's clock
 
 
+@pytest.mark.reference(19, "W13")
 async def test_killing_ends_the_tree_and_says_who_asked(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
         fleet.serve("r1")
@@ -140,6 +145,7 @@ async def test_killing_ends_the_tree_and_says_who_asked(server_url: str, tmp_pat
         assert (await fleet.record("kill/t2")).question == "killed by test: enough"
 
 
+@pytest.mark.reference(7, "W29")
 async def test_quiet_lets_what_runs_end_and_leaves_nothing_of_the_host(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
         fleet.serve("r1")

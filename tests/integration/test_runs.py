@@ -5,6 +5,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from coordinator.operations import Kill, Submit
 from tests.fleet import Fleet
 from tests.waiting import wait_until
@@ -38,6 +40,7 @@ def _repository(path: Path) -> Path:
     return path
 
 
+@pytest.mark.reference(80, 81, "W27", "W28", "W31", "T35", "T95")
 async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp_path: Path) -> None:
     expected = {
         "ok": ("completed", "succeeded", None),
@@ -70,6 +73,7 @@ async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp
         assert "/no/such/program" in ((await fleet.record("end/gone")).question or "")
 
 
+@pytest.mark.reference("W10")
 async def test_a_source_is_checked_out_on_a_branch_of_its_own_and_the_agent_works_there(
     server_url: str, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ def fleet(server_kind: str, servers: Servers) -> Iterator[Driver]:
     world.close()
 
 
+@pytest.mark.reference("W14")
 def test_a_claim_looks_at_64_lanes_and_says_more(fleet: Driver) -> None:
     """70 lanes stood open when their keys were closed: one call moves 64 of them to their keys, the next finds work."""
     fleet.thaw(ops.Thaw())

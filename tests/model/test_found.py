@@ -111,6 +111,7 @@ def test_a_push_host_confirms_every_run_anew(fleet: Driver) -> None:
     assert fleet.truth.tasks["w"].status == "queued"
 
 
+@pytest.mark.reference(80, "T95")
 def test_a_push_run_that_is_not_confirmed_goes_back_though_its_host_beats(fleet: Driver) -> None:
     waiting(fleet, "h1", mode="push")
     submit(fleet, "w")

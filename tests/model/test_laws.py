@@ -9,6 +9,7 @@ SEED = 1  # `python -m tests.model --seed N` goes elsewhere
 EXAMPLES = {FAKE: 60}  # a fake server takes its time
 
 
+@pytest.mark.reference(14, "W5", "W7", "W12")
 @pytest.mark.timeout(600)  # a failure is made small before it is shown
 def test_every_law_holds(server_kind: str, servers: Servers) -> None:
     run(server_kind, servers, examples=EXAMPLES.get(server_kind, 150), steps=50, start=SEED)

@@ -57,6 +57,7 @@ def test_a_namespace_that_would_split_keys_is_refused(given: str) -> None:
     assert problems(DISPATCH_NAMESPACE=given)["DISPATCH_NAMESPACE"].fix == "write it like dispatch"
 
 
+@pytest.mark.reference(6)
 @pytest.mark.parametrize(("given", "thawed"), [("1", True), ("true", False), ("0", False), ("", False), (" 1", False)])
 def test_only_exactly_1_thaws(given: str, thawed: bool) -> None:
     assert settings(CORE_AGENT_DISPATCH=given).thawed is thawed
@@ -65,6 +66,7 @@ def test_only_exactly_1_thaws(given: str, thawed: bool) -> None:
 # Paths.
 
 
+@pytest.mark.reference(43)
 def test_the_root_is_the_option_then_the_file_then_the_core_directory() -> None:
     found = settings(CORE_WORKSPACE="/srv/kör")
     assert found.workspace_root() == Path("/srv/kör/workspace")
@@ -79,6 +81,7 @@ def test_the_config_is_the_option_then_the_variable_then_the_core_directory() ->
     assert named.config_file("/b.yaml") == (Path("/b.yaml"), True)
 
 
+@pytest.mark.reference(43)
 def test_nothing_comes_to_mean_the_current_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for option in ("", " "):

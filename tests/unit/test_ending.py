@@ -12,6 +12,7 @@ def _exit(reason: Reason = "exited", code: int | None = None, number: int | None
     return Exit(code, number, reason, started_at=1, ended_at=2, error=error)
 
 
+@pytest.mark.reference("W27", "W28")
 @pytest.mark.parametrize(
     ("how", "question", "status", "verdict", "said"),
     [

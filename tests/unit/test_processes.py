@@ -67,6 +67,7 @@ def test_a_process_is_seen_as_it_is(stage: Stage) -> None:
     assert processes.alive(seen.identity)
 
 
+@pytest.mark.reference("W1")
 def test_a_pid_used_again_is_another_process_and_gets_no_signal(stage: Stage) -> None:
     started = stage.start()
     later = identity(started)

@@ -8,6 +8,7 @@ from coordinator.errors import LibraryError, StoreUnavailable
 from coordinator.steady import end, insist, steadily
 
 
+@pytest.mark.reference(26)
 async def test_a_loop_goes_on_over_errors_known_and_unknown() -> None:
     turns: list[int] = []
     enough = asyncio.Event()

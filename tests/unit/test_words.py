@@ -122,6 +122,7 @@ def test_text_that_no_json_can_carry_is_refused() -> None:
     assert not accepted(words.Branch, "a\ud800")
 
 
+@pytest.mark.reference(50, 51, 52, "T43", "T47")
 @pytest.mark.parametrize(
     ("agent", "pool", "model"),
     [
@@ -151,6 +152,7 @@ def test_a_branch_is_measured_in_bytes_as_the_library_measures_it() -> None:
     assert not accepted(words.Branch, "é" * 101)
 
 
+@pytest.mark.reference(16)
 def test_every_status_is_in_exactly_one_group() -> None:
     grouped = [status for group in words.STATUS_GROUPS.values() for status in group]
     assert sorted(grouped) == sorted(words.STATUSES)

@@ -42,6 +42,7 @@ def test_a_workspace_inside_another_is_refused(tmp_path: Path) -> None:
     Workspace(tmp_path, "a/c")
 
 
+@pytest.mark.reference(48, "W17", "T82")
 def test_fields_of_others_stay_and_a_none_goes(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "a/b")
     workspace.path.mkdir(parents=True)

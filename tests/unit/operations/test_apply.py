@@ -9,6 +9,7 @@ from coordinator.operations.apply import Applied, FleetSettings, Rates
 from tests.unit.operations.asking import Fleet
 
 
+@pytest.mark.reference(4, "T6")
 async def test_what_changed_is_told_and_the_second_time_nothing_does(fleet: Fleet) -> None:
     await fleet.limit("old", 3)
     config = Apply(
@@ -43,6 +44,7 @@ async def test_limits_that_are_left_out_of_the_question_stay(fleet: Fleet) -> No
     assert await fleet.redis.exists("{t}:limits") == 0
 
 
+@pytest.mark.reference(4)
 async def test_a_first_configuration_is_applied_once(fleet: Fleet) -> None:
     assert len((await fleet.store.run(Apply(limits={"codex": 1}, if_new=True))).changes) == 1
     assert await fleet.store.run(Apply(limits={"codex": 2}, if_new=True)) == Applied()
@@ -89,6 +91,7 @@ async def test_a_default_of_repos_is_judged_again_for_more_of_them_than_one_call
     assert await fleet.redis.exists("{t}:opening", "{t}:blocked") == 0
 
 
+@pytest.mark.reference(9, "W23")
 async def test_the_default_agent_is_the_one_of_a_submit_that_names_none(fleet: Fleet) -> None:
     await fleet.track(["a"])
     await fleet.store.run(Apply(default_agent="codex"))

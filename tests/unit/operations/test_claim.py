@@ -10,6 +10,7 @@ from tests.servers import REAL
 from tests.unit.operations.asking import Fleet
 
 
+@pytest.mark.reference(77)
 async def test_a_host_gets_no_more_than_its_slots_less_what_it_holds(fleet: Fleet) -> None:
     await fleet.host(slots=3)
     await fleet.queue("a", "b", "c", "d", "e")
@@ -79,6 +80,7 @@ async def test_a_host_nobody_knows_and_a_quiet_one_get_nothing(fleet: Fleet) -> 
     assert (quiet.grants, quiet.refusal.text) == ((), "host h1 is quiet")
 
 
+@pytest.mark.reference(78, "W15")
 async def test_priority_goes_first_then_who_came_first(fleet: Fleet) -> None:
     await fleet.host(slots=9)
     await fleet.queue("a", "b")
@@ -91,6 +93,7 @@ async def test_priority_goes_first_then_who_came_first(fleet: Fleet) -> None:
 KEYS = ["*", "codex", "codex:big", "repo:core/io", "team"]
 
 
+@pytest.mark.reference(56)
 @pytest.mark.parametrize("at", range(len(KEYS)))
 async def test_the_first_key_that_says_no_is_the_reason_frozen_before_shut_before_full(fleet: Fleet, at: int) -> None:
     await fleet.submit("a", "codex:big", org="core", repo="io", keys=["team"])
@@ -112,6 +115,7 @@ async def _why(fleet: Fleet) -> tuple[str, str] | None:
     return None if no is None else (no.key, no.reason)
 
 
+@pytest.mark.reference(10, 11, 12)
 async def test_texts_are_the_ones_people_know(fleet: Fleet) -> None:
     await fleet.host(slots=9)
     for number in range(6):
@@ -147,6 +151,7 @@ async def test_every_star_refusal_is_told_once_a_call_and_blocks_no_lane(fleet: 
     assert await fleet.redis.exists("{t}:blocked") == 0
 
 
+@pytest.mark.reference("W2")
 async def test_time_alone_is_told_in_milliseconds(fleet: Fleet) -> None:
     await fleet.host()
     await fleet.store.run(BackOff(key="codex", duration=60_000))
@@ -156,6 +161,7 @@ async def test_time_alone_is_told_in_milliseconds(fleet: Fleet) -> None:
     assert 50_000 < (answer.retry_in or 0) <= 60_000
 
 
+@pytest.mark.reference(78, "W2", "W14")
 @pytest.mark.parametrize("server_kind", REAL, indirect=True)
 async def test_ten_thousand_behind_a_shut_gate_do_not_hold_up_the_one_that_is_ready(fleet: Fleet) -> None:
     await fleet.host("h1", "codex claude")
@@ -167,6 +173,7 @@ async def test_ten_thousand_behind_a_shut_gate_do_not_hold_up_the_one_that_is_re
     assert await fleet.redis.zcard("{t}:status:queued") == 10_000
 
 
+@pytest.mark.reference(78)
 async def test_lanes_refused_one_after_the_other_wait_under_the_key_that_refused_them(fleet: Fleet) -> None:
     await fleet.host(slots=9)
     await fleet.limit("codex", 1)
@@ -183,6 +190,7 @@ async def test_lanes_refused_one_after_the_other_wait_under_the_key_that_refused
     assert await fleet.redis.exists("{t}:blocked") == 0
 
 
+@pytest.mark.reference(79)
 async def test_a_push_host_gets_a_lease_it_must_confirm_and_the_fact_that_starts_it(fleet: Fleet) -> None:
     await fleet.host("p1", mode="push")
     await fleet.queue("a", task="x")

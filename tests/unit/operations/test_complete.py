@@ -19,6 +19,7 @@ async def _report(fleet: Fleet, name: str = "a", **more: object) -> object:
     return await fleet.store.run(Complete.model_validate({"workspace": name, "status": "completed", **more}))
 
 
+@pytest.mark.reference(16, "W24")
 @pytest.mark.parametrize("status", ["completed", "merged", "ready-for-review", "failed", "blocked"])
 async def test_an_ending_frees_what_the_run_held_and_counts_once(fleet: Fleet, status: str) -> None:
     grant = await _running(fleet)
@@ -31,6 +32,7 @@ async def test_an_ending_frees_what_the_run_held_and_counts_once(fleet: Fleet, s
     assert (await fleet.store.run(GetStatus())).counts[status] == 1  # type: ignore[index]
 
 
+@pytest.mark.reference("W16")
 async def test_another_token_and_an_unknown_workspace_change_nothing(fleet: Fleet) -> None:
     grant = await _running(fleet)
     for token in (grant.token - 1, grant.token + 1, 0):
@@ -48,6 +50,7 @@ async def test_the_next_is_granted_in_the_same_call_also_when_the_ending_is_old_
     assert (answer.outcome, [one.workspace for one in answer.grants]) == ("already", ["c"])
 
 
+@pytest.mark.reference(32)
 async def test_an_ending_wakes_a_host_that_waits_for_its_key(fleet: Fleet) -> None:
     await fleet.limit("codex", 1)
     grant = await fleet.ask_for("a")
@@ -86,6 +89,7 @@ async def test_a_report_ends_the_run_of_an_asker_once(fleet: Fleet) -> None:
     assert (await fleet.record("a")).pr_url == "https://x/1"
 
 
+@pytest.mark.reference(29, "W18")
 async def test_a_report_that_is_older_than_the_run_is_ignored(fleet: Fleet) -> None:
     before = await fleet.store.latest()
     await fleet.ask_for("a")
@@ -151,3 +155,27 @@ async def test_costs_add_up_over_the_attempts(fleet: Fleet) -> None:
     await fleet.store.run(BackOff(key="codex", clear=True))
     await fleet.end((await fleet.claim()).grants[0], cost_usd=1)
     assert (await fleet.record("a")).cost_usd == 1_500_001
+
+
+@pytest.mark.reference(28, 29, "W7", "W18", "T67", "T91")
+async def test_of_two_runs_of_one_repo_a_report_ends_the_one_it_names(fleet: Fleet) -> None:
+    for name in ("core/io/task-1", "core/io/task-2"):
+        await fleet.ask_for(name, org="core", repo="io")
+    assert await fleet.redis.scard("{t}:slots:repo:core/io") == 2
+    assert await _report(fleet, "core/io/task-1") == Completed(status="completed")
+    assert await _report(fleet, "task-2") == UnknownWorkspace()  # the last part of a name is another name
+    first, second = await fleet.record("core/io/task-1"), await fleet.record("core/io/task-2")
+    assert (first.status, first.pid, second.status) == ("completed", None, "running")
+    assert await fleet.redis.smembers("{t}:slots:repo:core/io") == {"core/io/task-2"}
+
+
+@pytest.mark.reference(82)
+async def test_each_run_has_its_own_start(fleet: Fleet) -> None:
+    grant = await _running(fleet)
+    await fleet.redis.hset("{t}:workspace:a", "started_at", "1")
+    await fleet.end(grant, "failed")
+    await fleet.submit("a", again=True)
+    await fleet.claim()
+    record = await fleet.record("a")
+    assert (record.status, record.runs) == ("running", 2)
+    assert (record.started_at or 0) > 1

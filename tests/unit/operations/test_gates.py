@@ -6,6 +6,7 @@ from coordinator.errors import InvalidQuestion
 from coordinator.operations import BackOff, Freeze, GetStatus, Thaw
 from coordinator.operations.back_off import GateSet
 from coordinator.operations.freeze import Frozen
+from coordinator.operations.submit import Refused
 from coordinator.operations.thaw import Thawed
 from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
@@ -13,6 +14,7 @@ from tests.unit.operations.asking import Fleet
 LATER = 4_102_444_800_000
 
 
+@pytest.mark.reference(1, "T7", "T8")
 async def test_a_new_namespace_is_frozen_until_it_is_thawed(store: Store) -> None:
     status = await store.run(GetStatus())
     assert (status.frozen, status.new) == (True, True)
@@ -20,6 +22,7 @@ async def test_a_new_namespace_is_frozen_until_it_is_thawed(store: Store) -> Non
     assert not (await store.run(GetStatus())).frozen
 
 
+@pytest.mark.reference(8, 18, 25, 82, "T30", "T59")
 async def test_a_freeze_stops_grants_moves_nothing_and_leaves_what_runs(fleet: Fleet) -> None:
     await fleet.host()
     await fleet.queue("a", "b")
@@ -49,6 +52,7 @@ async def test_a_thaw_pokes_a_host_of_every_route_with_work(fleet: Fleet) -> Non
         assert sorted(await pokes.heard()) == ["h1", "h2"]
 
 
+@pytest.mark.reference(8)
 async def test_one_key_is_frozen_and_thawed_alone(fleet: Fleet) -> None:
     await fleet.host("h1", "codex claude")
     await fleet.store.run(Freeze(key="claude", by="ana"))
@@ -62,6 +66,7 @@ async def test_one_key_is_frozen_and_thawed_alone(fleet: Fleet) -> None:
     assert await fleet.granted() == ["b"]
 
 
+@pytest.mark.reference(8)
 async def test_a_freeze_with_an_end_ends_by_itself(fleet: Fleet) -> None:
     await fleet.host()
     await fleet.store.run(Freeze(until=LATER))
@@ -85,12 +90,14 @@ async def test_a_gate_is_shut_moved_and_opened(fleet: Fleet) -> None:
     assert await fleet.redis.exists("{t}:timers", "{t}:backoff", "{t}:backoff_reason") == 0
 
 
+@pytest.mark.reference(35)
 async def test_at_least_never_moves_a_gate_earlier(fleet: Fleet) -> None:
     await fleet.store.run(BackOff(key="codex", until=LATER))
     assert (await fleet.store.run(BackOff(key="codex", duration=1000, at_least=True))).now == LATER
     assert (await fleet.store.run(BackOff(key="codex", duration=1000))).now < LATER
 
 
+@pytest.mark.reference(72)
 async def test_an_opened_gate_starts_what_waited(fleet: Fleet) -> None:
     await fleet.host()
     await fleet.store.run(BackOff(key="codex", duration=60_000))
@@ -115,3 +122,27 @@ async def test_a_gate_deleted_by_hand_is_noticed_when_it_is_cleared(fleet: Fleet
 async def test_a_gate_needs_an_end(fleet: Fleet) -> None:
     with pytest.raises(InvalidQuestion, match="one of until, for, clear is required"):
         await fleet.store.run(BackOff(key="codex"))
+
+
+@pytest.mark.reference(8, "T9")
+async def test_the_last_of_many_freezes_and_thaws_holds(fleet: Fleet) -> None:
+    for _ in range(50):
+        await fleet.store.run(Freeze())
+        assert (await fleet.store.run(GetStatus())).frozen
+        await fleet.store.run(Thaw())
+    assert not (await fleet.store.run(GetStatus())).frozen
+
+
+@pytest.mark.reference(10, 11, 15, 76, "W4", "T24")
+async def test_an_asker_passes_the_same_gates_as_a_worker(fleet: Fleet) -> None:
+    await fleet.store.run(BackOff(key="codex", until=LATER))
+    shut = await fleet.submit("a", asker="svc", otherwise="refuse")
+    assert isinstance(shut, Refused)
+    assert (shut.refusal.key, shut.refusal.reason, shut.refusal.until) == ("codex", "backoff", LATER)
+    await fleet.store.run(Freeze())
+    frozen = await fleet.submit("b", "claude", asker="svc", otherwise="refuse")
+    assert isinstance(frozen, Refused)
+    assert (frozen.refusal.reason, frozen.refusal.text) == ("frozen", "queue is frozen")
+    await fleet.store.run(Thaw())
+    await fleet.store.run(BackOff(key="codex", clear=True))
+    await fleet.ask_for("a")

@@ -3,7 +3,7 @@
 import pytest
 
 from coordinator.errors import InvalidQuestion
-from coordinator.operations import GetStatus, Kill
+from coordinator.operations import GetStatus, Kill, Retry, Thaw
 from coordinator.operations.kill import Killing
 from tests.unit.operations.asking import Fleet
 
@@ -23,6 +23,7 @@ async def _all_parts(fleet: Fleet, **choice: object) -> tuple[list[str], int, in
             return sorted(running), cleared, parts
 
 
+@pytest.mark.reference(19, "W13")
 async def test_one_that_runs_keeps_its_slot_until_its_holder_says_that_it_ended(fleet: Fleet) -> None:
     await fleet.host()
     await fleet.queue("a")
@@ -38,6 +39,7 @@ async def test_one_that_runs_keeps_its_slot_until_its_holder_says_that_it_ended(
     assert (await fleet.record("a")).kill is None
 
 
+@pytest.mark.reference(20)
 async def test_one_that_waits_fails_and_says_by_whom(fleet: Fleet) -> None:
     await fleet.queue("a", "b")
     assert await fleet.store.run(Kill(workspace="a", by="ana", reason="wrong")) == Killing(cleared=1)
@@ -53,6 +55,7 @@ async def test_one_that_ended_and_one_nobody_knows_are_left_alone(fleet: Fleet) 
         assert await fleet.store.run(Kill(workspace=name)) == Killing()
 
 
+@pytest.mark.reference(19)
 async def test_everything_is_ended_in_parts_and_the_queue_is_frozen(fleet: Fleet) -> None:
     await fleet.host(slots=5)
     await fleet.track([f"w{number}" for number in range(310)])
@@ -94,3 +97,14 @@ async def test_a_choice_ends_just_those(fleet: Fleet, choice: object, running: l
 async def test_exactly_one_choice_is_wanted(fleet: Fleet, choice: object) -> None:
     with pytest.raises(InvalidQuestion, match="exactly one of workspace, agent, repo, host, all is required"):
         await fleet.store.run(Kill.model_validate(choice))
+
+
+@pytest.mark.reference(20)
+async def test_what_a_kill_cleared_comes_back_whole_by_retry(fleet: Fleet) -> None:
+    await fleet.queue("a", task="Fix it", repo="io", org="core")
+    await _all_parts(fleet, all=True)
+    await fleet.store.run(Retry(workspace="a"))
+    await fleet.store.run(Thaw())
+    await fleet.host()
+    (grant,) = (await fleet.claim()).grants
+    assert (grant.workspace, grant.task, grant.repo, grant.org) == ("a", "Fix it", "io", "core")

@@ -15,6 +15,7 @@ def _numbered(number: int) -> str:
     return re.sub(r"^base.LIB = \d+", f"base.LIB = {number}", library.TEXT, flags=re.MULTILINE)
 
 
+@pytest.mark.reference(5, "T4")
 async def test_a_missing_library_is_loaded_and_the_call_repeated(store: Store) -> None:
     assert (await store.run(GetStatus())).lib == library.LIB
     await store.redis.function_flush("SYNC")
@@ -108,6 +109,7 @@ async def test_a_namespace_without_hosts_settles_at_once(fleet: Fleet) -> None:
     assert int(str(after)) > int(str(before))
 
 
+@pytest.mark.reference(59)
 async def test_an_empty_server_is_frozen_and_learns_of_runs_from_beats(fleet: Fleet) -> None:
     await fleet.host("h1")
     await fleet.queue("a")

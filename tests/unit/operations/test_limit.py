@@ -17,6 +17,7 @@ async def test_a_limit_is_set_changed_and_cleared(fleet: Fleet) -> None:
     assert await fleet.facts() == ["Thawed", "ConfigChanged", "ConfigChanged", "ConfigChanged"]
 
 
+@pytest.mark.reference(55)
 async def test_absent_is_no_limit_and_zero_is_closed(fleet: Fleet) -> None:
     await fleet.host(slots=50)
     await fleet.track([f"w{number}" for number in range(30)])
@@ -26,6 +27,7 @@ async def test_absent_is_no_limit_and_zero_is_closed(fleet: Fleet) -> None:
     assert len(await fleet.granted()) == 30
 
 
+@pytest.mark.reference("W7", "W15")
 async def test_the_default_of_repos_holds_for_each_and_gives_way_to_a_limit_of_its_own(fleet: Fleet) -> None:
     await fleet.host(slots=9)
     await fleet.limit("repo:*", 1)
@@ -51,6 +53,7 @@ async def test_lowering_a_limit_ends_nothing_and_starts_nothing(fleet: Fleet) ->
     assert no.text == "queue at capacity: total 1/1"
 
 
+@pytest.mark.reference("W9")
 @pytest.mark.parametrize("slots", [[4], [1, 1, 1, 1]])
 async def test_a_limit_raised_from_one_to_five_starts_four_by_pokes_alone(fleet: Fleet, slots: list[int]) -> None:
     await fleet.limit("codex", 1)

@@ -1,5 +1,7 @@
 """Who is woken: one waiting host a route, the next when something is left, and never the wrong one."""
 
+import pytest
+
 from coordinator.operations.submit import Queued
 from tests.unit.operations.asking import Fleet
 
@@ -20,6 +22,7 @@ async def test_a_lane_of_a_busy_host_strands_nothing_of_an_idle_one(fleet: Fleet
         assert await fleet.granted("idle") == ["for-idle"]
 
 
+@pytest.mark.reference(23, "T18")
 async def test_a_host_that_found_nothing_waits_and_is_woken_for_all_it_can_do(fleet: Fleet) -> None:
     await fleet.host(slots=4)
     async with fleet.listening("h1") as pokes:

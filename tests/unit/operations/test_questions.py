@@ -53,6 +53,7 @@ def test_the_corpus_knows_every_verb_and_field() -> None:
         assert sorted(fields) == sorted(field.alias or name for name, field in TYPES[verb].model_fields.items())
 
 
+@pytest.mark.reference(39)
 @pytest.mark.parametrize("verb", sorted(corpus.VERBS))
 def test_types_and_library_name_the_same_wrong_fields(redis: "Redis", verb: str) -> None:
     base, fields = corpus.VERBS[verb]
@@ -130,6 +131,7 @@ def test_the_last_of_two_equal_fields_counts(redis: "Redis") -> None:
         assert _by_the_types("submit", text) == _by_the_library(redis, "submit", text) == wrong
 
 
+@pytest.mark.reference(39)
 def test_a_field_nobody_knows_is_a_misspelling_in_python_and_tomorrows_field_to_the_library(redis: "Redis") -> None:
     text = '{"workspace":"w","wrokspace":[null]}'
     assert _by_the_library(redis, "submit", text) == []

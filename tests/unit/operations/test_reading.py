@@ -10,6 +10,7 @@ from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
 
 
+@pytest.mark.reference(16, "W24")
 async def test_counts_are_told_by_status_and_by_group(fleet: Fleet) -> None:
     for ending in ("completed", "merged", "ready-for-review", "failed", "blocked"):
         await fleet.end(await fleet.ask_for(ending), ending)
@@ -36,6 +37,7 @@ async def test_keys_of_interest_are_shown_with_their_use(fleet: Fleet) -> None:
     assert keys["repo:io"].reason == "frozen"
 
 
+@pytest.mark.reference(1, "T1", "T13", "W16")
 async def test_reading_changes_nothing_also_on_an_empty_server(store: Store) -> None:
     assert (await store.run(GetStatus())).new
     assert (await store.run(Query())).workspaces == ()
@@ -51,6 +53,7 @@ async def test_a_default_limit_is_shown(fleet: Fleet) -> None:
     assert shown["repo:*"] == 2
 
 
+@pytest.mark.reference(38, 42)
 async def test_records_are_found_by_every_filter(fleet: Fleet) -> None:
     await fleet.queue("a", org="core", repo="io")
     await fleet.queue("b", agent="codex:big", repo="io")
@@ -72,6 +75,7 @@ async def test_records_are_found_by_every_filter(fleet: Fleet) -> None:
     assert await found(name="a") == ["a"]
 
 
+@pytest.mark.reference(42)
 async def test_pages_show_each_record_once(fleet: Fleet) -> None:
     await fleet.track([f"w{number}" for number in range(250)])
     await fleet.ask_for("r")
@@ -108,6 +112,7 @@ async def test_why_is_answered_with_place_keys_and_hosts(fleet: Fleet) -> None:
     assert answer.refusal.text == "hosts full: 1/1 slots on 1 host that serve codex"
 
 
+@pytest.mark.reference(56)
 @pytest.mark.parametrize(
     ("case", "key", "reason"),
     [
@@ -172,3 +177,23 @@ async def test_one_that_runs_or_ended_says_only_what_it_is(fleet: Fleet) -> None
     answer = await fleet.store.run(Explain(workspace="a"))
     assert isinstance(answer, Explained)
     assert (answer.status, answer.question) == ("blocked", "Which database?")
+
+
+@pytest.mark.reference(16, "T20")
+async def test_nothing_counts_nothing(fleet: Fleet) -> None:
+    status = await fleet.store.run(GetStatus())
+    assert (status.running, status.queued, status.completed, status.failed, status.total) == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.reference(16, "T19", "T21")
+async def test_one_of_each_status_is_seven_in_four_groups(fleet: Fleet) -> None:
+    await fleet.queue("queued")
+    await fleet.ask_for("running", "claude")
+    await fleet.end(await fleet.ask_for("completed", "claude"), "completed")
+    status = await fleet.store.run(GetStatus())
+    assert (status.running, status.queued, status.completed, status.failed, status.total) == (1, 1, 1, 0, 3)
+    for ending in ("merged", "ready-for-review", "failed", "blocked"):
+        await fleet.end(await fleet.ask_for(ending, "claude"), ending)
+    status = await fleet.store.run(GetStatus())
+    assert (status.running, status.queued, status.completed, status.failed, status.total) == (1, 1, 3, 2, 7)
+    assert set(status.counts.values()) == {1}

@@ -8,6 +8,7 @@ from coordinator.operations.reap import Lost
 from tests.unit.operations.asking import Fleet
 
 
+@pytest.mark.reference(58, "W1", "W31")
 async def test_a_workers_lost_run_is_queued_again_until_its_attempts_are_spent(fleet: Fleet) -> None:
     await fleet.host()
     await fleet.store.run(Apply(settings=FleetSettings(max_attempts=2)))
@@ -27,6 +28,7 @@ async def test_a_workers_lost_run_is_queued_again_until_its_attempts_are_spent(f
     assert (await fleet.facts()).count("AgentLost") == 2
 
 
+@pytest.mark.reference("W6", "W11")
 async def test_an_askers_lost_run_has_no_proof_of_death(fleet: Fleet) -> None:
     grant = await fleet.ask_for("a")
     await fleet.lapse("a")
@@ -37,6 +39,7 @@ async def test_an_askers_lost_run_has_no_proof_of_death(fleet: Fleet) -> None:
     assert (await fleet.end(grant)).outcome == "already"
 
 
+@pytest.mark.reference(79, 80, "T95")
 @pytest.mark.parametrize("confirmed", [False, True])
 async def test_a_push_host_proves_death_only_by_never_having_begun(fleet: Fleet, confirmed: bool) -> None:
     await fleet.host("p1", mode="push")
@@ -68,6 +71,7 @@ async def test_a_live_lease_is_left_alone_and_its_time_is_told(fleet: Fleet) -> 
     assert (await fleet.store.run(Reap())).next_due in range(10_000, 20_001)
 
 
+@pytest.mark.reference(72)
 async def test_a_gate_whose_time_came_opens_and_wakes(fleet: Fleet) -> None:
     await fleet.host()
     await fleet.store.run(BackOff(key="codex", duration=60_000))

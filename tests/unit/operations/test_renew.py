@@ -1,5 +1,7 @@
 """renew: a beat registers the host, moves its leases on, and tells it what it must know."""
 
+import pytest
+
 from coordinator.models import Grant
 from coordinator.operations import Hosts, Kill, Renew
 from coordinator.operations.complete import Ending
@@ -31,6 +33,7 @@ async def test_a_beat_registers_and_the_next_may_leave_out_what_did_not_change(f
     assert (view.mode, view.machine, view.incarnation) == ("pull", "m1", "i1")
 
 
+@pytest.mark.reference(58)
 async def test_a_beat_moves_deadlines_on(fleet: Fleet) -> None:
     (grant,) = await _running(fleet, "a")
     await fleet.lapse("a")
@@ -128,6 +131,7 @@ async def test_another_machine_with_the_same_name_is_refused_while_beats_are_fre
     assert isinstance(later, Renewed)
 
 
+@pytest.mark.reference(5, "W11")
 async def test_a_restarted_worker_of_the_same_machine_takes_over_and_holds_on(fleet: Fleet) -> None:
     await fleet.host("h1", machine="m1")
     await fleet.queue("a")

@@ -7,6 +7,7 @@ from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
 from tests.unit.operations.asking import Fleet
 
 
+@pytest.mark.reference(9)
 async def test_what_is_submitted_waits_in_its_lane_by_place(fleet: Fleet) -> None:
     await fleet.host()
     assert await fleet.claim() is not None  # h1 waits now, and is woken for the first
@@ -18,6 +19,7 @@ async def test_what_is_submitted_waits_in_its_lane_by_place(fleet: Fleet) -> Non
     assert (record.status, record.task, record.priority, record.attempt) == ("queued", "x", 5, 0)
 
 
+@pytest.mark.reference(23, "T16", "T18")
 async def test_a_waiting_host_is_woken_and_then_nothing_holds_it_back(fleet: Fleet) -> None:
     await fleet.host(slots=1)
     async with fleet.listening("h1") as pokes:
@@ -28,6 +30,7 @@ async def test_a_waiting_host_is_woken_and_then_nothing_holds_it_back(fleet: Fle
         assert await pokes.heard() == []  # it was woken; its claim looks at both
 
 
+@pytest.mark.reference("W8")
 async def test_submitting_twice_is_submitting_once(fleet: Fleet) -> None:
     await fleet.queue("a")
     assert await fleet.submit("a") == AlreadyKnown(status="queued")
@@ -52,6 +55,7 @@ async def test_again_queues_what_has_ended_and_forgets_what_its_run_left(fleet: 
     )
 
 
+@pytest.mark.reference(13, "W5", "T25", "T49")
 async def test_an_asker_is_granted_what_no_host_serves(fleet: Fleet) -> None:
     grant = await fleet.ask_for("a", "codex:gpt-5.4", org="core", repo="io", ttl=5000)
     assert (grant.workspace, grant.ttl, grant.attempt, grant.repo) == ("a", 5000, 1, "io")
@@ -60,6 +64,7 @@ async def test_an_asker_is_granted_what_no_host_serves(fleet: Fleet) -> None:
     assert (await fleet.record("a")).mode == "asker"
 
 
+@pytest.mark.reference("W8")
 async def test_an_asker_gets_the_same_grant_again_by_its_id(fleet: Fleet) -> None:
     grant = await fleet.ask_for("a", id="r1")
     again = await fleet.submit("a", asker="svc", id="r1")
@@ -71,6 +76,7 @@ async def test_an_asker_gets_the_same_grant_again_by_its_id(fleet: Fleet) -> Non
     assert await fleet.redis.scard("{t}:slots:*") == 1
 
 
+@pytest.mark.reference(11, 13, "W5")
 async def test_an_asker_that_wants_it_now_or_never_leaves_nothing(fleet: Fleet) -> None:
     await fleet.limit("codex", 1)
     await fleet.ask_for("a")
@@ -82,6 +88,7 @@ async def test_an_asker_that_wants_it_now_or_never_leaves_nothing(fleet: Fleet) 
     assert sorted(await fleet.redis.keys("*")) == sorted(keys)
 
 
+@pytest.mark.reference(10, "T94")
 async def test_an_asker_is_queued_when_it_may_wait(fleet: Fleet) -> None:
     await fleet.limit("codex", 1)
     await fleet.ask_for("a")
@@ -108,6 +115,7 @@ async def test_an_asker_that_names_its_slots_gets_no_more(fleet: Fleet) -> None:
     assert (answer.refusal.reason, answer.refusal.text) == ("hosts_full", "host svc is full: 1/1")
 
 
+@pytest.mark.reference("T96")
 @pytest.mark.parametrize(
     ("more", "text"),
     [
