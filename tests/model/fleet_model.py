@@ -42,6 +42,9 @@ class Task:
     confirmed: bool = False
     killed: bool = False
     asked: str | None = None
+    answer: str | None = None  # told to every run until one ends
+    ran_on: str | None = None
+    pinned: bool = False  # `requires` is where it last ran, for an answer's sake
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -187,11 +190,12 @@ class Fleet:
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
-        task.machine = None
+        task.machine, task.ran_on = None, None if mode == "asker" else host
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
 
     def finish(self, task: Task, status: str) -> None:
+        task.answer = None if task.status == "running" else task.answer
         task.status, task.killed = status, False
 
     def requeue(self, task: Task) -> None:
