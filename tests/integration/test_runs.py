@@ -43,7 +43,7 @@ async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp
         "ok": ("completed", "succeeded", None),
         "bad": ("failed", "failed", "Agent exited with code 3"),
         "ask": ("blocked", "blocked", "which port?"),
-        "slow": ("failed", "timed_out", "Agent timed out"),
+        "slow": ("failed", "timed_out", "Agent timed out after 0.3s"),
         "none": ("failed", "start_failed", None),
         "gone": ("failed", "start_failed", None),
     }
