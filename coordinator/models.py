@@ -90,6 +90,7 @@ class Workspace(Record):
     dir: str | None = None
     host: str | None = None
     requires: str | None = None
+    pinned: bool = False
     labels: LuaList[str] = ()
     priority: int = 5
     token: Token | None = None

@@ -12,6 +12,7 @@ function records.view(name, row, brief)
     if out[field] then out[field] = base.number(out[field]) end
   end
   if row.labels then out.labels = base.parse(row.labels) end
+  if row.pinned then out.pinned = true end
   if row.kill then out.kill = base.parse(row.kill) end
   if brief and row.task and #row.task > 200 then out.task = row.task:sub(1, 200):gsub('[\192-\255][\128-\191]*$', '') .. ' ...' end
   return out

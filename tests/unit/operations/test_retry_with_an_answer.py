@@ -4,7 +4,7 @@ import pytest
 
 from coordinator.errors import InvalidQuestion
 from coordinator.models import Grant
-from coordinator.operations import Cancel, Host, Kill, Reap, Retry
+from coordinator.operations import Cancel, Freeze, Host, Kill, Reap, Retry, Thaw
 from coordinator.operations._many import Done
 from tests.unit.operations.asking import Fleet
 
@@ -188,3 +188,21 @@ async def test_an_answer_wakes_the_host_it_is_for(fleet: Fleet) -> None:
         await fleet.store.run(Retry(workspace="a", answer="yes"))
         assert await pokes.next() == "h1"
         assert await pokes.heard() == []
+
+
+@pytest.mark.reference(82)
+async def test_every_start_has_its_own_time_and_a_freeze_holds_before_each(fleet: Fleet) -> None:
+    await blocked_on(fleet, "h1")
+    first = (await fleet.record("a")).started_at
+    await fleet.queue("b")
+    await fleet.store.run(Retry(workspace="a", answer="yes"))
+    await fleet.store.run(Freeze())
+    assert await fleet.granted() == []
+    await fleet.store.run(Thaw())
+    assert await fleet.granted(count=1) == ["a"]
+    again = (await fleet.record("a")).started_at
+    assert first
+    assert again
+    assert again > first
+    await fleet.store.run(Freeze())
+    assert await fleet.granted() == []
