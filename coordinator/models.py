@@ -65,6 +65,7 @@ class Grant(Record):
     source: str | None = None
     dir: str | None = None
     session: str | None = None
+    answer: str | None = None
 
 
 class Kill(Record):
@@ -89,6 +90,7 @@ class Workspace(Record):
     dir: str | None = None
     host: str | None = None
     requires: str | None = None
+    pinned: bool = False
     labels: LuaList[str] = ()
     priority: int = 5
     token: Token | None = None
@@ -101,6 +103,8 @@ class Workspace(Record):
     exit_code: int | None = None
     pr_url: str | None = None
     session: str | None = None
+    answer: str | None = None
+    ran_on: str | None = None
     cost_usd: int | None = None
     queued_at: Millis | None = None
     started_at: Millis | None = None

@@ -7,8 +7,11 @@ from workers.run import Exit
 
 
 def ending(workspace: str, token: int, exit_: Exit, question: str | None) -> Ending:
-    """The ending to report. A question the agent left goes first, then what ended it, then its exit code."""
-    if question and exit_.reason == "exited":
+    """The ending to report. A question the agent left goes first, then what ended it, then its exit code.
+
+    Only an order from outside is stronger than a question: to kill it, to stop it, or a lease that was lost.
+    """
+    if question and exit_.reason not in ("killed", "stopped", "lost"):
         return Ending(workspace=workspace, token=token, status="blocked", verdict="blocked", question=question,
                       exit_code=exit_.code)  # fmt: skip
     if exit_.reason == "exited" and exit_.code == 0:
@@ -26,7 +29,7 @@ def _failure(exit_: Exit) -> tuple[str, str]:
         case "exited":
             return "failed", f"Agent exited with code {exit_.code}"
         case "timeout":
-            return "timed_out", "Agent timed out"
+            return "timed_out", exit_.error or "Agent timed out"
         case "killed":
             return "killed", "killed on request"
         case "stopped":

@@ -136,6 +136,7 @@ class Guard:
                 processes.still(self._family)
                 self._slip.set_state("stilled", boot_ms())
             elif self._time_left_ms is not None and self._time_left_ms <= 0:
+                self._error = self._run.overtime()
                 return Wish("timeout", self._run.kill_grace_ms)
             else:
                 self._run_on(still_at - now)

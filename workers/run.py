@@ -30,6 +30,11 @@ class Run:
     timeout_ms: int | None = None
     park_max_ms: int = 3_600_000
 
+    def overtime(self) -> str:
+        """The sentence for people when its time is over: `Agent timed out after 60m`, or `90s`."""
+        seconds = (self.timeout_ms or 0) / 1000
+        return f"Agent timed out after {f'{seconds / 60:.0f}m' if seconds and seconds % 60 == 0 else f'{seconds:g}s'}"
+
     def encode(self, deadline_ms: int) -> bytes:
         """One line that asks for this run under a first deadline."""
         asked = {field.name: getattr(self, field.name) for field in fields(self)}

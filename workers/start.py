@@ -9,13 +9,17 @@ from coordinator.errors import WorkerError
 from coordinator.models import Grant
 from coordinator.words import model_of, pool_of
 from workers.agents import commands
+from workers.prompt import prompt
 from workers.run import Run
+from workers.sessions import note, session_for
 from workers.source import branch_for, checkout
 from workers.workspace import Workspace, rfc3339
 
 
-async def prepare(grant: Grant, workspace: Workspace, runners: Mapping[str, Runner], kill_grace_ms: int) -> Run:
-    """Make the workspace ready and say what to run. Raises WorkerError when this host can not."""
+async def prepare(
+    grant: Grant, workspace: Workspace, runners: Mapping[str, Runner], host: str, kill_grace_ms: int
+) -> Run:
+    """Make the workspace ready and say what to run on this host. Raises WorkerError when this host can not."""
     runner = runners.get(pool_of(grant.agent))
     if runner is None:
         raise WorkerError(f"this host has no runner for {pool_of(grant.agent)}: add it to runners in agents.yaml")
@@ -23,21 +27,28 @@ async def prepare(grant: Grant, workspace: Workspace, runners: Mapping[str, Runn
     branch = grant.branch or branch_for(grant.workspace)
     if grant.source:
         await checkout(grant.source, workspace.repo, branch)
+    workspace.tell(grant.answer)
+    session = session_for(grant, workspace, runner, host)
+    again = bool(runner.adapter) and _runs(workspace) > 0  # a command's {task} may be read by a program
     values = {
-        "workspace": grant.workspace, "dir": str(workspace.path), "task": grant.task, "agent": grant.agent,
+        "workspace": grant.workspace, "dir": str(workspace.path), "agent": grant.agent,
+        "task": prompt(grant, goes_on=bool(session and session.goes_on), again=again),
         "model": model_of(grant.agent), "repo": grant.repo or "", "branch": branch,
     }  # fmt: skip
-    return Run(
+    named = {"DISPATCH_SESSION": grant.session} if grant.session and not runner.adapter else {}
+    run = Run(
         token=grant.token,
         workspace=grant.workspace,
-        argv=commands.argv(runner, values),
-        env=commands.environment(runner, os.environ),
+        argv=commands.argv(runner, values, session),
+        env=commands.environment(runner, os.environ) | named,
         cwd=workspace.work,
         log=workspace.log(grant.agent),
         kill_grace_ms=kill_grace_ms,
         stdin=commands.stdin_text(runner, values),
         timeout_ms=runner.timeout,
     )
+    note(grant, workspace, runner, host, session)
+    return run
 
 
 def running(grant: Grant, workspace: Workspace, pid: int) -> None:
@@ -45,8 +56,14 @@ def running(grant: Grant, workspace: Workspace, pid: int) -> None:
     workspace.write({
         "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
         "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
-        "question": None, "started_at": rfc3339(), "runs": int(workspace.read().get("runs") or 0) + 1,
+        "question": None, "started_at": rfc3339(), "runs": _runs(workspace) + 1,
     })  # fmt: skip
+
+
+def _runs(workspace: Workspace) -> int:
+    """How often an agent was started in this directory."""
+    found = workspace.read().get("runs")
+    return found if isinstance(found, int) else 0
 
 
 def home_of(root: Path, host: str) -> Path:

@@ -18,10 +18,10 @@ from coordinator.operations.complete import Ending
 from coordinator.operations.renew import Taken
 from coordinator.steady import end, insist, steadily
 from coordinator.store import Store
+from workers import finish
 from workers import host as machine
 from workers.claims import Claims
 from workers.clock import boot_ms
-from workers.ending import ending
 from workers.guarded import Guard
 from workers.guards import Guards
 from workers.held import Held
@@ -195,7 +195,7 @@ class Worker:
                 await old.guard.ended()
         try:
             workspace = Workspace(self._root, grant.workspace, grant.dir)
-            run = await held.unless_ended(prepare(grant, workspace, self._runners, self._kill_grace_ms))
+            run = await held.unless_ended(prepare(grant, workspace, self._runners, self._host, self._kill_grace_ms))
             guard = self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
         except WorkerError as error:
             if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it
@@ -210,9 +210,9 @@ class Worker:
         """Wait for the ending, write it down, report it, and take the next in the same call."""
         exit_ = await guard.ended()
         held.over = True
-        told = ending(held.workspace, held.token, exit_, workspace.question())
+        told = finish.told(workspace, held.token, exit_)
         if exit_.reason != "lost":
-            self._write(held, lambda: workspace.write({"status": told.status, "pid": None, "question": told.question}))
+            self._write(held, lambda: finish.finished(workspace, told, exit_))
         if exit_.survivors:
             log.warning("swept workspace=%s processes=%s", held.workspace, exit_.survivors)
         await self._report(held, told)

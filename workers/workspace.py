@@ -13,6 +13,7 @@ from coordinator.words import pool_of
 
 _LONGEST_STATUS: Final = 4 << 20  # bytes; a longer status.json is nobody's
 _LONGEST_QUESTION: Final = 60_000  # characters of BLOCKED.md that travel
+_BEGINNING: Final = 64 << 10  # bytes of a log in which a program says which session it is in
 
 
 class Workspace:
@@ -42,21 +43,61 @@ class Workspace:
         """Where the agent runs: `repo/` when there is one."""
         return self.repo if self.repo.is_dir() else self.path
 
+    @property
+    def meta(self) -> Path:
+        """What we keep beside the agent's own files."""
+        return self.path / ".meta"
+
     def log(self, agent: str) -> Path:
         """The agent's output."""
-        return self.path / ".meta" / f"agent-{pool_of(agent)}.log"
+        return self.meta / f"agent-{pool_of(agent)}.log"
 
     def prepare(self, grant: Grant) -> None:
-        """Make the directory ready for a new run: the last run's log is put aside, its question is gone."""
+        """Make the directory ready for a new run: the last run's log is put aside, its mark of a timeout is gone."""
         try:
-            (self.path / ".meta").mkdir(parents=True, exist_ok=True)
+            self.meta.mkdir(parents=True, exist_ok=True)
             log = self.log(grant.agent)
             if log.exists():
                 log.rename(log.with_suffix(f".before-{grant.token}.log"))
+            (self.meta / "timeout.reason").unlink(missing_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"can not prepare {self.path}: {error}") from error
+
+    def tell(self, answer: str | None) -> None:
+        """Remove an old question, also one that came with the checkout, and leave its answer in ANSWER.md.
+
+        Without an answer an old one stays: it still answers what was asked then.
+        """
+        try:
             for place in (self.repo, self.path):
                 (place / "BLOCKED.md").unlink(missing_ok=True)
         except OSError as error:
-            raise WorkspaceError(f"can not prepare {self.path}: {error}") from error
+            raise WorkspaceError(f"can not remove the old question of {self.name}: {error}") from error
+        if answer is not None:
+            _replace(self.work / "ANSWER.md", answer)
+
+    def timed_out(self, said: str) -> None:
+        """Leave the mark of a run that took too long."""
+        _replace(self.meta / "timeout.reason", said + "\n")
+
+    def said(self, agent: str) -> str:
+        """The beginning of what the agent printed."""
+        log = self.log(agent)
+        try:
+            if not log.is_file():  # an agent may have put anything in its place
+                return ""
+            with log.open("rb") as file:
+                return file.read(_BEGINNING).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def session(self) -> dict[str, Any]:
+        """What `keep_session` wrote last; empty when there is nothing to read."""
+        return _object(self.meta / "session.json")
+
+    def keep_session(self, fields: Mapping[str, Any]) -> None:
+        """Write down which session a run is in."""
+        _replace(self.meta / "session.json", json.dumps(fields) + "\n")
 
     def question(self) -> str | None:
         """What the agent asks in BLOCKED.md; None when it asks nothing."""
@@ -71,25 +112,34 @@ class Workspace:
 
     def read(self) -> dict[str, Any]:
         """status.json as it stands; empty when it is missing or is not an object."""
-        try:
-            path = self.path / "status.json"
-            if not path.is_file() or path.stat().st_size > _LONGEST_STATUS:
-                return {}
-            found = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _object(self.path / "status.json")
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Change fields of status.json (None removes one) in one rename; fields of others stay."""
         merged = {**self.read(), **fields, "updated_at": rfc3339()}
         text = json.dumps({name: value for name, value in merged.items() if value is not None}, indent=2)
-        temporary = self.path / f".status.json.{os.getpid()}"
-        try:
-            temporary.write_text(text + "\n", encoding="utf-8")
-            temporary.replace(self.path / "status.json")
-        except OSError as error:
-            raise WorkspaceError(f"can not write {self.path / 'status.json'}: {error}") from error
+        _replace(self.path / "status.json", text + "\n")
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        if not path.is_file() or path.stat().st_size > _LONGEST_STATUS:
+            return {}
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WorkspaceError(f"can not write {path}: {error}") from error
 
 
 def rfc3339(epoch_ms: int | None = None) -> str:

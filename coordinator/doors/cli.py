@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "setup": ("init", "library"),
     "dispatch": ("dispatch",),
     "wait": ("wait",),
+    "resume": ("resume",),
     "status": ("status",),
     "why": ("why",),
     "workspaces": ("workspaces",),

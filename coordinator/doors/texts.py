@@ -18,10 +18,10 @@ def because(refusal: Refusal) -> str:
     return text + (f", until {clock(refusal.until)}" if refusal.until else "")
 
 
-def task_text(text: str | None, file: str | None) -> str | None:
-    """The task from the command line, a file or stdin (`-`). Raises InvalidQuestion."""
+def text_of(option: str, text: str | None, file: str | None) -> str | None:
+    """A text of `option` from the command line, its file or stdin (`-`). Raises InvalidQuestion."""
     if text is not None and file is not None:
-        raise InvalidQuestion([Problem("--task-file", "can not be given with --task", "keep one of them")])
+        raise InvalidQuestion([Problem(f"{option}-file", f"can not be given with {option}", "keep one of them")])
     source = file if file is not None else "-" if text == "-" else None
     return text if source is None else _read(source)
 

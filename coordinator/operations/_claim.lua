@@ -40,7 +40,7 @@ local function grant_head(host, row, lane)
   local grant = lease.start(name, record, { host = host, mode = mode, machine = row.machine, ttl = ttl })
   if mode == 'push' then
     facts.tell('SpawnQueued', { workspace = name, agent = record.agent, task = record.task, repo = record.repo, org = record.org,
-      host = host, token = grant.token, ttl = ttl })
+      host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer })
   end
   return { grant = grant, pair = { name, grant.token } }
 end

@@ -1,6 +1,6 @@
 -- Runs: how a workspace becomes running, how it ends, how it comes back to its place.
 -- The fields of a record that a grant carries.
-local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session' }
+local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session', 'answer' }
 
 function lease.record(name)
   local row = base.hash(base.key('workspace', name))
@@ -11,6 +11,23 @@ end
 function lease.keys(row)
   local _, keys = queue.parts(row.lane or '')
   return keys
+end
+
+-- The limit keys that were asked for beyond those of its agent and repo.
+function lease.named_keys(row)
+  local more, own = {}, {}
+  if not row.lane then return more end
+  for _, limit_key in ipairs(select(2, queue.keys(row.agent, row.org, row.repo))) do own[limit_key] = true end
+  for _, limit_key in ipairs(lease.keys(row)) do
+    if not own[limit_key] then more[#more + 1] = limit_key end
+  end
+  return more
+end
+
+-- The lane of a record, of its agent, org, repo, requires and labels; `more` are the limit keys it names beyond them.
+function lease.lane(row, more)
+  local pool, keys = queue.keys(row.agent, row.org, row.repo, more)
+  return queue.lane(hosts.route(pool, row.requires, base.parse(row.labels)), keys)
 end
 
 -- `ttl` is what is left: a grant that is told again must not outlast its lease.
@@ -47,7 +64,7 @@ function lease.start(name, row, how)
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
-    pr_url = row.pr_url or false,
+    pr_url = row.pr_url or false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
   }
   fresh.granted = facts.tell('AgentStarted',
     { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt })
@@ -78,6 +95,7 @@ end
 function lease.finish(name, row, status, fields)
   if row.status == 'running' then
     release(name, row)
+    fields.answer = false -- it was told to this run
   elseif row.status == 'queued' then
     queue.remove(name, row.lane)
   end

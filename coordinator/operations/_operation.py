@@ -46,14 +46,14 @@ class Operation(Question, Generic[Reply]):
 
     name: ClassVar[str]
     reads: ClassVar[bool] = False
-    answer: ClassVar[TypeAdapter[Any]]
+    reply: ClassVar[TypeAdapter[Any]]
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         for parent in cls.__bases__:
             generic = getattr(parent, "__pydantic_generic_metadata__", {})
             if generic.get("origin") is Operation and generic["args"]:  # a verb, not Operation[...] itself
-                cls.answer = TypeAdapter(generic["args"][0])
+                cls.reply = TypeAdapter(generic["args"][0])
                 if "name" not in cls.__dict__:
                     cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 

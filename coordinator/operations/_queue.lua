@@ -8,9 +8,11 @@ function queue.parts(lane)
   return table.remove(words, 1), words
 end
 
+function queue.pool(agent) return agent:match('^[^:]*') end
+
 -- The pool of an agent, and the limit keys of a lane in the order they are judged; `*` is judged apart.
 function queue.keys(agent, org, repo, more)
-  local pool = agent:match('^[^:]*')
+  local pool = queue.pool(agent)
   local keys, seen = {}, { ['*'] = true }
   local function add(limit_key)
     if not seen[limit_key] then

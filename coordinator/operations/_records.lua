@@ -1,6 +1,6 @@
 -- Reading for people and other programs, and walks over many workspaces in parts.
 local NUMBERS = { 'pid', 'token', 'priority', 'place', 'attempt', 'runs', 'ttl', 'started_at', 'ended_at', 'queued_at', 'exit_code', 'cost_usd' }
-local HIDDEN = { lane = true, asked = true, granted = true, confirmed = true, machine = true }
+local HIDDEN = { lane = true, asked = true, granted = true, confirmed = true, machine = true, pinned = true }
 
 -- A record as an answer shows it; `brief` cuts the task.
 function records.view(name, row, brief)
@@ -12,6 +12,7 @@ function records.view(name, row, brief)
     if out[field] then out[field] = base.number(out[field]) end
   end
   if row.labels then out.labels = base.parse(row.labels) end
+  if row.pinned then out.pinned = true end
   if row.kill then out.kill = base.parse(row.kill) end
   if brief and row.task and #row.task > 200 then out.task = row.task:sub(1, 200):gsub('[\192-\255][\128-\191]*$', '') .. ' ...' end
   return out
@@ -34,11 +35,13 @@ function records.chosen(ask, default_status)
 end
 
 -- Runs `change(name, row)` on each chosen one that has a record; counts those it answered true for. They go to status `to`.
-function records.each(ask, default_status, to, change)
+-- `check(name, row)`, with the few fields of sound.record, checks first what else a change will touch.
+function records.each(ask, default_status, to, change, check)
   local names, cursor = records.chosen(ask, default_status)
   for _, name in ipairs(names) do
     local row = sound.record(name)
     if row then sound.run(name, row, nil, to) end
+    if row and check then check(name, row) end
   end
   local count = 0
   for _, name in ipairs(names) do

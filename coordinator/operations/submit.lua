@@ -15,11 +15,11 @@ end
 
 local function record_of(ask, old)
   local agent = ask.agent or call.control.default_agent or 'claude'
-  local pool, keys = queue.keys(agent, ask.org, ask.repo, ask.keys)
-  local row = { agent = agent, lane = queue.lane(hosts.route(pool, ask.host, ask.labels), keys),
-    priority = ask.priority or 5, runs = old.runs or 0, attempt = 0, queued_at = call.now,
-    requires = ask.host, labels = ask.labels and #ask.labels > 0 and base.encode(ask.labels) or nil, session = old.session }
+  local row = { agent = agent, priority = ask.priority or 5, runs = old.runs or 0, attempt = 0, queued_at = call.now,
+    requires = ask.host, labels = ask.labels and #ask.labels > 0 and base.encode(ask.labels) or nil, ran_on = old.ran_on }
   for _, field in ipairs(FIELDS) do row[field] = ask[field] end
+  row.session = queue.pool(agent) == queue.pool(old.agent or '') and old.session or nil
+  row.lane = lease.lane(row, ask.keys)
   return row
 end
 

@@ -8,24 +8,12 @@ local RECORD = {
 }
 local KEPT = { 'task', 'repo', 'org', 'branch', 'source', 'dir', 'question', 'pr_url', 'session', 'started_at', 'runs', 'verdict', 'exit_code' }
 
--- The limit keys that were asked for beyond those of its agent and repo: a disk does not know them.
-local function named_keys(old)
-  local more, own = {}, {}
-  if not old.lane then return more end
-  for _, limit_key in ipairs(select(2, queue.keys(old.agent, old.org, old.repo))) do own[limit_key] = true end
-  for _, limit_key in ipairs(lease.keys(old)) do
-    if not own[limit_key] then more[#more + 1] = limit_key end
-  end
-  return more
-end
-
 local function fields_of(one, old, host)
   local agent = one.agent or old.agent or call.control.default_agent or 'claude'
-  local repo, org = one.repo or old.repo, one.org or old.org
-  local pool, keys = queue.keys(agent, org, repo, named_keys(old))
   local requires = host or one.host or old.requires
-  local row = { agent = agent, priority = one.priority or old.priority or 5, requires = requires,
-    lane = queue.lane(hosts.route(pool, requires, base.parse(old.labels)), keys) }
+  local lane = lease.lane({ agent = agent, org = one.org or old.org, repo = one.repo or old.repo, requires = requires, labels = old.labels },
+    lease.named_keys(old))
+  local row = { agent = agent, priority = one.priority or old.priority or 5, requires = requires, lane = lane }
   for _, field in ipairs(KEPT) do row[field] = one[field] end
   return row
 end

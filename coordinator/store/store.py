@@ -78,7 +78,7 @@ class Store:
             await self._load(replace=True)
             answer = await self._ask(operation.name, operation.reads, question)
         try:
-            reply: Reply = operation.answer.validate_json(answer)
+            reply: Reply = operation.reply.validate_json(answer)
         except ValidationError as error:
             raise _fault(operation, answer, error) from None
         return reply

@@ -17,6 +17,10 @@ _AGENTS: dict[str, object] = {
     "ask": {"command": ["sh", "-c", "echo 'which port?' > BLOCKED.md"]},
     "gone": {"command": ["/no/such/program"]},
     "slow": {"command": ["sleep", "600"], "timeout": "300ms"},
+    "late": {
+        "command": ["sh", "-c", "trap 'echo which host? > BLOCKED.md; exit 1' INT; sleep 600 & wait"],
+        "timeout": "1s",
+    },
     "commit": {
         "command": ["sh", "-c", "echo more >> file.txt && git commit -qam done"],
         "env": {f"GIT_{who}_{what}": "agent@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -40,13 +44,14 @@ def _repository(path: Path) -> Path:
     return path
 
 
-@pytest.mark.reference(80, 81, "W27", "W28", "W31", "T35", "T95")
+@pytest.mark.reference(80, "W27", "W28", "W31", "T35", "T95")
 async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp_path: Path) -> None:
     expected = {
         "ok": ("completed", "succeeded", None),
         "bad": ("failed", "failed", "Agent exited with code 3"),
         "ask": ("blocked", "blocked", "which port?"),
-        "slow": ("failed", "timed_out", "Agent timed out"),
+        "slow": ("failed", "timed_out", "Agent timed out after 0.3s"),
+        "late": ("blocked", "blocked", "which host?"),
         "none": ("failed", "start_failed", None),
         "gone": ("failed", "start_failed", None),
     }
@@ -68,9 +73,16 @@ async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp
             if on_disk:
                 assert (on_disk["status"], on_disk["agent"], on_disk["repo"]) == (status, agent, "x")
                 assert "pid" not in on_disk
+        for agent, said in (("slow", "0.3s"), ("late", "1s")):
+            mark = fleet.root / "end" / agent / ".meta/timeout.reason"
+            assert mark.read_text() == f"Agent timed out after {said}\n"
+        assert (fleet.root / "end/bad/.meta/agent-bad.log").read_text() == "broken\n"
+        assert not (fleet.root / "end/bad/.meta/timeout.reason").exists()
         log = (fleet.root / "end/ok/.meta/agent-ok.log").read_text()
         assert log == f"{fleet.root / 'end/ok'}\nsay this"
-        assert "/no/such/program" in ((await fleet.record("end/gone")).question or "")
+        gone = await fleet.record("end/gone")
+        assert "/no/such/program" in (gone.question or "")
+        assert (gone.runs, gone.attempt) == (1, 1)  # and nobody tries again unasked
 
 
 @pytest.mark.reference("W10")

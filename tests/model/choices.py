@@ -95,6 +95,14 @@ kills = st.one_of(
     st.just(ops.Kill(all=True, by="op")),
 )
 cancels = st.builds(ops.Cancel, workspace=workspaces) | st.just(ops.Cancel(status="queued"))
+answers = st.fixed_dictionaries(
+    {},
+    optional={
+        "answer": st.sampled_from(["yes", "8080"]),
+        "agent": st.sampled_from(AGENTS),
+        "front": st.booleans(),
+    },
+)
 retries = st.one_of(
     st.builds(ops.Retry, workspace=workspaces),
     st.builds(ops.Retry, status=st.sampled_from(["failed", "blocked", "completed"])),

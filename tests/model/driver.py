@@ -114,7 +114,7 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert grant.attempt == task.attempt, grant
+            assert (grant.attempt, grant.answer) == (task.attempt, task.answer), grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:
@@ -176,7 +176,7 @@ class Driver:
 
     def retry(self, ask: ops.Retry, *, twice: bool = False) -> None:
         answer = self._ask(ask)
-        assert answer.count == self.truth.retry(ask.workspace, ask.status or "failed"), answer
+        assert answer.count == self.truth.retry(ask), answer
         self._lawful(ask, answer, twice)
 
     def track(self, ask: ops.Track, *, twice: bool = False) -> None:

@@ -44,6 +44,9 @@ class Task:
     killed: bool = False
     asked: str | None = None
     started: int = 0
+    answer: str | None = None  # told to every run until one ends
+    ran_on: str | None = None
+    pinned: bool = False  # `requires` is where it last ran, for an answer's sake
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -197,12 +200,14 @@ class Fleet:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
         task.machine, task.started = None, self.now
+        task.ran_on = None if mode == "asker" else host
         if pool_of(task.agent) in self.paces:
             self.paces[pool_of(task.agent)].started(self.now)
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
 
     def finish(self, task: Task, status: str) -> None:
+        task.answer = None if task.status == "running" else task.answer
         task.status, task.killed = status, False
 
     def requeue(self, task: Task) -> None:

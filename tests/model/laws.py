@@ -171,6 +171,7 @@ def the_keys_tell_the_truth(at: Moment) -> None:
             int(record.get("runs", 0)),
         )
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
+        assert (record.get("answer"), record.get("requires")) == (task.answer, task.requires), name
         if task.status == "running":
             run = (record["host"], record["mode"], int(record["token"]), int(at.now.leases[name]), "kill" in record)
             assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name

@@ -39,6 +39,15 @@ class FleetMachine(Stories):
     def retry(self, ask: ops.Retry, twice: bool) -> None:
         self.fleet.retry(ask, twice=twice)
 
+    @rule(data=st.data(), fields=some.answers, twice=some.rarely)
+    def resume(self, data: st.DataObject, fields: dict[str, Any], twice: bool) -> None:
+        """One that has ended is told something, given to another agent, or put in front."""
+        ended = sorted(
+            task.name for task in self.fleet.truth.tasks.values() if task.status not in ("queued", "running")
+        )
+        name = data.draw(st.sampled_from(ended) if ended else some.workspaces)
+        self.fleet.retry(ops.Retry(workspace=name, **fields), twice=twice)
+
     @rule(key=some.keys, ahead=some.until, twice=some.rarely)
     def freeze(self, key: str, ahead: int | None, twice: bool) -> None:
         until = None if ahead is None else self.fleet.truth.now + ahead

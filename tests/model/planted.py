@@ -110,6 +110,30 @@ PLANTED: Final = (
         "base.next('place'))",
     ),
     Plant(
+        "answered_not_in_front",
+        "Who was answered waits behind all that came meanwhile.",
+        "new.place = base.next('place') - AHEAD end",
+        "new.place = base.next('place') end",
+    ),
+    Plant(
+        "answer_pin_forgotten",
+        "Who was answered goes to any host, where neither its checkout nor its session lies.",
+        "if not new.requires and row.ran_on then",
+        "if not new.requires and row.ran_in then",
+    ),
+    Plant(
+        "pin_kept_for_ever",
+        "A plain retry still waits for the host that held it, which may be gone.",
+        "if row.pinned then new.requires, new.pinned = nil, nil end",
+        "if row.pinned then new.pinned = nil end",
+    ),
+    Plant(
+        "answer_forgotten_with_a_lost_run",
+        "A run that is lost takes the answer with it.",
+        "status, fields.host, fields.pid, fields.kill, fields.mode = 'queued', false, false, false, false",
+        "status, fields.host, fields.answer, fields.kill, fields.mode = 'queued', false, false, false, false",
+    ),
+    Plant(
         "reaped_alive",
         "A lease is reaped before its deadline.",
         "redis.call('ZRANGEBYSCORE', base.key('leases'), '-inf', call.now, 'LIMIT', 0, most)",

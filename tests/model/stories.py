@@ -87,6 +87,15 @@ class Stories(Base):
         self.fleet.kill(ops.Kill(workspace=task.name, by="op"))
         self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, **ending))
 
+    @precondition(lambda self: any(task.ran_on for task in self.fleet.truth.tasks.values()))
+    @rule(data=st.data(), agent=st.sampled_from((None, *some.AGENTS)))
+    def change_ones_mind(self, data: st.DataObject, agent: str | None) -> None:
+        """One that has run is answered, taken out of the queue, and queued again without a word."""
+        name = data.draw(st.sampled_from(sorted(task.name for task in self.fleet.truth.tasks.values() if task.ran_on)))
+        self.fleet.retry(ops.Retry(workspace=name, answer="yes", agent=agent))
+        self.fleet.cancel(ops.Cancel(workspace=name))
+        self.fleet.retry(ops.Retry(workspace=name))
+
     @precondition(lambda self: any(self.fleet.view.waits(name) for name in self.fleet.truth.hosts))
     @rule(ask=some.plain_submits)
     def lose_a_poke(self, ask: ops.Submit) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from coordinator.operations import Claim, Complete, Host, Kill, Renew, Submit, Track
+from coordinator.operations import Claim, Complete, Host, Kill, Renew, Retry, Submit, Track
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
@@ -11,6 +11,7 @@ from tests.model.fleet_model import No, Task
 from tests.model.gate_model import Gates
 
 LONG = 3_600_000  # an asker's lease when it names none
+FRONT = 10**6  # more than are ever queued: who is put in front goes before all who were not
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Truth(Gates):
         task.extra = tuple(ask.keys or ())
         task.priority = 5 if ask.priority is None else ask.priority
         task.requires, task.labels = ask.host, frozenset(ask.labels or ())
-        task.runs = old.runs if old else 0
+        task.runs, task.ran_on = (old.runs, old.ran_on) if old else (0, None)
         if ask.asker:
             no = self.refuses_asker(ask.asker, task)
             if not no:
@@ -198,12 +199,21 @@ class Truth(Gates):
             self.finish(task, "failed")
         return len(chosen)
 
-    def retry(self, name: str | None, status: str) -> int:
+    def retry(self, ask: Retry) -> int:
+        """How many are queued again."""
         self.begin()
+        name, status = ask.workspace, ask.status or "failed"
         chosen = [task for task in self.tasks.values() if (task.name == name if name else task.status == status)]
         chosen = [task for task in chosen if task.status not in ("queued", "running")]
         for task in chosen:
-            task.attempt = 0
+            task.attempt, task.agent = 0, ask.agent or task.agent
+            task.requires, task.pinned = None if task.pinned else task.requires, False
+            if ask.answer:
+                task.answer = ask.answer
+                task.pinned = task.requires is None and task.ran_on is not None
+                task.requires = task.requires or task.ran_on
+            if ask.answer or ask.front:
+                task.order = self.next_order() - FRONT
             self.requeue(task)
         return len(chosen)
 

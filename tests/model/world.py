@@ -106,7 +106,7 @@ class World:
             text = self._call(command, f"dispatch_{operation.name}", 1, ROOT, operation.encoded())
         except ResponseError as error:
             raise LibraryError(f"{operation!r}: {located(str(error))}") from error
-        answer: Reply = operation.answer.validate_json(text)
+        answer: Reply = operation.reply.validate_json(text)
         return answer
 
     def last_fact(self) -> str:

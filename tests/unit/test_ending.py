@@ -1,11 +1,14 @@
 """What the ending of a process means for its workspace."""
 
 import signal
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workers.ending import ending
-from workers.run import Exit, Reason
+from workers.run import Exit, Reason, Run
 
 
 def _exit(reason: Reason = "exited", code: int | None = None, number: int | None = None, error: str = "") -> Exit:
@@ -21,13 +24,44 @@ def _exit(reason: Reason = "exited", code: int | None = None, number: int | None
         (_exit(code=2), "which port?", "blocked", "blocked", "which port?"),
         (_exit(code=2), None, "failed", "failed", "Agent exited with code 2"),
         (_exit(number=signal.SIGSEGV), None, "failed", "failed", "Agent was ended by SIGSEGV"),
+        (_exit(number=signal.SIGKILL), "which port?", "blocked", "blocked", "which port?"),
         (_exit("timeout", number=9), None, "failed", "timed_out", "Agent timed out"),
+        (_exit("timeout", code=0), None, "failed", "timed_out", "Agent timed out"),
+        (_exit("timeout", number=9, error="Agent timed out after 60m"), None, "failed", "timed_out",
+         "Agent timed out after 60m"),
+        (_exit("timeout", number=9), "which port?", "blocked", "blocked", "which port?"),
+        (_exit("guard_died"), "which port?", "blocked", "blocked", "which port?"),
         (_exit("killed", number=15), "which port?", "failed", "killed", "killed on request"),
-        (_exit("stopped", number=15), None, "failed", "stopped", "the worker was stopped; retry queues it again"),
+        (_exit("lost", number=9), "which port?", "failed", "lost", "the lease was lost"),
+        (_exit("stopped", number=15), "which port?", "failed", "stopped",
+         "the worker was stopped; retry queues it again"),
         (_exit("start_failed", error="no such program: x"), None, "failed", "start_failed", "no such program: x"),
         (_exit("guard_died", error="the guard was killed"), None, "failed", "guard_died", "the guard was killed"),
     ],
-)
+)  # fmt: skip
+@pytest.mark.reference("W27")
 def test_what_an_ending_means(how: Exit, question: str | None, status: str, verdict: str, said: str | None) -> None:
     told = ending("a/b", 7, how, question)
     assert (told.workspace, told.token, told.status, told.verdict, told.question) == ("a/b", 7, status, verdict, said)
+
+
+@pytest.mark.reference("W27", "W28")
+@given(
+    st.one_of(
+        st.builds(_exit, st.just("exited"), st.integers(1, 255)),
+        st.builds(_exit, st.just("exited"), st.none(), st.integers(1, 64)),
+        st.builds(_exit, st.sampled_from(["timeout", "lost", "killed", "stopped", "start_failed", "guard_died"])),
+    ),
+    st.none() | st.text(min_size=1),
+)
+def test_only_an_exit_with_0_completes(how: Exit, question: str | None) -> None:
+    assert ending("a/b", 7, how, question).status in ("failed", "blocked")
+
+
+@pytest.mark.parametrize(
+    ("timeout_ms", "said"),
+    [(3_600_000, "60m"), (90_000, "90s"), (60_000, "1m"), (300, "0.3s"), (7_200_000, "120m"), (61_000, "61s")],
+)
+def test_a_timeout_is_told_in_minutes_where_they_are_whole(timeout_ms: int, said: str) -> None:
+    run = Run(7, "a/b", ("x",), {}, Path(), Path("log"), 0, timeout_ms=timeout_ms)
+    assert run.overtime() == f"Agent timed out after {said}"

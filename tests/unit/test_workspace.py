@@ -1,6 +1,7 @@
 """The directory of a workspace: inside the root, status.json whole, names that git takes as branches."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -71,10 +72,50 @@ def test_a_new_run_puts_the_last_log_aside_and_forgets_its_question(tmp_path: Pa
     workspace.prepare(grant)
     workspace.log(grant.agent).write_text("first")
     (workspace.path / "BLOCKED.md").write_text(" which port?\n")
+    workspace.timed_out("Agent timed out after 60m")
+    assert (workspace.meta / "timeout.reason").read_text() == "Agent timed out after 60m\n"
     assert workspace.question() == "which port?"
     workspace.prepare(grant)
+    workspace.tell(None)
     assert workspace.question() is None
-    assert [path.name for path in (workspace.path / ".meta").iterdir()] == ["agent-codex.before-9.log"]
+    assert [path.name for path in workspace.meta.iterdir()] == ["agent-codex.before-9.log"]
+
+
+def test_an_answer_lies_where_the_agent_works_and_stays_until_the_next(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "a")
+    workspace.repo.mkdir(parents=True)
+    for place in (workspace.path, workspace.repo):  # one that the checkout brought along
+        (place / "BLOCKED.md").write_text("which port?")
+    workspace.tell("port 8080\r\n")
+    assert (workspace.repo / "ANSWER.md").read_bytes() == b"port 8080\r\n"
+    workspace.tell(None)
+    assert sorted(path.name for path in workspace.path.rglob("*")) == ["ANSWER.md", "repo"]
+    workspace.tell("")
+    assert (workspace.repo / "ANSWER.md").read_text() == ""
+
+
+def test_without_a_checkout_the_answer_lies_in_the_workspace_itself(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "a")
+    workspace.path.mkdir()
+    workspace.tell("port 8080")
+    assert [path.name for path in workspace.path.iterdir()] == ["ANSWER.md"]
+
+
+@pytest.mark.parametrize("name", ["ANSWER.md", "BLOCKED.md"])
+def test_what_can_not_be_written_is_said_and_nothing_is_left_of_the_try(tmp_path: Path, name: str) -> None:
+    workspace = Workspace(tmp_path, "a")
+    (workspace.path / name / "x").mkdir(parents=True)
+    with pytest.raises(WorkspaceError, match="ANSWER.md" if name == "ANSWER.md" else "the old question of a"):
+        workspace.tell("yes")
+    assert [path.name for path in workspace.path.iterdir()] == [name]
+
+
+def test_a_log_that_is_no_file_says_nothing(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "a")
+    workspace.meta.mkdir(parents=True)
+    assert workspace.said("codex") == ""
+    os.mkfifo(workspace.log("codex"))  # to open it would wait for ever
+    assert workspace.said("codex") == ""
 
 
 @given(st.from_regex(WORKSPACE.pattern, fullmatch=True).filter(WORKSPACE.accepts))

@@ -10,6 +10,7 @@ from coordinator.config.runners import PLACEHOLDER, Runner
 from coordinator.errors import WorkerError
 from coordinator.words import shown
 from workers.agents.builtin import COMMANDS
+from workers.agents.sessions import Session
 
 #: What every agent may see of the host's environment. Secrets are not among it: a runner names those it needs.
 PASSED: Final = (
@@ -21,11 +22,14 @@ SET: Final = {"TERM": "dumb", "NO_COLOR": "1", "CI": "true"}
 _LONGEST_ARGUMENT: Final = 128 * 1024 - 1  # bytes; Linux takes no longer one
 
 
-def argv(runner: Runner, values: Mapping[str, str]) -> tuple[str, ...]:
-    """The program and its arguments. Raises WorkerError when a value can not be an argument of a process."""
+def argv(runner: Runner, values: Mapping[str, str], session: Session | None = None) -> tuple[str, ...]:
+    """The program and its arguments. Raises WorkerError when a value can not be an argument of a process.
+
+    `session` is for the adapters; a command has its own ways.
+    """
     arguments = tuple(_filled(argument, values) for argument in (runner.command or ()) + runner.args)
     if runner.adapter:
-        arguments = COMMANDS[runner.adapter](values.get("model", ""), arguments)
+        arguments = COMMANDS[runner.adapter](values.get("model", ""), arguments, session)
     for at, argument in enumerate(arguments):
         size = len(argument.encode(errors="surrogatepass"))
         if "\0" in argument or size > _LONGEST_ARGUMENT:

@@ -14,7 +14,7 @@ from coordinator.doors.options import WORK, Json, Root, command
 from coordinator.doors.pools import unserved
 from coordinator.doors.printing import emit, note, say
 from coordinator.doors.session import opened, question
-from coordinator.doors.texts import because, task_text
+from coordinator.doors.texts import because, text_of
 from coordinator.errors import InvalidQuestion, Problem
 from coordinator.operations import Submit
 from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused, SubmitReply
@@ -68,7 +68,7 @@ def dispatch(
     """
     org, mark, name = repo.rpartition("/") if repo is not None else (None, "", None)
     fields: dict[str, Any] = {
-        "agent": agent, "task": task_text(task, task_file), "repo": name, "org": org if mark else None,
+        "agent": agent, "task": text_of("--task", task, task_file), "repo": name, "org": org if mark else None,
         "branch": branch, "source": _source(source), "priority": priority, "host": host, "labels": label, "keys": key,
         "again": again or None,
     }  # fmt: skip

@@ -9,9 +9,11 @@ from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened
 from coordinator.doors.times import ago, ahead
-from coordinator.models import HostView, KeyView
-from coordinator.operations import GetStatus, Hosts
+from coordinator.models import HostView, KeyView, Workspace
+from coordinator.operations import GetStatus, Hosts, Query
 from coordinator.operations.status import FleetStatus
+
+_QUESTIONS = 5  # so many are shown of those that wait for an answer
 
 
 def add(app: typer.Typer) -> None:
@@ -28,14 +30,16 @@ def status(json: Json = False, root: Root = None) -> None:
 
 async def _status(root: str | None, *, as_json: bool) -> None:
     async with opened(root) as session:
-        fleet, known = await asyncio.gather(session.ask(GetStatus()), session.ask(Hosts()))
+        fleet, known, asking = await asyncio.gather(
+            session.ask(GetStatus()), session.ask(Hosts()), session.ask(Query(status="blocked", count=_QUESTIONS))
+        )
     if as_json:
         return emit(fleet, redis_cli=session.cli)
-    _print(session, fleet, known.hosts)
+    _print(session, fleet, known.hosts, asking.workspaces)
     return None
 
 
-def _print(session: Session, fleet: FleetStatus, hosts: tuple[HostView, ...]) -> None:
+def _print(session: Session, fleet: FleetStatus, hosts: tuple[HostView, ...], asking: tuple[Workspace, ...]) -> None:
     if fleet.frozen:
         say(_frozen(fleet), "bold yellow")
     if fleet.settling and fleet.settling > fleet.now:
@@ -44,6 +48,11 @@ def _print(session: Session, fleet: FleetStatus, hosts: tuple[HostView, ...]) ->
     blocked = f" ({fleet.counts.get('blocked', 0)} blocked)" if fleet.counts.get("blocked") else ""
     completed = f"{fleet.completed} completed", f"{fleet.failed} failed{blocked}"
     say(", ".join((f"{fleet.running} running", f"{fleet.queued} queued", *completed, f"{fleet.total} in all")))
+    for one in asking:
+        say(f"{one.workspace} asks: {one.question or 'nothing that is known'}", "yellow")
+    if asking:
+        more = "" if fleet.counts.get("blocked", 0) <= len(asking) else "; all: coordinator workspaces --status blocked"
+        say(f"answer with: coordinator resume {asking[0].workspace} --answer TEXT{more}")
     say("")
     print_keys(fleet.keys)
     say("")

@@ -112,7 +112,7 @@ def _between_marks(agent: str, runner: Runner) -> dict[str, Any]:
     given = runner.model_dump(exclude_none=True, exclude={"adapter", "command", "args", "env"}, mode="json")
     arguments = (*(runner.command or ()), *runner.args)
     if runner.adapter:
-        arguments = COMMANDS[runner.adapter](model_of(agent), runner.args)
+        arguments = COMMANDS[runner.adapter](model_of(agent), runner.args, None)
         given.setdefault("stdin", "task")
     if shutil.which(arguments[0]) is None:
         raise _wrong(f"there is no program {shown(arguments[0])} on PATH", "install it, or leave --agent out")

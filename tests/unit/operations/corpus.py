@@ -83,7 +83,10 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         "reason": "name", "cursor": "name",
     }),
     "cancel": ({"workspace": "w"}, {"workspace": "name", "status": "word", "by": "name", "cursor": "name"}),
-    "retry": ({"workspace": "w"}, {"workspace": "name", "status": "word", "by": "name", "cursor": "name"}),
+    "retry": ({"workspace": "w"}, {
+        "workspace": "name", "status": "word", "by": "name", "cursor": "name", "answer": "text", "agent": "name",
+        "front": "flag",
+    }),
     "track": ({"workspaces": []}, {"workspaces": "tracked", "host": "name"}),
     "freeze": ({}, {"key": "name", "by": "name", "reason": "name", "until": "count"}),
     "thaw": ({}, {"key": "name", "by": "name"}),

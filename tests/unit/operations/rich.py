@@ -106,6 +106,8 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("cancel", {"status": "queued"}),
         ("retry", {"workspace": "hurt"}),
         ("retry", {"status": "failed"}),
+        ("retry", {"workspace": "hurt", "answer": "yes"}),
+        ("retry", {"workspace": "hurt", "answer": "yes", "agent": "gemini"}),
         ("track", {"workspaces": [{"workspace": "new", "agent": "codex"}, {"workspace": "disk", "status": "running"}]}),
         ("track", {"workspaces": [{"workspace": "done", "status": "merged"}], "host": "h1"}),
         ("freeze", {}),
