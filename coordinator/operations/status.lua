@@ -1,5 +1,6 @@
 -- status: the whole fleet at a glance. Read-only.
--- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total, keys[{key, used, limit?, until?, reason?}], hosts}.
+-- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total, keys[{key, used, limit?, until?, reason?}], hosts,
+-- settings, rates?{pool: {...}}}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -21,6 +22,19 @@ local function key_view(limit_key)
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
 end
 
+local function rates_in_force() -- nil for none: an empty object would be written as a list by some servers
+  local out = {}
+  for _, pool in ipairs(redis.call('SMEMBERS', base.key('paced'))) do
+    local rates = base.hash(base.key('rates', pool))
+    local view = { reset_utc = rates.reset_utc }
+    for _, field in ipairs { 'daily_limit', 'min_delay', 'sustained_delay', 'burst_window', 'burst_delay' } do
+      view[field] = base.number(rates[field])
+    end
+    if next(view) then out[pool] = view end
+  end
+  return next(out) and out or nil
+end
+
 verb.register {
   name = 'status', question = {},
   answer = function()
@@ -37,10 +51,7 @@ verb.register {
       completed = completed, failed = failed, total = counts.running + counts.queued + completed + failed,
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = { lease_ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),
-        kill_grace = base.setting('kill_grace', 15000),
-        max_attempts = base.setting('max_attempts', 3), spawn_timeout = base.setting('spawn_timeout', 60000),
-        history = base.setting('history', 1000) },
+      settings = base.settings(), rates = rates_in_force(),
       now = call.now }
   end,
 }
