@@ -1,6 +1,6 @@
 -- status: the whole fleet at a glance. Read-only.
--- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total, keys[{key, used, limit?, until?, reason?}], hosts,
--- settings, rates?{pool: {...}}}.
+-- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
+-- keys[{key, used, limit?, inherited?, until?, reason?}], hosts, settings, rates?{pool: {...}}}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -17,7 +17,9 @@ local function key_view(limit_key)
   local no = gates.refuses(limit_key)
   local shut = gates.shut_until(limit_key)
   local freeze = gates.freeze_of(limit_key)
-  return { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil,
+  local limit = gates.limit(limit_key) or nil
+  return { key = limit_key, used = gates.used(limit_key), limit = limit,
+    inherited = limit and not base.number(redis.call('HGET', base.key('limits'), limit_key)) and true or nil,
     ['until'] = shut > 0 and shut or (freeze and freeze['until']) or nil, reason = no and no.reason or nil, text = no and no.text or nil,
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
 end
