@@ -90,6 +90,7 @@ async def test_a_default_of_repos_is_judged_again_for_more_of_them_than_one_call
     assert await fleet.redis.exists("{t}:opening", "{t}:blocked") == 0
 
 
+@pytest.mark.reference("W23")
 async def test_the_default_agent_is_the_one_of_a_submit_that_names_none(fleet: Fleet) -> None:
     await fleet.track(["a"])
     await fleet.store.run(Apply(default_agent="codex"))
