@@ -33,6 +33,8 @@ def _at_least_one(value: int) -> int:
 class Dispatch(Part):
     """Fleet-wide defaults and settings. Given as in the file (a bare number is seconds), kept in milliseconds."""
 
+    nothing = (None, "")  # an empty text too, as the reference runner reads it
+
     default_agent: AgentName = "claude"
     default_template: str = "coding"
     workspace_root: Annotated[str, AfterValidator(_root)] | None = None

@@ -137,7 +137,7 @@ def _odd(fleet: Fleet, tree: Mapping[str, Any]) -> list[Problem]:
     if version != VERSION:
         found.append(Problem("version", f"is {shown(version)}, and this program knows 1", "write version: 1"))
     agent = fleet.dispatch.default_agent
-    named = "default_agent" in dict(_parts(tree, "dispatch"))
+    named = "default_agent" in fleet.dispatch.model_fields_set
     if (named or fleet.runners) and pool_of(agent) not in fleet.runners:
         fix = f"name another, or add {pool_of(agent)} to runners"
         found.append(Problem("dispatch.default_agent", f"no runner of this host serves {agent}", fix))

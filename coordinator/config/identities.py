@@ -20,6 +20,8 @@ def _truth(value: Any) -> bool:
 class Identity(Part):
     """One named agent: the host it works on, the runner that starts it, whether it is in service, what it may do."""
 
+    nothing = (None, "")  # an empty text too, as the reference runner reads it
+
     host: str | None = None
     runner: AgentName | None = None
     active: Annotated[bool, BeforeValidator(_truth)] = False

@@ -71,6 +71,15 @@ def test_of_a_file_with_every_known_key_and_number_only_its_missing_runners_are_
     assert (ben.host, ben.active, ben.roles) == ("10.0.0.7", False, ("qa", "plan"))
 
 
+@pytest.mark.reference(61)
+def test_an_empty_text_says_nothing() -> None:
+    read, odd = parse(
+        "dispatch: {default_agent: '', workspace_root: '', default_template: ''}\nagents: {ana: {runner: ''}}"
+    )
+    assert (read.dispatch, odd) == (Dispatch(), [])
+    assert read.identities == {"ana": Identity()}
+
+
 @pytest.mark.reference(62)
 @pytest.mark.parametrize("total", [3, 5])
 def test_claude_had_3_and_then_5(total: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from coordinator.errors import InvalidQuestion
 from coordinator.models import Change
-from coordinator.operations import Apply, GetStatus, Submit
+from coordinator.operations import Apply, BackOff, GetStatus, Submit
 from coordinator.operations.apply import Applied, FleetSettings, Rates
 from tests.unit.operations.asking import Fleet
 from tests.waiting import wait_until
@@ -192,3 +192,13 @@ async def test_changed_rates_let_what_waits_be_judged_again(fleet: Fleet) -> Non
         await fleet.store.run(Apply(rates={"codex": Rates(min_delay=5)}))
         assert await pokes.next() == "h1"
         assert await fleet.granted() == ["a"]
+
+
+async def test_changed_rates_set_the_timer_of_their_pool_anew(fleet: Fleet) -> None:
+    later = 4_102_444_800_000
+    for pool in ("codex", "gemini"):
+        await fleet.store.run(BackOff(key=pool, until=later))
+        await fleet.store.run(Apply(rates={"gemini": GEMINI}))
+    await fleet.redis.delete("{t}:timers")
+    await fleet.store.run(Apply(rates={"gemini": GEMINI, "codex": Rates(min_delay=5)}))
+    assert await fleet.redis.zrange("{t}:timers", 0, -1, withscores=True) == [("codex", later)]
