@@ -3,19 +3,22 @@
 import shlex
 from typing import Final, NamedTuple
 
-#: Family (the name before the second colon) to type. One with members is written with a star.
-TYPES: Final = {
-    "control": "hash", "limits": "hash", "rates:*": "hash", "starts:*": "hash", "backoff": "hash",
-    "backoff_reason": "hash", "fail_count": "hash", "next_start": "hash", "ramp": "hash", "frozen": "hash",
-    "workspace:*": "hash", "host:*": "hash", "lanes:*": "hash", "slots:*": "set", "held:*": "set", "groups:*": "set",
-    "serves:*": "set", "served:*": "set", "status:*": "zset", "hosts": "zset", "leases": "zset", "lane:*": "zset",
-    "routes": "zset", "ready:*": "zset", "blocked": "zset", "blocked:*": "zset", "timers": "zset", "waiting:*": "zset",
-    "poked": "zset", "fence": "string", "place": "string", "due": "string", "opening": "string", "events": "stream",
-    "inbox": "stream",
-}  # fmt: skip
+#: Type to the families of keys (the name before the second colon) that have it. One with members is written with a star.
+_OF_TYPE: Final = {
+    "hash": (
+        "control limits rates:* starts:* backoff backoff_reason fail_count next_start ramp frozen workspace:* "
+        "host:* lanes:*"
+    ),
+    "set": "slots:* held:* groups:* serves:* served:* paced",
+    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers waiting:* poked",
+    "string": "fence place due opening",
+    "stream": "events inbox",
+}
+TYPES: Final = {name: kind for kind, names in _OF_TYPE.items() for name in names.split()}
 _THEN: Final = {
     "limits": "coordinator config apply",
     "rates:*": "coordinator config apply",
+    "paced": "coordinator config apply",
     "control": "coordinator config apply, and coordinator start",
     "host:*": "its next beat brings the host back",
     "hosts": "the next beats bring the hosts back",

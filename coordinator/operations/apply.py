@@ -31,18 +31,18 @@ class Rates(Question):
 
 
 class FleetSettings(Question):
-    """The fleet's settings: durations in ms, counts."""
+    """The fleet's settings: durations in ms, and max_attempts."""
 
     lease_ttl: Duration | None = None
     beat: Duration | None = None
     kill_grace: Count | None = None
     max_attempts: Positive | None = None
     spawn_timeout: Duration | None = None
-    history: Count | None = None
+    history: Duration | None = None
 
 
 class Apply(Operation[Applied]):
-    """Make limits (absent ones go), rates and settings true; with `if_new` only in a namespace that has none yet."""
+    """Make limits and rates (absent ones go) and settings true; with `if_new` only in a namespace that has none yet."""
 
     limits: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None
     rates: Annotated[dict[AgentName, Rates], Field(max_length=4096)] | None = None

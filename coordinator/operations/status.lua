@@ -1,6 +1,6 @@
 -- status: the whole fleet at a glance. Read-only.
--- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total, hosts,
--- keys[{key, used, limit?, until?, reason?, fast_failures?}]}.
+-- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
+-- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?}], hosts, settings, rates?{pool: {...}}}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -15,10 +15,25 @@ end
 
 local function key_view(limit_key)
   local no = gates.refuses(limit_key)
-  return { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil,
+  local limit = gates.limit(limit_key) or nil
+  return { key = limit_key, used = gates.used(limit_key), limit = limit,
+    inherited = limit and not base.number(redis.call('HGET', base.key('limits'), limit_key)) and true or nil,
     ['until'] = no and no['until'] or nil, reason = no and no.reason or nil, text = no and no.text or nil,
     fast_failures = base.number(redis.call('HGET', base.key('fail_count'), limit_key)),
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
+end
+
+local function rates_in_force() -- nil for none: an empty object would be written as a list by some servers
+  local out = {}
+  for _, pool in ipairs(redis.call('SMEMBERS', base.key('paced'))) do
+    local rates = base.hash(base.key('rates', pool))
+    local view = { reset_utc = rates.reset_utc }
+    for _, field in ipairs { 'daily_limit', 'min_delay', 'sustained_delay', 'burst_window', 'burst_delay' } do
+      view[field] = base.number(rates[field])
+    end
+    if next(view) then out[pool] = view end
+  end
+  return next(out) and out or nil
 end
 
 verb.register {
@@ -37,10 +52,7 @@ verb.register {
       completed = completed, failed = failed, total = counts.running + counts.queued + completed + failed,
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = { lease_ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),
-        kill_grace = base.setting('kill_grace', 15000),
-        max_attempts = base.setting('max_attempts', 3), spawn_timeout = base.setting('spawn_timeout', 60000),
-        history = base.setting('history', 1000) },
+      settings = base.settings(), rates = rates_in_force(),
       now = call.now }
   end,
 }

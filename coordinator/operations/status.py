@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from coordinator.models import KeyView, Kill, LuaList, Record
 from coordinator.operations._operation import Operation
 from coordinator.words import Millis, Status
@@ -15,7 +17,18 @@ class Settings(Record):
     kill_grace: Millis
     max_attempts: int
     spawn_timeout: Millis
-    history: int
+    history: Millis
+
+
+class PoolRates(Record):
+    """The rates of a pool in force: durations in ms, `reset_utc` as HH:MM."""
+
+    reset_utc: str | None = None
+    daily_limit: int | None = None
+    min_delay: Millis | None = None
+    sustained_delay: Millis | None = None
+    burst_window: Millis | None = None
+    burst_delay: Millis | None = None
 
 
 class FleetStatus(Record):
@@ -37,6 +50,7 @@ class FleetStatus(Record):
     hosts: int
     default_agent: str | None = None
     settings: Settings
+    rates: dict[str, PoolRates] = Field(default_factory=dict)
     now: Millis
 
 

@@ -23,7 +23,7 @@ runners: {codex: {command: [sh, -c, 'true']}, claude: {command: [cat]}}
 
 @pytest.mark.reference(54, "W22")
 def test_check_names_every_problem_with_its_path(cli: Cli) -> None:
-    cli.config.write_text('concurrency: {codex: -1, "a b": 2}\nrunners: {codex: {command: "sh -c x"}}\n')
+    cli.config.write_text('concurrency: {codex: 1.5, "a b": 2}\nrunners: {codex: {command: "sh -c x"}}\n')
     text = cli.out("config", "check", code=BAD_INPUT)
     for start in ("error    concurrency.codex: ", "error    concurrency.a b: ", "error    runners.codex.command: "):
         assert start in text
@@ -49,7 +49,7 @@ def test_apply_makes_the_file_true_and_says_what_changed(cli: Cli) -> None:
     result = cli("config", "apply")
     assert "limits.claude" in result.stdout
     assert ["limits.claude", "2", "unlimited"] in [line.split() for line in result.stdout.splitlines()]
-    assert ["settings.lease_ttl", "-", "2m"] in [line.split() for line in result.stdout.splitlines()]
+    assert ["settings.lease_ttl", "5m", "2m"] in [line.split() for line in result.stdout.splitlines()]
     assert "concurrency.claude" in result.stderr
     shown = cli.json("config", "show")
     assert shown["limits"] == {"codex": 5, "codex:gpt-5.4": 1}

@@ -1,6 +1,7 @@
 """What stands in the way of a start: limits, gates, freezes, settings."""
 
 from coordinator.operations import Apply, BackOff, Freeze, Limit
+from coordinator.operations.apply import Rates
 from coordinator.words import pool_of
 from tests.model.fleet_model import Fleet, Task
 from tests.model.pace_model import Pace
@@ -39,8 +40,11 @@ class Gates(Fleet):
         self.begin()
         if ask.limits is not None:
             self.limits = dict(ask.limits)
-        for pool, rates in (ask.rates or {}).items():
-            self.paces.setdefault(pool, Pace()).take(rates)
+        if ask.rates is not None:
+            rates = {pool: one.model_dump(exclude_none=True) for pool, one in ask.rates.items()}
+            self.rates = {pool: one for pool, one in rates.items() if one}
+            for pool in {*self.paces, *rates}:
+                self.paces.setdefault(pool, Pace()).take(ask.rates.get(pool, Rates()))
         if ask.settings:
             self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
         self.default_agent = ask.default_agent or self.default_agent

@@ -188,6 +188,9 @@ def hosts_tell_the_truth(at: Moment) -> None:
     assert failures == at.truth.failures, "fast failures in a row"
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
     assert limits == at.truth.limits, "limits"
+    rates = {name.partition(":")[2]: fields for name, fields in at.now.keys.items() if name.startswith("rates:")}
+    assert rates == {pool: {name: str(value) for name, value in one.items()} for pool, one in at.truth.rates.items()}
+    assert at.now.keys.get("paced", set()) == set(at.truth.rates), "paced"
     settling = int(at.now.control.get("settling", 0))
     assert max(settling, at.truth.now) == max(at.truth.settling, at.truth.now), "settling"
 
