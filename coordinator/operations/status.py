@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from coordinator.models import KeyView, Kill, LuaList, Record
 from coordinator.operations._operation import Operation
 from coordinator.words import Millis, Status
@@ -18,8 +20,16 @@ class Settings(Record):
     history: int
 
 
+class Summed(Record):
+    """What was forgotten of a pool: workspaces by status, how long their last runs took (ms), what all runs cost."""
+
+    counts: dict[Status, int] = Field(default_factory=dict)
+    ms: Millis = 0
+    cost_usd: int = 0
+
+
 class FleetStatus(Record):
-    """Counts by status and by group, limit keys with their use, and whether anything is frozen."""
+    """Counts by status and by group, limit keys with their use, and whether anything is frozen; `summary` by pool."""
 
     outcome: Literal["status"] = "status"
     lib: int
@@ -35,6 +45,7 @@ class FleetStatus(Record):
     total: int
     keys: LuaList[KeyView] = ()
     hosts: int
+    summary: dict[str, Summed] = Field(default_factory=dict)
     default_agent: str | None = None
     settings: Settings
     now: Millis
