@@ -60,10 +60,11 @@ function history.summary()
     local pool, what = field:match('^(%w[%w._-]*) ([%w_-]+)$')
     local sum = math.floor(math.max(base.number(text) or 0, 0)) -- it may have been edited by hand
     if pool then
-      pools[pool] = pools[pool] or { ms = 0, cost_usd = 0, counts = {} }
-      if pools[pool][what] == 0 then pools[pool][what] = sum end
+      local told = pools[pool] or { ms = 0, cost_usd = 0 }
+      pools[pool] = told
+      if what == 'ms' or what == 'cost_usd' then told[what] = sum end
       for _, status in ipairs(ENDED) do
-        if what == status then pools[pool].counts[status] = sum end
+        if what == status then told.counts = told.counts or {} told.counts[status] = sum end
       end
     end
   end

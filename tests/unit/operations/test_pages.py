@@ -33,7 +33,8 @@ def redis(server_url: str) -> Iterator["Redis"]:
 def put(redis: "Redis", rows: list[Row], **more: str) -> None:
     pipe = redis.pipeline(transaction=False)
     for row in rows:
-        pipe.hset(f"{ROOT}:workspace:{row.name}", mapping={"status": row.status, "agent": "codex", **more})
+        fields: Any = {"status": row.status, "agent": "codex", **more}
+        pipe.hset(f"{ROOT}:workspace:{row.name}", mapping=fields)
         pipe.zadd(f"{ROOT}:status:{row.status}", {row.name: row.since})
     pipe.execute()
 
