@@ -42,6 +42,11 @@ class Task:
     confirmed: bool = False
     killed: bool = False
     asked: str | None = None
+    since: int = 0  # its last change of status
+    started: int = 0
+    took: int = 0  # its last run
+    cost: int = 0  # all its runs
+    guessed: bool = False  # a disk said that it runs, and nothing else is known
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -104,6 +109,9 @@ class Fleet:
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
+        self.settings["history"] = 30 * 86_400_000
+        self.summary: dict[str, int] = {}
+        self.forgotten = 0
         self.default_agent = "claude"
         self.settling = 0
         self.epoch = 0
@@ -190,12 +198,15 @@ class Fleet:
         task.machine = None
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
+        task.since = task.started = self.now
 
     def finish(self, task: Task, status: str) -> None:
-        task.status, task.killed = status, False
+        task.took = self.now - task.started if task.status == "running" else 0
+        task.status, task.killed, task.guessed, task.since = status, False, False, self.now
 
     def requeue(self, task: Task) -> None:
-        task.status, task.host, task.mode, task.killed = "queued", None, None, False
+        task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
+        task.took = 0
 
     def pick(self, host: Host) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""
