@@ -246,6 +246,7 @@ class Driver:
             part = list(answer.names) if ask.names else [one.workspace for one in answer.workspaces]
             assert len(part) <= (ask.count or 50), answer
             names += part
+            assert len(names) <= len(self.truth.tasks), f"{asked!r} told {names}"
             self._only_read()
             if answer.cursor is None:
                 break
