@@ -1,18 +1,21 @@
 """The `dispatch` and `rates` sections: the fleet's defaults, its times, and the pace of its pools."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BeforeValidator, ValidationError
 
+from coordinator.config import resets
 from coordinator.config.measures import Duration, Hours, SomeTime, written
+from coordinator.config.sections import Part
 from coordinator.errors import Problem
+from coordinator.problems import path
 from coordinator.words import AgentName, Count, shown, wrong
 
 MISSED_BEATS: Final = 3  # a host that misses so many is silent
 _TIMES: Final = ("lease_ttl", "beat", "kill_grace")
+_ELSEWHERE: Final = ("runtime", "image", "gpu")  # what the reference runner starts agents in
 
 
 def _root(value: str) -> str:
@@ -21,45 +24,42 @@ def _root(value: str) -> str:
     return value
 
 
-def _clock(value: str) -> str:
-    match = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", value)
-    if not match:
-        raise wrong(f"must be a time of day in UTC from 00:00 to 23:59, got {shown(value)}", 'write "06:00"')
-    return f"{int(match[1]):02}:{match[2]}"
-
-
 def _at_least_one(value: int) -> int:
     if value < 1:
         raise wrong(f"must be at least 1, got {value}", "write a number like 3")
     return value
 
 
-class Dispatch(BaseModel):
+class Dispatch(Part):
     """Fleet-wide defaults and settings. Given as in the file (a bare number is seconds), kept in milliseconds."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     default_agent: AgentName = "claude"
     default_template: str = "coding"
     workspace_root: Annotated[str, AfterValidator(_root)] | None = None
+    timeout_minutes: Count = 60  # of a run whose runner names no timeout; 0: none
+    runtime: Any = None
+    image: Any = None
+    gpu: Any = None
     lease_ttl: SomeTime = 300_000
     beat: SomeTime = 10_000
     kill_grace: Duration = 15_000
     max_attempts: Annotated[Count, AfterValidator(_at_least_one)] = 3
     spawn_timeout: SomeTime = 60_000
-    history: Annotated[Count, AfterValidator(_at_least_one)] = 1000  # entries
+    history: SomeTime = 30 * 86_400_000  # how long the record of an ended workspace is kept
 
     def settings(self) -> dict[str, int]:
-        """The part that every host must agree on: milliseconds and counts."""
+        """The part that every host must agree on: milliseconds, and max_attempts."""
         return self.model_dump(include={*_TIMES, "max_attempts", "spawn_timeout", "history"})
 
+    def timeout(self) -> int | None:
+        """Milliseconds that a run may take where its runner names no timeout; None for any length."""
+        return self.timeout_minutes * 60_000 or None
 
-class Rates(BaseModel):
+
+class Rates(Part):
     """How fast a pool may start agents. Given as in the file, kept in milliseconds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    reset_utc: Annotated[str, AfterValidator(_clock)] = "06:00"
+    reset_utc: Annotated[str, BeforeValidator(resets.clock)] = "06:00"
     daily_limit: Count = 0  # 0: none
     min_delay: Duration = 0
     sustained_delay: Duration = 0
@@ -81,3 +81,21 @@ def timing_problems(given: object) -> list[Problem]:
         return []
     said = f"{written(dispatch.lease_ttl)} is below {MISSED_BEATS} beats and kill_grace ({written(least)})"
     return [Problem("dispatch.lease_ttl", said, f"write lease_ttl: {written(least)}")]
+
+
+def no_effect(dispatch: Dispatch) -> Iterator[Problem]:
+    """One warning for all that the reference runner knows of containers."""
+    given = [name for name in _ELSEWHERE if getattr(dispatch, name) is not None]
+    if given:
+        *most, last = given
+        said = f"{', '.join(most)} and {last} do nothing here" if most else "does nothing here"
+        problem = f"{said}: agents run as plain processes of this host"
+        yield Problem(path("dispatch", given[0]), problem, "put the container command into runners")
+
+
+def unpaced(pool: str, rates: Rates) -> Iterator[Problem]:
+    """A warning where a pool has delays and no sustained_delay: without it the reference runner waits for nothing."""
+    given = [name for name in ("min_delay", "burst_delay") if getattr(rates, name)]
+    if given and not rates.sustained_delay:
+        problem = f"without sustained_delay there is no pacing, whatever {' and '.join(given)} say"
+        yield Problem(path("rates", pool, "sustained_delay"), problem, "write sustained_delay: 60, or leave them out")

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from coordinator.config import yamltext
+from coordinator.config import resets, yamltext
 from coordinator.config.concurrency import limits_of
-from coordinator.config.dispatching import Dispatch, Rates, timing_problems
+from coordinator.config.dispatching import Dispatch, Rates, no_effect, timing_problems, unpaced
+from coordinator.config.identities import Identity
 from coordinator.config.runners import Runner, contradictions, oddities
 from coordinator.errors import ConfigError, Problem
 from coordinator.problems import path, problems_of, unknown_keys
@@ -18,13 +19,14 @@ from coordinator.words import PoolName, pool_of, shown
 log = logging.getLogger(__name__)
 
 VERSION: Final = 1
-_SECTIONS: Final = ("version", "dispatch", "concurrency", "rates", "runners")
+_SECTIONS: Final = ("version", "dispatch", "concurrency", "rates", "runners", "agents")
+_IDENTITIES: Final = TypeAdapter(dict[str, Identity])
 _RATES: Final = TypeAdapter(dict[PoolName, Rates])
 _RUNNERS: Final = TypeAdapter(dict[PoolName, Runner])
 
 
 class Fleet(BaseModel):
-    """One agents.yaml: the fleet's settings, limits and rates, and this host's own runners."""
+    """One agents.yaml: the fleet's settings, limits and rates, this host's own runners, and named agents."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -32,13 +34,14 @@ class Fleet(BaseModel):
     concurrency: dict[str, int] = Field(default_factory=dict)  # limit key to limit, as in Redis: absent is no limit
     pace: dict[str, Rates] = Field(default_factory=dict)
     runners: dict[str, Runner] = Field(default_factory=dict)
+    identities: dict[str, Identity] = Field(default_factory=dict)  # the section `agents`
 
     def limits(self) -> dict[str, int]:
         """Limit key to the most that may run under it."""
         return dict(self.concurrency)
 
     def settings(self) -> dict[str, int]:
-        """lease_ttl, beat, kill_grace and spawn_timeout in milliseconds; max_attempts; history in entries."""
+        """lease_ttl, beat, kill_grace, spawn_timeout and history in milliseconds; max_attempts."""
         return self.dispatch.settings()
 
     def rates(self) -> dict[str, dict[str, int | str]]:
@@ -92,11 +95,13 @@ def parse(text: str, name: str = "agents.yaml") -> tuple[Fleet, list[Problem]]:
     limits = limits_of(tree.get("concurrency"))
     pace = _section(_RATES.validate_python, tree, "rates", problems)
     runners = _section(_RUNNERS.validate_python, tree, "runners", problems)
+    identities = _section(_IDENTITIES.validate_python, tree, "agents", problems)
     problems += limits.problems + timing_problems(tree.get("dispatch"))
     problems += [problem for pool, given in _parts(tree, "runners") for problem in contradictions(pool, given)]
     if problems:
         raise ConfigError(problems)
-    fleet = Fleet(dispatch=dispatch, concurrency=limits.limits, pace=pace, runners=runners)
+    runners = {pool: runner.within(dispatch.timeout()) for pool, runner in runners.items()}
+    fleet = Fleet(dispatch=dispatch, concurrency=limits.limits, pace=pace, runners=runners, identities=identities)
     return fleet, [*_unknown(tree), *limits.warnings, *_odd(fleet, tree)]
 
 
@@ -116,7 +121,11 @@ def _parts(tree: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:
 
 def _unknown(tree: Mapping[str, Any]) -> list[Problem]:
     found = [*unknown_keys(tree, _SECTIONS), *unknown_keys(tree.get("dispatch"), Dispatch.model_fields, "dispatch")]
-    for section, fields in (("rates", Rates.model_fields), ("runners", Runner.model_fields)):
+    for section, fields in (
+        ("rates", Rates.model_fields),
+        ("runners", Runner.model_fields),
+        ("agents", Identity.model_fields),
+    ):
         for pool, given in _parts(tree, section):
             found += unknown_keys(given, fields, path(section, pool))
     return found
@@ -132,6 +141,9 @@ def _odd(fleet: Fleet, tree: Mapping[str, Any]) -> list[Problem]:
     if (named or fleet.runners) and pool_of(agent) not in fleet.runners:
         fix = f"name another, or add {pool_of(agent)} to runners"
         found.append(Problem("dispatch.default_agent", f"no runner of this host serves {agent}", fix))
+    found += no_effect(fleet.dispatch)
+    for pool, given in _parts(tree, "rates"):
+        found += [*resets.oddities(pool, given), *unpaced(pool, fleet.pace[pool])]
     for pool, runner in fleet.runners.items():
         found += oddities(pool, runner)
         if pool not in fleet.concurrency and pool not in dict(_parts(tree, "concurrency")):

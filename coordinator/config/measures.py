@@ -9,18 +9,20 @@ from coordinator.words import NUMBER_END, shown, wrong
 
 SHORTEST: Final = 100  # of beats, leases and timeouts, as in the library: a shorter one would only spin
 _NUMBER: Final = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-_PART: Final = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")  # both signs for micro are in use
+_PART: Final = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h|d)")  # both signs for micro are in use
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
-_MILLIS: Final = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_MILLIS: Final = {
+    "ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000,
+}  # fmt: skip
 _SIZE: Final = re.compile(rf"({_NUMBER})([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _BYTES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _LONGEST_TEXT: Final = 60
 
 
 def millis(value: object, *, unit: int = 1000) -> int:
-    """Milliseconds of a duration as Go writes them ("1h30m", "250ms"); a bare number counts `unit` milliseconds each.
+    """Milliseconds of a duration as Go writes them ("1h30m", "250ms"), or with days ("30d").
 
-    Raises a ValueError that says what is allowed.
+    A bare number counts `unit` milliseconds each. Raises a ValueError that says what is allowed.
     """
     found: float | None = None
     text = value if isinstance(value, str) and len(value) <= _LONGEST_TEXT else ""
@@ -49,7 +51,7 @@ def size(value: object) -> int:
 def written(duration: int) -> str:
     """Milliseconds as a duration that `millis` reads back: 90000 is 1m30s."""
     rest, text = duration, ""
-    for name in ("h", "m", "s", "ms"):
+    for name in ("d", "h", "m", "s", "ms"):
         count, rest = divmod(rest, int(_MILLIS[name]))
         text += f"{count}{name}" if count else ""
     return text or "0s"

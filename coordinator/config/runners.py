@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from coordinator.config.measures import Size, SomeTime
+from coordinator.config.sections import Part
 from coordinator.errors import Problem
 from coordinator.problems import guess, path
 from coordinator.words import shown, wrong
@@ -110,10 +111,8 @@ Variables = Annotated[
 ]
 
 
-class Runner(BaseModel):
+class Runner(Part):
     """How this host starts the agents of one pool: a command of its own, or an adapter for a known program."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     command: Command | None = None
     adapter: Annotated[str, AfterValidator(_adapter)] | None = None
@@ -121,12 +120,18 @@ class Runner(BaseModel):
     #: Variables beyond the usual ones: name to value, or to None to pass the host's own value through.
     env: Variables = Field(default_factory=dict)
     stdin: Annotated[str, AfterValidator(_stdin)] | None = None
-    timeout: SomeTime = 3_600_000
+    timeout: SomeTime | None = 3_600_000  # where none is named, dispatch.timeout_minutes decides; None: any length
     memory: Size | None = None
+
+    def within(self, timeout: int | None) -> "Runner":
+        """The same, with this time limit where it names none."""
+        return self if "timeout" in self.model_fields_set else self.model_copy(update={"timeout": timeout})
 
 
 def contradictions(pool: str, given: object) -> Iterator[Problem]:
     """What no single field of a runner can see: exactly one of command and adapter."""
+    if given is None:
+        given = {}
     if not isinstance(given, Mapping):
         return
     place = path("runners", pool)

@@ -22,7 +22,7 @@ runners: {codex: {command: [sh, -c, 'true']}, claude: {command: [cat]}}
 
 
 def test_check_names_every_problem_with_its_path(cli: Cli) -> None:
-    cli.config.write_text('concurrency: {codex: -1, "a b": 2}\nrunners: {codex: {command: "sh -c x"}}\n')
+    cli.config.write_text('concurrency: {codex: 1.5, "a b": 2}\nrunners: {codex: {command: "sh -c x"}}\n')
     text = cli.out("config", "check", code=BAD_INPUT)
     for start in ("error    concurrency.codex: ", "error    concurrency.a b: ", "error    runners.codex.command: "):
         assert start in text

@@ -4,6 +4,7 @@ import pytest
 
 from coordinator.config.fleet import parse
 from coordinator.errors import ConfigError, Problem
+from coordinator.words import pool_of
 
 
 def limits(text: str) -> dict[str, int]:
@@ -20,6 +21,7 @@ def warnings(text: str) -> dict[str, Problem]:
     return {warning.field: warning for warning in parse(text)[1]}
 
 
+@pytest.mark.reference(53, "T36")
 def test_a_flat_number_is_the_total_of_a_pool_or_the_limit_of_any_key() -> None:
     assert limits("{codex: 5, 'repo:*': 2, 'repo:core/go-io': 3, 'claude:opus': 1, '*': 9}") == {
         "codex": 5,
@@ -30,30 +32,72 @@ def test_a_flat_number_is_the_total_of_a_pool_or_the_limit_of_any_key() -> None:
     }
 
 
+@pytest.mark.reference(51, 53, "T37")
 def test_a_nested_pool_has_a_total_and_models() -> None:
     assert limits("{codex: {total: 5, gpt-5.4: 1, 'a/b:c': 2}}") == {"codex": 5, "codex:gpt-5.4": 1, "codex:a/b:c": 2}
+    assert limits("{codex: {total: 5, gpt-5.4: 1, gpt-5.3-codex-spark: 3}}") == {
+        "codex": 5,
+        "codex:gpt-5.4": 1,
+        "codex:gpt-5.3-codex-spark": 3,
+    }
 
 
-@pytest.mark.parametrize("pool", ["0", "{total: 0, gpt-5.4: 1}", "{gpt-5.4: 1}", "{}"])
-def test_no_total_means_no_limit_for_its_models_either_and_the_warning_says_how_to_close(pool: str) -> None:
-    read, odd = parse(f"concurrency: {{codex: {pool}, claude: 1}}")
+@pytest.mark.reference(52, "W21")
+def test_a_pool_is_what_stands_before_the_colon_whatever_the_model_is_called() -> None:
+    assert pool_of("codex:gpt-5.3-codex-spark") == "codex"
+    assert pool_of("codex-spark") == "codex-spark"
+    assert limits("{codex-spark: {total: 2, mini: 1}, codex: {total: 5, codex-spark: 1}}") == {
+        "codex-spark": 2,
+        "codex-spark:mini": 1,
+        "codex": 5,
+        "codex:codex-spark": 1,
+    }
+
+
+@pytest.mark.reference(53, 55, "T39", "T51")
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        *[
+            ("0", "0 means no limit here"),
+            ("-3", "-3 means no limit here"),
+            ("~", "an empty value means no limit here"),
+        ],
+        ("", "an empty value means no limit here"),
+        ("{total: 0, gpt-5.4: 1}", "a total of 0 means no limit here, and its model limits do not apply"),
+        ("{total: -1, gpt-5.4: 1}", "a total of -1 means no limit here, and its model limits do not apply"),
+        ("{total: ~, gpt-5.4: 1}", "an empty value means no limit here, and its model limits do not apply"),
+        ("{gpt-5.4: 1}", "no total means no limit here, and its model limits do not apply"),
+        ("{}", "no total means no limit here"),
+    ],
+)
+def test_no_total_means_no_limit_for_its_models_either_and_the_warning_says_how_to_close(pool: str, said: str) -> None:
+    read, odd = parse(f"concurrency:\n  claude: 1\n  codex: {pool}\n")
     assert read.limits() == {"claude": 1}
     (warning,) = odd
-    assert warning.field == "concurrency.codex"
-    assert "means no limit" in warning.problem
-    assert warning.fix == "to close it run: coordinator limits 'codex' 0"
-    assert ("model limits do not apply" in warning.problem) == ("gpt" in pool)
+    assert warning == Problem("concurrency.codex", said, "to close it run: coordinator limits 'codex' 0")
 
 
-def test_a_model_limit_of_0_is_none() -> None:
-    assert limits("{codex: {total: 5, gpt-5.4: 0}}") == {"codex": 5}
-    assert (
-        "coordinator limits 'codex:gpt-5.4' 0"
-        in warnings("concurrency: {codex: {total: 5, m: 0, gpt-5.4: 0}}")["concurrency.codex.gpt-5.4"].fix
-    )
+@pytest.mark.reference(56)
+@pytest.mark.parametrize(("limit", "said"), [("0", "0"), ("-2", "-2"), ("~", "0")])
+def test_a_model_limit_of_0_or_below_is_none(limit: str, said: str) -> None:
+    assert limits(f"{{codex: {{total: 5, gpt-5.4: {limit}}}}}") == {"codex": 5}
+    found = warnings(f"concurrency: {{codex: {{total: 5, m: 0, gpt-5.4: {limit}}}}}")["concurrency.codex.gpt-5.4"]
+    assert found.problem == f"{said} means no limit here"
+    assert "coordinator limits 'codex:gpt-5.4' 0" in found.fix
 
 
-@pytest.mark.parametrize("value", ["-1", "three", "true", "yes", "1.5", "'5'", "[1]", "", "0x10", "100000000000000"])
+@pytest.mark.parametrize("key", ["'*'", "'repo:*'", "'repo:core/go-io'", "'claude:opus'"])
+def test_any_key_below_0_has_no_limit(key: str) -> None:
+    read, odd = parse(f"concurrency: {{{key}: -1}}")
+    assert read.limits() == {}
+    assert [warning.problem for warning in odd] == ["-1 means no limit here"]
+
+
+@pytest.mark.reference(53, 54, "T38")
+@pytest.mark.parametrize(
+    "value", ["three", "true", "yes", "1.5", "'5'", "[1]", "0x10", "100000000000000", "-1" + "0" * 14]
+)
 def test_what_is_no_limit_is_refused_by_its_path(value: str) -> None:
     found = problems(f"concurrency:\n  claude: {value}\n  codex:\n    total: 5\n    gpt-5.4: {value}\n")
     assert list(found) == ["concurrency.claude", "concurrency.codex.gpt-5.4"]
@@ -62,10 +106,16 @@ def test_what_is_no_limit_is_refused_by_its_path(value: str) -> None:
         assert ", got " in problem.problem
 
 
+@pytest.mark.reference(53)
+def test_a_wrong_total_refuses_the_pool_and_its_models_are_judged_all_the_same() -> None:
+    found = problems("concurrency: {codex: {total: many, gpt-5.4: [1], 'a b': 1}}")
+    assert list(found) == ["concurrency.codex.total", "concurrency.codex.gpt-5.4", "concurrency.codex.a b"]
+
+
 def test_a_wrong_number_is_answered_with_the_line_to_write() -> None:
     (problem,) = problems("concurrency: {codex: {total: 5, gpt-5.4: three}}").values()
     assert str(problem) == (
-        "concurrency.codex.gpt-5.4: must be a whole number of at least 0, got 'three'; write gpt-5.4: 1"
+        "concurrency.codex.gpt-5.4: must be a whole number (0 or below: no limit), got 'three'; write gpt-5.4: 1"
     )
 
 

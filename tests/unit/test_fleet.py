@@ -58,19 +58,19 @@ def test_settings_have_defaults_in_milliseconds_and_counts() -> None:
         "kill_grace": 15_000,
         "max_attempts": 3,
         "spawn_timeout": 60_000,
-        "history": 1000,
+        "history": 30 * 86_400_000,
     }
 
 
 def test_durations_are_go_like_texts_or_numbers_of_seconds() -> None:
-    read, _ = parse("dispatch: {lease_ttl: 1h30m, beat: 2, kill_grace: 1.5, spawn_timeout: 250ms}")
-    assert read.settings() | {"max_attempts": 0, "history": 0} == {
+    read, _ = parse("dispatch: {lease_ttl: 1h30m, beat: 2, kill_grace: 1.5, spawn_timeout: 250ms, history: 90d}")
+    assert read.settings() | {"max_attempts": 0} == {
         "lease_ttl": 5_400_000,
         "beat": 2000,
         "kill_grace": 1500,
         "spawn_timeout": 250,
         "max_attempts": 0,
-        "history": 0,
+        "history": 90 * 86_400_000,
     }
 
 
@@ -83,14 +83,16 @@ def test_what_the_file_says_is_a_question_that_the_library_takes() -> None:
     assert asked.settings.lease_ttl == 300_000
 
 
+@pytest.mark.reference(54, "W22")
 def test_every_problem_is_named_at_once_by_its_path() -> None:
     found = problems(
         "version: 1\n"
         "dispatch: {default_agent: 'a b', lease_ttl: soon, beat: 0, max_attempts: 0, workspace_root: here}\n"
-        "concurrency: {codex: -1}\n"
-        "rates: {gemini: {reset_utc: '25:00', min_delay: -3, daily_limit: many}}\n"
+        "concurrency: {codex: [1]}\n"
+        "rates: {gemini: {reset_utc: [6], min_delay: -3, daily_limit: many}}\n"
         "runners: {x: {command: run me}, y: {timeout: 0, adapter: clade}, z: {}, 'p q': {adapter: claude}}\n"
         "dispatch: {}\n"
+        "agents: {ana: {active: maybe, roles: dispatch, runner: 'a b', host: [h1]}, ben: 5}\n"
     )
     assert set(found) == {
         "dispatch",
@@ -102,6 +104,8 @@ def test_every_problem_is_named_at_once_by_its_path() -> None:
         "runners.y.adapter",
         "runners.z",
         "runners.p q",
+        *(f"agents.ana.{name}" for name in ("active", "roles", "runner", "host")),
+        "agents.ben",
     }
 
 
@@ -114,19 +118,26 @@ def test_a_lease_below_three_beats_and_the_grace_is_refused_even_beside_other_mi
     assert parse("dispatch: {lease_ttl: 45s}")[0].settings()["lease_ttl"] == 45_000
 
 
-@pytest.mark.parametrize("section", ["dispatch", "concurrency", "rates", "runners"])
+@pytest.mark.reference(54)
+@pytest.mark.parametrize("section", ["dispatch", "concurrency", "rates", "runners", "agents"])
 @pytest.mark.parametrize("value", ["[1, 2]", "text", "5"])
 def test_a_section_that_is_no_mapping_is_refused(section: str, value: str) -> None:
     assert problems(f"{section}: {value}")[section].problem.startswith("must be a mapping")
 
 
-def test_an_empty_section_says_nothing() -> None:
-    assert parse("dispatch:\nconcurrency:\nrates:\nrunners:\n")[0] == Fleet()
+def test_an_empty_section_and_an_empty_value_say_nothing() -> None:
+    assert parse("dispatch:\nconcurrency:\nrates:\nrunners:\nagents:\n")[0] == Fleet()
+    assert (
+        parse("dispatch: {default_agent: , beat: ~}\nrates: {codex: , claude: {min_delay: ~}}\n")[0]
+        == parse("rates: {codex: {}, claude: {}}")[0]
+    )
+    assert "runners.codex" in problems("runners: {codex: }")
 
 
+@pytest.mark.reference(61)
 def test_unknown_keys_warn_with_a_guess_and_never_refuse() -> None:
     found = warnings(
-        "concurency: {}\nx-shared: {}\ndispatch: {beet: 3}\nrates: {codex: {min_dely: 3}}\n"
+        "concurency: {}\nx-shared: {}\ndispatch: {beet: 3}\nrates: {codex: {min_dely: 3}}\nagents: {ana: {role: []}}\n"
         "concurrency: {codex: 1}\nrunners: {codex: {adapter: codex, tiemout: 3, zzz: 1}}\n"
     )
     guesses = {field: warning.fix for field, warning in found.items() if field != "dispatch.default_agent"}
@@ -134,6 +145,7 @@ def test_unknown_keys_warn_with_a_guess_and_never_refuse() -> None:
         "concurency": "did you mean concurrency?",
         "dispatch.beet": "did you mean beat?",
         "rates.codex.min_dely": "did you mean min_delay?",
+        "agents.ana.role": "did you mean roles?",
         "runners.codex.tiemout": "did you mean timeout?",
         "runners.codex.zzz": "",
     }
@@ -146,6 +158,7 @@ def test_a_default_agent_that_no_runner_serves_is_odd() -> None:
     assert warnings("concurrency: {codex: 1}") == {}
 
 
+@pytest.mark.reference("W22")
 def test_a_runner_without_a_limit_is_odd() -> None:
     assert list(warnings("runners: {claude: {adapter: claude}}")) == ["runners.claude"]
 
@@ -158,7 +171,19 @@ def test_times_of_day_stay_text_without_quotes() -> None:
 
 WORDS = st.sampled_from(
     [
-        *("version", "dispatch", "concurrency", "rates", "runners", "claude", "codex", "total", "beat", "lease_ttl"),
+        *(
+            "version",
+            "dispatch",
+            "concurrency",
+            "rates",
+            "runners",
+            "agents",
+            "claude",
+            "codex",
+            "total",
+            "beat",
+            "lease_ttl",
+        ),
         *("command", "adapter", "env", "stdin", "args", "timeout", "reset_utc", "min_delay", "memory"),
         *(
             "1",

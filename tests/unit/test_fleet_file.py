@@ -10,6 +10,7 @@ from coordinator.config.fleet import load
 from coordinator.errors import ConfigError
 
 
+@pytest.mark.reference(60, "T63")
 def test_a_missing_file_is_the_reference_defaults_only_when_nobody_named_it(tmp_path: Path) -> None:
     unnamed = load(tmp_path / "agents.yaml", explicit=False)
     assert unnamed.limits() == {"claude": 1, "gemini": 3}

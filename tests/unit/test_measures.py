@@ -11,6 +11,7 @@ from coordinator.config.measures import millis, size, written
     ("text", "expected"),
     [
         *[("60m", 3_600_000), ("90s", 90_000), ("1h30m", 5_400_000), ("30m0s", 1_800_000), ("1.5h", 5_400_000)],
+        *[("30d", 2_592_000_000), ("1d12h", 129_600_000), ("0.5d", 43_200_000)],
         *[("250ms", 250), ("1500us", 2), ("2000µs", 2), ("2000μs", 2), ("1000000ns", 1), ("0", 0), ("0s", 0)],
         *[(90, 90_000), (1.5, 1500), ("1.5", 1500), (".5s", 500), ("1.s", 1000)],
     ],
@@ -22,13 +23,20 @@ def test_a_duration_is_go_like_or_a_number_of_seconds(text: object, expected: in
 @pytest.mark.parametrize(
     "text",
     [
-        *["", "s", "-5s", "5 s", "5d", "1h 30m", "5m3", "soon", "٣s", "nan", "inf", "1e3", "9" * 70, "9" * 59 + "h"],
+        *["", "s", "-5s", "5 s", "5w", "1h 30m", "5m3", "soon", "٣s", "nan", "inf", "1e3", "9" * 70, "9" * 59 + "h"],
         *[-1, True, None, [], float("nan"), float("inf"), 10**20, 10**400],
     ],
 )
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="must be a duration such as 90s or 1h30m, or a number of seconds, got "):
         millis(text)
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"), [(2_592_000_000, "30d"), (90_000_000, "1d1h"), (86_399_000, "23h59m59s")]
+)
+def test_a_long_duration_is_written_in_days(duration: int, text: str) -> None:
+    assert written(duration) == text
 
 
 @given(st.integers(0, 10**13))
