@@ -134,11 +134,15 @@ class HostView(Record):
 
 
 class KeyView(Record):
-    """One limit key: how many hold it, how many may, and what keeps it shut."""
+    """One limit key: how many hold it, how many may, and what keeps it shut.
+
+    `inherited`: the limit is that of `repo:*`.
+    """
 
     key: LimitKey
     used: int
     limit: int | None = None
+    inherited: bool = False
     until: Millis | None = None
     reason: Reason | None = None
     text: str | None = None

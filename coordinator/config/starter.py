@@ -32,6 +32,7 @@ version: 1
 dispatch:
 {default}  # lease_ttl: 5m     # how long a silent host keeps its agents' slots
   # max_attempts: 3   # how often a lost workspace is run
+  # timeout_minutes: 60  # of a run whose runner names no timeout; 0: none
 
 # The most that may run at once, over all hosts. 0 means no limit.
 concurrency:

@@ -10,12 +10,13 @@ TYPES: Final = {
     "host:*": "hash", "lanes:*": "hash", "slots:*": "set", "held:*": "set", "groups:*": "set", "serves:*": "set",
     "served:*": "set", "status:*": "zset", "hosts": "zset", "leases": "zset", "lane:*": "zset", "routes": "zset",
     "ready:*": "zset", "blocked": "zset", "blocked:*": "zset", "timers": "zset", "waiting:*": "zset", "poked": "zset",
-    "summary": "hash", "fence": "string", "place": "string", "due": "string", "opening": "string",
-    "events": "stream", "inbox": "stream",
+    "paced": "set", "summary": "hash",
+    "fence": "string", "place": "string", "due": "string", "opening": "string", "events": "stream", "inbox": "stream",
 }  # fmt: skip
 _THEN: Final = {
     "limits": "coordinator config apply",
     "rates:*": "coordinator config apply",
+    "paced": "coordinator config apply",
     "control": "coordinator config apply, and coordinator start",
     "host:*": "its next beat brings the host back",
     "hosts": "the next beats bring the hosts back",

@@ -87,6 +87,15 @@ end
 
 function base.setting(name, default) return base.number(call.control[name]) or default end
 
+local DEFAULTS = { lease_ttl = 300000, beat = 10000, kill_grace = 15000, max_attempts = 3, spawn_timeout = 60000, history = 2592000000 }
+
+-- Every setting as it is in force.
+function base.settings()
+  local out = {}
+  for name, default in pairs(DEFAULTS) do out[name] = base.setting(name, default) end
+  return out
+end
+
 -- `call` is the call under way: functions run one at a time, so one table serves.
 function base.begin(root)
   local time = redis.call('TIME')

@@ -30,7 +30,7 @@ local function forget(name, status)
 end
 
 local function due(status, most)
-  local till = string.format('%.0f', call.now - base.setting('history', 2592000000))
+  local till = string.format('%.0f', call.now - base.settings().history)
   return redis.call('ZRANGEBYSCORE', base.key('status', status), '-inf', till, 'LIMIT', 0, most)
 end
 

@@ -1,10 +1,12 @@
--- apply: make a whole configuration true: limits (absent ones go), rates, settings, the default agent.
+-- apply: make a whole configuration true: limits and rates (absent ones go), settings, the default agent.
+-- Every host beats at once when the times it lives by have changed.
 -- With `if_new` only in a namespace that has none yet. Answers applied{changes[{path, was?, now?}]}.
 local DURATION = { is = 'integer', least = 100 }
 local RATES = { reset_utc = 'line', daily_limit = 'integer', min_delay = 'integer', sustained_delay = 'integer',
   burst_window = 'integer', burst_delay = 'integer' }
 local SETTINGS = { lease_ttl = DURATION, beat = DURATION, kill_grace = 'integer', max_attempts = { is = 'integer', least = 1 },
   spawn_timeout = DURATION, history = 'integer' }
+local OF_HOSTS = { lease_ttl = true, beat = true, kill_grace = true } -- what hosts learn from the answer to their beat
 
 local function changed(changes, path, was, now)
   if was == now then return false end
@@ -12,10 +14,23 @@ local function changed(changes, path, was, now)
   return true
 end
 
+-- The rates that shall be, of each pool that has some now or shall have some.
+local function rates_wanted(ask)
+  local wanted = {}
+  for _, pool in ipairs(redis.call('SMEMBERS', base.key('paced'))) do wanted[pool] = {} end
+  for pool, rates in pairs(ask.rates) do wanted[pool] = rates end
+  return wanted
+end
+
 local function check(ask)
   for _, limit_key in ipairs(redis.call('HKEYS', base.key('limits'))) do sound.key(limit_key) end
   for limit_key in pairs(ask.limits or {}) do sound.key(limit_key) end
-  for pool in pairs(ask.rates or {}) do base.expect('hash', base.key('rates', pool)) end
+  if not ask.rates then return end
+  base.expect('set', base.key('paced'))
+  for pool in pairs(rates_wanted(ask)) do
+    base.expect('hash', base.key('rates', pool))
+    sound.key(pool)
+  end
 end
 
 local function apply_limits(ask, changes)
@@ -29,14 +44,36 @@ local function apply_limits(ask, changes)
 end
 
 local function apply_rates(ask, changes)
-  for pool, rates in pairs(ask.rates) do
-    local key = base.key('rates', pool)
-    local old, fields = base.hash(key), {}
-    for field in pairs(RATES) do
-      local now = rates[field] and (type(rates[field]) == 'number' and string.format('%.0f', rates[field]) or rates[field]) or nil
-      if changed(changes, 'rates.' .. pool .. '.' .. field, old[field], now) then fields[field] = now or false end
+  for pool, rates in pairs(rates_wanted(ask)) do
+    local key, before, fields = base.key('rates', pool), #changes, {}
+    local old = base.hash(key)
+    for field, kind in pairs(RATES) do
+      local was = kind == 'integer' and base.number(old[field]) or old[field]
+      if changed(changes, 'rates.' .. pool .. '.' .. field, was, rates[field]) then fields[field] = rates[field] or false end
     end
     base.write(key, fields)
+    redis.call(next(rates) and 'SADD' or 'SREM', base.key('paced'), pool)
+    if #changes > before then -- what waits is judged again
+      latch.time(pool)
+      latch.open(pool)
+    end
+  end
+end
+
+-- Answers whether hosts must learn of it.
+local function apply_settings(ask, changes, control)
+  local in_force, theirs = base.settings(), false
+  for field in pairs(SETTINGS) do
+    local value = ask.settings[field]
+    if value and changed(changes, 'settings.' .. field, in_force[field], value) then theirs = theirs or OF_HOSTS[field] end
+    control[field] = value
+  end
+  return theirs
+end
+
+local function beat_now()
+  for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
+    redis.call('PUBLISH', base.key('poke', host), 'beat')
   end
 end
 
@@ -60,14 +97,12 @@ verb.register {
     if wrong then return wrong end
     check(ask)
     local control = { schema = '1' }
-    for field in pairs(SETTINGS) do
-      local value = ask.settings and ask.settings[field]
-      if value and changed(changes, 'settings.' .. field, base.number(call.control[field]), value) then control[field] = value end
-    end
+    local theirs = ask.settings and apply_settings(ask, changes, control)
     if ask.default_agent and changed(changes, 'default_agent', call.control.default_agent, ask.default_agent) then
       control.default_agent = ask.default_agent
     end
     base.write(base.key('control'), control)
+    if theirs then beat_now() end
     if ask.limits then apply_limits(ask, changes) end
     if ask.rates then apply_rates(ask, changes) end
     table.sort(changes, function(a, b) return a.path < b.path end)

@@ -31,7 +31,7 @@ class Rates(Question):
 
 
 class FleetSettings(Question):
-    """The fleet's settings: durations in ms, counts."""
+    """The fleet's settings: durations in ms, and max_attempts."""
 
     lease_ttl: Duration | None = None
     beat: Duration | None = None
@@ -42,7 +42,7 @@ class FleetSettings(Question):
 
 
 class Apply(Operation[Applied]):
-    """Make limits (absent ones go), rates and settings true; with `if_new` only in a namespace that has none yet."""
+    """Make limits and rates (absent ones go) and settings true; with `if_new` only in a namespace that has none yet."""
 
     limits: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None
     rates: Annotated[dict[AgentName, Rates], Field(max_length=4096)] | None = None

@@ -1,6 +1,7 @@
 -- status: the whole fleet at a glance. Read-only.
--- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total, keys[{key, used, limit?, until?, reason?}],
--- hosts, summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
+-- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
+-- keys[{key, used, limit?, inherited?, until?, reason?}], hosts, settings, rates?{pool: {...}},
+-- summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -17,9 +18,24 @@ local function key_view(limit_key)
   local no = gates.refuses(limit_key)
   local shut = gates.shut_until(limit_key)
   local freeze = gates.freeze_of(limit_key)
-  return { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil,
+  local limit = gates.limit(limit_key) or nil
+  return { key = limit_key, used = gates.used(limit_key), limit = limit,
+    inherited = limit and not base.number(redis.call('HGET', base.key('limits'), limit_key)) and true or nil,
     ['until'] = shut > 0 and shut or (freeze and freeze['until']) or nil, reason = no and no.reason or nil, text = no and no.text or nil,
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
+end
+
+local function rates_in_force() -- nil for none: an empty object would be written as a list by some servers
+  local out = {}
+  for _, pool in ipairs(redis.call('SMEMBERS', base.key('paced'))) do
+    local rates = base.hash(base.key('rates', pool))
+    local view = { reset_utc = rates.reset_utc }
+    for _, field in ipairs { 'daily_limit', 'min_delay', 'sustained_delay', 'burst_window', 'burst_delay' } do
+      view[field] = base.number(rates[field])
+    end
+    if next(view) then out[pool] = view end
+  end
+  return next(out) and out or nil
 end
 
 verb.register {
@@ -39,10 +55,7 @@ verb.register {
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = { lease_ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),
-        kill_grace = base.setting('kill_grace', 15000),
-        max_attempts = base.setting('max_attempts', 3), spawn_timeout = base.setting('spawn_timeout', 60000),
-        history = base.setting('history', 1000) },
+      settings = base.settings(), rates = rates_in_force(),
       now = call.now }
   end,
 }

@@ -17,7 +17,18 @@ class Settings(Record):
     kill_grace: Millis
     max_attempts: int
     spawn_timeout: Millis
-    history: int
+    history: Millis
+
+
+class PoolRates(Record):
+    """The rates of a pool in force: durations in ms, `reset_utc` as HH:MM."""
+
+    reset_utc: str | None = None
+    daily_limit: int | None = None
+    min_delay: Millis | None = None
+    sustained_delay: Millis | None = None
+    burst_window: Millis | None = None
+    burst_delay: Millis | None = None
 
 
 class Summed(Record):
@@ -48,6 +59,7 @@ class FleetStatus(Record):
     summary: dict[str, Summed] = Field(default_factory=dict)
     default_agent: str | None = None
     settings: Settings
+    rates: dict[str, PoolRates] = Field(default_factory=dict)
     now: Millis
 
 

@@ -47,7 +47,7 @@ def test_apply_makes_the_file_true_and_says_what_changed(cli: Cli) -> None:
     result = cli("config", "apply")
     assert "limits.claude" in result.stdout
     assert ["limits.claude", "2", "unlimited"] in [line.split() for line in result.stdout.splitlines()]
-    assert ["settings.lease_ttl", "-", "2m"] in [line.split() for line in result.stdout.splitlines()]
+    assert ["settings.lease_ttl", "5m", "2m"] in [line.split() for line in result.stdout.splitlines()]
     assert "concurrency.claude" in result.stderr
     shown = cli.json("config", "show")
     assert shown["limits"] == {"codex": 5, "codex:gpt-5.4": 1}

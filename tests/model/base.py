@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from coordinator import operations as ops
+from coordinator.operations.apply import Rates
 from tests.model import choices as some
 from tests.model.driver import Driver
 from tests.model.fleet_model import Task
@@ -30,7 +31,7 @@ class Base(RuleBasedStateMachine):
         self.world = type(self).open_world(tight)
         self.fleet = Driver(self.world)
         self.fact = "0-0"
-        self.fleet.apply(ops.Apply(limits=limits))
+        self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}))
         self.fleet.thaw(ops.Thaw())
         for name, count in zip(some.HOSTS, slots, strict=False):
             self.world.listen(name)

@@ -5,7 +5,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from coordinator import operations as ops
-from coordinator.operations.apply import FleetSettings
+from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.operations.track import OnDisk
 
 HOSTS: Final = ("h1", "h2", "h3", "h4")
@@ -115,9 +115,11 @@ _settings = st.builds(
     spawn_timeout=st.sampled_from([1000, 60_000]),
     history=st.sampled_from([None, None, 60_000, 0]),
 )
+_rates = st.builds(Rates, min_delay=st.sampled_from([None, 5]), reset_utc=st.sampled_from([None, "06:00"]))
 applies = st.builds(
     ops.Apply,
     limits=st.none() | limits,
+    rates=st.none() | st.dictionaries(st.sampled_from(["codex", "claude"]), _rates, max_size=2),
     settings=st.none() | _settings,
     default_agent=st.sampled_from([None, "codex", "claude"]),
 )

@@ -106,6 +106,7 @@ class Fleet:
         self.tasks: dict[str, Task] = {}
         self.hosts: dict[str, Host] = {}
         self.limits: dict[str, int] = {}
+        self.rates: dict[str, dict[str, int | str]] = {}
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}

@@ -35,6 +35,9 @@ class Gates(Fleet):
         self.begin()
         if ask.limits is not None:
             self.limits = dict(ask.limits)
+        if ask.rates is not None:
+            rates = {pool: one.model_dump(exclude_none=True) for pool, one in ask.rates.items()}
+            self.rates = {pool: one for pool, one in rates.items() if one}
         if ask.settings:
             self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
         self.default_agent = ask.default_agent or self.default_agent

@@ -189,6 +189,9 @@ def hosts_tell_the_truth(at: Moment) -> None:
         assert ("quiet" in row, int(row.get("seq", 0))) == (host.quiet, host.seq), name
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
     assert limits == at.truth.limits, "limits"
+    rates = {name.partition(":")[2]: fields for name, fields in at.now.keys.items() if name.startswith("rates:")}
+    assert rates == {pool: {name: str(value) for name, value in one.items()} for pool, one in at.truth.rates.items()}
+    assert at.now.keys.get("paced", set()) == set(at.truth.rates), "paced"
     settling = int(at.now.control.get("settling", 0))
     assert max(settling, at.truth.now) == max(at.truth.settling, at.truth.now), "settling"
 

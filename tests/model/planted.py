@@ -200,6 +200,12 @@ PLANTED: Final = (
         "local no = gates.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
     ),
     Plant(
+        "rates_stay",
+        "A pool keeps rates that the file no longer names.",
+        "redis.call('SMEMBERS', base.key('paced'))) do wanted[pool] = {} end",
+        "redis.call('SMEMBERS', base.key('paced'))) do call.pool = pool end",
+    ),
+    Plant(
         "fence_not_lifted",
         "A server that came back without its fence gives tokens out again that a host holds.",
         "if highest > (base.number(redis.call('GET', base.key('fence'))) or 0) then",

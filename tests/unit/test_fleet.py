@@ -47,6 +47,8 @@ def test_the_example_loads_without_a_warning() -> None:
         }
     }
     assert read.runners["codex"].timeout == 90 * 60_000
+    assert read.runners["claude"].timeout == 45 * 60_000
+    assert read.identities["ana"].roles == ("dispatch", "review")
     assert read.runners["gemini"].memory == 2 * 1024**3
     assert read.runners["reviewer"].env == {"LC_*": None, "REVIEW_DEPTH": "2"}
 

@@ -1,11 +1,18 @@
 """Files of the reference runner's users work unchanged: every key, every form, every number it is known to ship."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.config.dispatching import Dispatch, Rates
 from coordinator.config.fleet import parse
+from coordinator.config.identities import Identity
+from coordinator.config.measures import written
 from coordinator.config.resets import clock
+from coordinator.config.runners import Runner
 from coordinator.errors import ConfigError, Problem
 
 HOUR = 3_600_000
@@ -199,3 +206,23 @@ def test_timeout_minutes_are_whole_minutes(minutes: str) -> None:
 def test_a_broken_file_is_refused_as_a_whole(text: str) -> None:
     with pytest.raises(ConfigError):
         parse(text)
+
+
+def test_the_document_has_every_key_with_its_default() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    lines = text.partition("## agents.yaml")[2].partition("\n## ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `")]
+    told = {name: row[2] for row in rows for name in re.findall(r"`([^`]*)`", row[0])}
+    defaults = Dispatch().settings()
+    for name in Dispatch.model_fields:
+        assert {name, f"dispatch.{name}"} & set(told), name
+        if name in defaults:
+            assert told[f"dispatch.{name}"] == (
+                str(defaults[name]) if name == "max_attempts" else written(defaults[name])
+            )
+    for name, field in Rates.model_fields.items():
+        assert told[f"rates.<pool>.{name}"].partition(":")[0] == str(field.default).partition(":")[0], name
+    for name in Runner.model_fields:
+        assert {name, f"runners.<pool>.{name}"} & set(told), name
+    for name in Identity.model_fields:
+        assert f"`{name}`" in text

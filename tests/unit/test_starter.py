@@ -28,6 +28,7 @@ def test_its_comments_are_lines_that_work_when_uncommented() -> None:
     for comment, line in [
         ("  # lease_ttl: 5m     #", "  lease_ttl: 5m     #"),
         ("  # max_attempts: 3", "  max_attempts: 3"),
+        ("  # timeout_minutes: 60", "  timeout_minutes: 60"),
         ("  # my-agent: {total", "  my-agent: {total"),
         ('  # "repo:*": 2', '  "repo:*": 2'),
         ('  # "*": 20', '  "*": 20'),

@@ -65,7 +65,7 @@ async def _limits(asked: Limit | None, root: str | None, *, as_json: bool) -> No
     async with opened(root) as session:
         if asked is None:
             fleet = await session.ask(GetStatus())
-            limited = [view for view in fleet.keys if view.limit is not None]
+            limited = [view for view in fleet.keys if view.limit is not None and not view.inherited]
             if as_json:
                 return emit({"outcome": "limits", "limits": {view.key: view.limit for view in limited}})
             if not limited:

@@ -100,12 +100,14 @@ class Pokes:
 
     def __init__(self, listener: Any) -> None:
         self._listener = listener
+        self.texts: list[str] = []  # of all that was heard
 
     async def heard(self) -> list[str]:
         """The hosts that were poked and not told of before, without waiting."""
         found = []
         while message := await self._listener.get_message(ignore_subscribe_messages=True, timeout=0.01):
             found.append(str(message["channel"]).rpartition(":")[2])
+            self.texts.append(str(message["data"]))
         return found
 
     async def next(self) -> str:

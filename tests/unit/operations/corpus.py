@@ -47,7 +47,7 @@ KINDS: dict[str, list[str]] = {
     "rates": _lines('''{"codex":{}} {"codex":{"min_delay":5}} {"codex":{"min_delay":1.5}} {"/":{"reset_utc":5}}
         {"a":5} 5 [5]'''),
     "settings": _lines('''{} {"beat":99} {"beat":100} {"max_attempts":0} {"lease_ttl":"5m"} {"history":null}
-        5 [{"beat":100}]'''),
+        {"history":99} {"history":100} 5 [{"beat":100}]'''),
     "asking": _lines('''{} {"host":"h1","incarnation":"i","seq":1} {"host":"h1","incarnation":"i","seq":0}
         {"host":5,"seq":1} 5 ["h1"]'''),
     "held": _lines('''[] [{"workspace":"a","token":1}] [{"workspace":"a"}] [{"workspace":"a","token":1,"pid":-1},5]

@@ -7,6 +7,7 @@ from coordinator.models import Change
 from coordinator.operations import Apply, GetStatus, Submit
 from coordinator.operations.apply import Applied, FleetSettings, Rates
 from tests.unit.operations.asking import Fleet
+from tests.waiting import wait_until
 
 
 async def test_what_changed_is_told_and_the_second_time_nothing_does(fleet: Fleet) -> None:
@@ -23,9 +24,9 @@ async def test_what_changed_is_told_and_the_second_time_nothing_does(fleet: Flee
             Change(path="limits.codex", now=5),
             Change(path="limits.old", was=3),
             Change(path="limits.repo:*", now=2),
-            Change(path="rates.codex.min_delay", now="5"),
+            Change(path="rates.codex.min_delay", now=5),
             Change(path="rates.codex.reset_utc", now="06:00"),
-            Change(path="settings.beat", now=5000),
+            Change(path="settings.beat", was=10_000, now=5000),
         )
     )
     assert await fleet.store.run(config) == Applied()
@@ -89,9 +90,105 @@ async def test_a_default_of_repos_is_judged_again_for_more_of_them_than_one_call
     assert await fleet.redis.exists("{t}:opening", "{t}:blocked") == 0
 
 
+@pytest.mark.reference("W23")
 async def test_the_default_agent_is_the_one_of_a_submit_that_names_none(fleet: Fleet) -> None:
     await fleet.track(["a"])
     await fleet.store.run(Apply(default_agent="codex"))
     answer = await fleet.store.run(Submit(workspace="b"))
     assert answer.outcome == "queued"
     assert (await fleet.record("b")).agent == "codex"
+
+
+GEMINI = Rates(reset_utc="06:00", daily_limit=9, min_delay=30_000, sustained_delay=120_000)
+
+
+@pytest.mark.reference(61)
+async def test_rates_are_kept_as_given_and_told_by_status(fleet: Fleet) -> None:
+    await fleet.store.run(Apply(rates={"gemini": GEMINI, "codex": Rates(), "claude": Rates(burst_delay=0)}))
+    assert await fleet.redis.hgetall("{t}:rates:gemini") == {
+        "reset_utc": "06:00",
+        "daily_limit": "9",
+        "min_delay": "30000",
+        "sustained_delay": "120000",
+    }
+    assert await fleet.redis.smembers("{t}:paced") == {"gemini", "claude"}
+    status = await fleet.store.run(GetStatus())
+    assert {pool: rates.model_dump(exclude_none=True) for pool, rates in status.rates.items()} == {
+        "gemini": GEMINI.model_dump(exclude_none=True),
+        "claude": {"burst_delay": 0},
+    }
+
+
+async def test_rates_of_a_pool_that_the_file_no_longer_names_are_gone(fleet: Fleet) -> None:
+    await fleet.store.run(Apply(rates={"gemini": GEMINI, "codex": Rates(min_delay=5, burst_delay=1)}))
+    await fleet.store.run(Apply(limits={}))
+    assert await fleet.redis.exists("{t}:rates:gemini") == 1
+    answer = await fleet.store.run(Apply(rates={"codex": Rates(min_delay=6)}))
+    assert answer.changes == (
+        Change(path="rates.codex.burst_delay", was=1),
+        Change(path="rates.codex.min_delay", was=5, now=6),
+        Change(path="rates.gemini.daily_limit", was=9),
+        Change(path="rates.gemini.min_delay", was=30_000),
+        Change(path="rates.gemini.reset_utc", was="06:00"),
+        Change(path="rates.gemini.sustained_delay", was=120_000),
+    )
+    assert await fleet.redis.exists("{t}:rates:gemini") == 0
+    assert await fleet.redis.smembers("{t}:paced") == {"codex"}
+    await fleet.store.run(Apply(rates={}))
+    assert await fleet.redis.exists("{t}:paced", "{t}:rates:codex") == 0
+    assert (await fleet.store.run(GetStatus())).rates == {}
+
+
+async def test_a_deleted_list_of_paced_pools_comes_back_with_the_file(fleet: Fleet) -> None:
+    config = Apply(rates={"gemini": GEMINI})
+    await fleet.store.run(config)
+    await fleet.redis.delete("{t}:paced")
+    assert await fleet.store.run(config) == Applied()
+    assert "gemini" in (await fleet.store.run(GetStatus())).rates
+
+
+@pytest.mark.parametrize("times", [{"lease_ttl": 400_000}, {"beat": 5000}, {"kill_grace": 0}])
+async def test_every_host_is_told_to_beat_when_the_times_it_lives_by_change(
+    fleet: Fleet, times: dict[str, int]
+) -> None:
+    await fleet.host("h1")
+    await fleet.host("h2")
+    config = Apply(settings=FleetSettings.model_validate({"max_attempts": 7, **times}))
+    async with fleet.listening("h1", "h2") as pokes:
+        await fleet.store.run(Apply(settings=FleetSettings(history=1000, max_attempts=5, spawn_timeout=1000)))
+        assert await pokes.heard() == []
+        await fleet.store.run(config)
+        heard: list[str] = []
+
+        async def both() -> bool:
+            heard.extend(await pokes.heard())
+            return sorted(heard) == ["h1", "h2"]
+
+        await wait_until(both, "both hosts hear it")
+        assert pokes.texts == ["beat", "beat"]
+        await fleet.store.run(config)
+        assert await pokes.heard() == []
+    renewed = (await fleet.host("h1")).model_dump()
+    in_force = {"lease_ttl": renewed["ttl"], "beat": renewed["beat"], "kill_grace": renewed["kill_grace"]}
+    assert in_force | times == in_force
+
+
+async def test_settings_that_say_the_default_change_nothing_and_stay_when_it_changes(fleet: Fleet) -> None:
+    assert await fleet.store.run(Apply(settings=FleetSettings(beat=10_000, history=2_592_000_000))) == Applied()
+    kept = await fleet.redis.hmget("{t}:control", ["beat", "history", "lease_ttl"])
+    assert kept == ["10000", "2592000000", None]
+
+
+async def test_changed_rates_let_what_waits_be_judged_again(fleet: Fleet) -> None:
+    """A pool that was shut by hand, behind the library's back, and opened the same way: only a call looks again."""
+    await fleet.host("h1")
+    await fleet.limit("codex", 0)
+    await fleet.queue("a")
+    async with fleet.listening("h1") as pokes:
+        assert await fleet.granted() == []
+        await fleet.redis.hset("{t}:limits", "codex", "1")
+        await fleet.store.run(Apply(rates={"gemini": GEMINI}))
+        assert await pokes.heard() == []
+        await fleet.store.run(Apply(rates={"codex": Rates(min_delay=5)}))
+        assert await pokes.next() == "h1"
+        assert await fleet.granted() == ["a"]
