@@ -77,10 +77,11 @@ class Kill(Record):
 
 
 class Workspace(Record):
-    """The record of one workspace. Times are epoch milliseconds, money is in millionths."""
+    """The record of one workspace. Times are epoch milliseconds (`since`: of its status), money is in millionths."""
 
     workspace: str
     status: Status
+    since: Millis | None = None
     agent: str = ""
     repo: str | None = None
     org: str | None = None

@@ -47,7 +47,7 @@ class Dispatch(Part):
     kill_grace: Duration = 15_000
     max_attempts: Annotated[Count, AfterValidator(_at_least_one)] = 3
     spawn_timeout: SomeTime = 60_000
-    history: SomeTime = 30 * 86_400_000  # how long the record of an ended workspace is kept
+    history: Duration = 30 * 86_400_000  # how long the record of an ended workspace is kept; 0: to the next sweep
 
     def settings(self) -> dict[str, int]:
         """The part that every host must agree on: milliseconds, and max_attempts."""

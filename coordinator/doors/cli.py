@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "status": ("status",),
     "why": ("why",),
     "workspaces": ("workspaces",),
+    "history": ("history",),
     "hosts": ("hosts", "host"),
     "logs": ("logs",),
     "events": ("events",),

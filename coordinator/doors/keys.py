@@ -3,10 +3,10 @@
 import shlex
 from typing import Final, NamedTuple
 
-#: Type to the families of keys (the name before the second colon) that have it. One with members is written with a star.
+#: Type to the families of keys (the name before the second colon) that have it. A star: one with members.
 _OF_TYPE: Final = {
     "hash": (
-        "control limits rates:* starts:* backoff backoff_reason fail_count next_start ramp frozen workspace:* "
+        "control limits rates:* starts:* backoff backoff_reason fail_count next_start ramp frozen summary workspace:* "
         "host:* lanes:*"
     ),
     "set": "slots:* held:* groups:* serves:* served:* paced",

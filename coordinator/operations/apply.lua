@@ -5,7 +5,7 @@ local DURATION = { is = 'integer', least = 100 }
 local RATES = { reset_utc = 'line', daily_limit = 'integer', min_delay = 'integer', sustained_delay = 'integer',
   burst_window = 'integer', burst_delay = 'integer' }
 local SETTINGS = { lease_ttl = DURATION, beat = DURATION, kill_grace = 'integer', max_attempts = { is = 'integer', least = 1 },
-  spawn_timeout = DURATION, history = DURATION }
+  spawn_timeout = DURATION, history = 'integer' }
 local OF_HOSTS = { lease_ttl = true, beat = true, kill_grace = true } -- what hosts learn from the answer to their beat
 
 local function changed(changes, path, was, now)

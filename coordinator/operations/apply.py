@@ -38,7 +38,7 @@ class FleetSettings(Question):
     kill_grace: Count | None = None
     max_attempts: Positive | None = None
     spawn_timeout: Duration | None = None
-    history: Duration | None = None
+    history: Count | None = None
 
 
 class Apply(Operation[Applied]):

@@ -1,42 +1,132 @@
 -- query: records by name or by filters, newest first, in pages. Read-only.
--- Answers found{workspaces[], cursor?}: ask again with the cursor for the next page.
+-- Answers found{workspaces[] or names[], cursor?}: ask again with the cursor for the next page.
 local STATUSES = { 'running', 'queued', 'blocked', 'failed', 'ready-for-review', 'completed', 'merged' }
 local MOST_LOOKED_AT = 1000
+local PART = 100
 
-local function wanted(row, ask)
-  if ask.repo and row.repo ~= ask.repo and (row.org or '') .. '/' .. (row.repo or '') ~= ask.repo then return false end
-  if ask.host and row.host ~= ask.host then return false end
-  return not ask.agent or row.agent == ask.agent or (row.agent or ''):match('^[^:]*') == ask.agent
+-- By bytes, as Redis orders names of one score; `<` would go by the server's locale.
+local function below(one, other)
+  for i = 1, math.min(#one, #other) do
+    local a, b = one:byte(i), other:byte(i)
+    if a ~= b then return a < b end
+  end
+  return #one < #other
 end
 
--- cursor: the place in the list of statuses, then how many of that status were passed
-local function page(ask)
-  local statuses = ask.status and { ask.status } or STATUSES
-  local at, passed = (ask.cursor or '1-0'):match('^(%d+)%-(%d+)$')
-  at, passed = tonumber(at) or 1, tonumber(passed) or 0
-  local found, looked, count = {}, 0, ask.count or 50
-  while statuses[at] do
-    local names = redis.call('ZREVRANGE', base.key('status', statuses[at]), passed, passed + 99)
-    for _, name in ipairs(names) do
-      if #found == count or looked == MOST_LOOKED_AT then return found, at .. '-' .. passed end
-      looked, passed = looked + 1, passed + 1
-      local row = lease.record(name)
-      if row and wanted(row, ask) then found[#found + 1] = records.view(name, row, true) end
+-- How many of an index, newest first, stand before a place or at it: it holds also when what stood there has moved.
+local function passed(key, place)
+  local from = redis.call('ZCOUNT', key, '(' .. place.score, '+inf')
+  local to = from + redis.call('ZCOUNT', key, place.score, place.score)
+  while from < to do
+    local middle = math.floor((from + to) / 2)
+    if below(redis.call('ZREVRANGE', key, middle, middle)[1], place.name) then to = middle else from = middle + 1 end
+  end
+  return from
+end
+
+-- The index of a status from a place on, within the times asked for. A call is one moment, so ranks hold while it lasts.
+local function index_of(status, ask, place)
+  local key = base.key('status', status)
+  local function since(time) return redis.call('ZCOUNT', key, string.format('%.0f', time), '+inf') end
+  local first = math.max(ask.before and since(ask.before) or 0, place and passed(key, place) or 0)
+  return { key = key, at = first, stop = ask.after and since(ask.after) or redis.call('ZCARD', key), part = {}, next = 1 }
+end
+
+local function ahead(one, other)
+  return not other or one.score > other.score or (one.score == other.score and below(other.name, one.name))
+end
+
+-- The index whose head is the newest; nil when all are at their end.
+local function newest(indexes)
+  local best
+  for _, index in ipairs(indexes) do
+    if index.next > #index.part and index.at < index.stop then
+      index.part = redis.call('ZREVRANGE', index.key, index.at, math.min(index.at + PART, index.stop) - 1, 'WITHSCORES')
+      index.at, index.next = index.at + PART, 1
     end
-    if #names < 100 then at, passed = at + 1, 0 end
+    index.name, index.score = index.part[index.next], tonumber(index.part[index.next + 1])
+    if index.name and ahead(index, best) then best = index end
+  end
+  return best
+end
+
+local function wanted(name, ask)
+  if not (ask.repo or ask.agent or ask.host) then return true end
+  local row = redis.call('HMGET', base.key('workspace', name), 'repo', 'org', 'host', 'agent')
+  local repo, agent = row[1], row[4] or ''
+  if ask.repo and repo ~= ask.repo and (row[2] or '') .. '/' .. (repo or '') ~= ask.repo then return false end
+  if ask.host and row[3] ~= ask.host then return false end
+  return not ask.agent or agent == ask.agent or agent:match('^[^:]*') == ask.agent
+end
+
+local function shown(name, score, ask)
+  if ask.names then return name end
+  local row = lease.record(name)
+  if not row or not row.status then return nil end -- removed by hand
+  local view = records.view(name, row, not ask.name)
+  view.since = base.number(score)
+  return view
+end
+
+-- Statuses that are read together, newest first over all of them, one group after the other.
+local function groups_of(ask)
+  if ask.status then return { { ask.status } } end
+  if ask.recent then return { STATUSES } end
+  local groups = {}
+  for i, status in ipairs(STATUSES) do groups[i] = { status } end
+  return groups
+end
+
+-- A cursor is a group, then the last that was passed in it, if any: `2:1720000000000:core/go-io/task-5`.
+local function start_of(cursor, groups)
+  if not cursor then return 1 end
+  local at, score, name = cursor:match('^(%d+):([^:]+):(.+)$')
+  at = tonumber(at or cursor)
+  local number = tonumber(score or 0)
+  if not groups[at] or not number or number ~= number then return nil end
+  return at, name and { score = score, name = name }
+end
+
+local function page(ask, groups, at, place)
+  local found, looked = {}, 0
+  while groups[at] do
+    local indexes = {}
+    for i, status in ipairs(groups[at]) do indexes[i] = index_of(status, ask, place) end
+    local head = newest(indexes)
+    while head do
+      if #found == (ask.count or 50) or looked == MOST_LOOKED_AT then
+        return found, place and at .. ':' .. place.score .. ':' .. place.name or tostring(at)
+      end
+      looked, place = looked + 1, { score = head.part[head.next + 1], name = head.name }
+      if wanted(head.name, ask) then found[#found + 1] = shown(head.name, place.score, ask) end
+      head.next = head.next + 2
+      head = newest(indexes)
+    end
+    at, place = at + 1, nil
   end
   return found, nil
 end
 
 verb.register {
-  name = 'query', question = { name = 'workspace', status = 'status', repo = 'repo_path', agent = 'agent', host = 'host', cursor = 'id',
+  name = 'query',
+  question = { name = 'workspace', status = 'status', repo = 'repo_path', agent = 'agent', host = 'host',
+    after = 'integer', before = 'integer', recent = 'boolean', names = 'boolean', cursor = 'line',
     count = { is = 'integer', least = 1, most = 500 } },
   answer = function(ask)
+    local found, cursor
     if ask.name then
-      local row = lease.record(ask.name)
-      return { outcome = 'found', workspaces = row and { records.view(ask.name, row) } or {} }
+      local status = redis.call('HGET', base.key('workspace', ask.name), 'status')
+      local score = status and redis.call('ZSCORE', base.key('status', status), ask.name)
+      found = { status and shown(ask.name, score, ask) or nil }
+    else
+      local groups = groups_of(ask)
+      local at, place = start_of(ask.cursor, groups)
+      if not at then
+        return { outcome = 'invalid', problems = { { field = 'cursor', problem = 'must be the cursor of an answer to the same question',
+          fix = 'leave it out to begin anew' } } }
+      end
+      found, cursor = page(ask, groups, at, place)
     end
-    local found, cursor = page(ask)
-    return { outcome = 'found', workspaces = found, cursor = cursor }
+    return { outcome = 'found', workspaces = ask.names and {} or found, names = ask.names and found or nil, cursor = cursor }
   end,
 }

@@ -1,5 +1,6 @@
--- reap: end leases whose deadline passed, open gates whose time came, offer unanswered pokes to the next host.
--- Answers reaped{lost[], opened[], next_due? (ms from now), more?}. While settling nothing is reaped.
+-- reap: end leases whose deadline passed, open gates whose time came, offer unanswered pokes to the next host, forget
+-- what ended long ago.
+-- Answers reaped{lost[], opened[], forgotten?, next_due? (ms from now), more?}. While settling no lease is reaped.
 local function lose(name, row)
   local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts', 3)
   local proof = row.mode == 'pull' or (row.mode == 'push' and not row.confirmed)
@@ -89,9 +90,11 @@ verb.register {
     local lost, damage = {}, nil
     if not settling then lost, damage = reap_leases(most) end
     forget_routes()
+    local forgotten = history.forget()
     local next_in = next_due(settling)
-    if damage and #lost == 0 then error(damage, 0) end
-    local more = #lost == most or #opened == most or redis.call('EXISTS', base.key('opening')) == 1
-    return { outcome = 'reaped', lost = lost, opened = base.list(opened), next_due = next_in, more = more or nil }
+    if damage and #lost == 0 and forgotten == 0 then error(damage, 0) end
+    local more = #lost == most or #opened == most or forgotten == history.MOST or redis.call('EXISTS', base.key('opening')) == 1
+    return { outcome = 'reaped', lost = lost, opened = base.list(opened), forgotten = forgotten > 0 and forgotten or nil,
+      next_due = next_in, more = more or nil }
   end,
 }

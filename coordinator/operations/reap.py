@@ -1,4 +1,4 @@
-"""reap: end leases whose deadline passed, open gates whose time came."""
+"""reap: end leases whose deadline passed, open gates whose time came, forget what ended long ago."""
 
 from typing import Annotated, Literal
 
@@ -19,11 +19,12 @@ class Lost(Record):
 
 
 class Reaped(Record):
-    """What was lost, which gates opened, and when something falls due next (ms from now)."""
+    """What was lost, which gates opened, how many were forgotten, and when something falls due next (ms from now)."""
 
     outcome: Literal["reaped"] = "reaped"
     lost: LuaList[Lost] = ()
     opened: LuaList[str] = ()
+    forgotten: int = 0
     next_due: Millis | None = None
     more: bool = False
 

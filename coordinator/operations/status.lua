@@ -1,6 +1,7 @@
 -- status: the whole fleet at a glance. Read-only.
 -- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
--- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?}], hosts, settings, rates?{pool: {...}}}.
+-- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?}], hosts, settings, rates?{pool: {...}},
+-- summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -51,6 +52,7 @@ verb.register {
       settling = gates.settling(), counts = counts, running = counts.running, queued = counts.queued,
       completed = completed, failed = failed, total = counts.running + counts.queued + completed + failed,
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
+      summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
       settings = base.settings(), rates = rates_in_force(),
       now = call.now }

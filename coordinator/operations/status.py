@@ -31,8 +31,16 @@ class PoolRates(Record):
     burst_delay: Millis | None = None
 
 
+class Summed(Record):
+    """What was forgotten of a pool: workspaces by status, how long their last runs took (ms), what all runs cost."""
+
+    counts: dict[Status, int] = Field(default_factory=dict)
+    ms: Millis = 0
+    cost_usd: int = 0
+
+
 class FleetStatus(Record):
-    """Counts by status and by group, limit keys with their use, and whether anything is frozen."""
+    """Counts by status and by group, limit keys with their use, and whether anything is frozen; `summary` by pool."""
 
     outcome: Literal["status"] = "status"
     lib: int
@@ -48,6 +56,7 @@ class FleetStatus(Record):
     total: int
     keys: LuaList[KeyView] = ()
     hosts: int
+    summary: dict[str, Summed] = Field(default_factory=dict)
     default_agent: str | None = None
     settings: Settings
     rates: dict[str, PoolRates] = Field(default_factory=dict)

@@ -15,6 +15,7 @@ _TIGHT: Final = (
     ("local MOST_EXAMINED = 64", "local MOST_EXAMINED = 2", 1),
     ("verb.tidy(8)", "verb.tidy(1)", 3),
     ("local MOST_REOPENED = 64", "local MOST_REOPENED = 1", 1),
+    ("history.MOST = 16", "history.MOST = 2", 1),
 )
 
 

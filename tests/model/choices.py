@@ -121,6 +121,7 @@ _settings = st.builds(
     lease_ttl=st.sampled_from([60_000, 300_000]),
     max_attempts=st.sampled_from([1, 3]),
     spawn_timeout=st.sampled_from([1000, 60_000]),
+    history=st.sampled_from([None, None, 60_000, 0]),
 )
 #: A burst of a minute, none, one of most of a day, one of more than a day.
 rates = st.builds(
@@ -149,15 +150,16 @@ host_actions = st.builds(
 changes = st.one_of(kills, kills, tracks, tracks, applies, cancels)
 endings = st.sampled_from(
     [
-        {"status": "completed"},
+        {"status": "completed", "cost_usd": 7},
         {"status": "failed", "retry_after": 5},
         {"status": "failed"},
         {"status": "failed", "verdict": "start_failed"},
         {"status": "failed", "verdict": "stopped"},
-        {"status": "failed", "retry_after": 600},
+        {"status": "failed", "retry_after": 600, "cost_usd": 40},
         {"status": "completed", "retry_after": 5},
         {"status": "blocked", "retry_after": 0},
         {"status": "merged"},
+        {"status": "ready-for-review"},
     ]
 )
 host_rows = st.fixed_dictionaries(
@@ -170,4 +172,12 @@ host_rows = st.fixed_dictionaries(
         "mode": st.sampled_from(["pull", "pull", "push"]),
     },
 )
-reads = st.sampled_from([ops.GetStatus(), ops.Hosts(), ops.Query(), ops.Query(status="queued"), ops.Query(host="h1")])
+reads = st.sampled_from([ops.GetStatus(), ops.Hosts(), ops.Query(host="h1"), ops.Query(workspace="w0")])
+pages = st.builds(
+    ops.Query,
+    status=st.sampled_from([None, None, "queued", "completed", "failed"]),
+    recent=st.sampled_from([None, True]),
+    names=st.sampled_from([None, True]),
+    agent=st.sampled_from([None, None, "codex", "claude"]),
+    count=st.integers(1, 4),
+)

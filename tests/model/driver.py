@@ -155,6 +155,8 @@ class Driver:
         answer = self._ask(ops.Reap(limit=limit))
         lost = [(one.workspace, one.status) for one in answer.lost]
         assert lost == self.truth.reap(limit), lost
+        due = self.truth.forget(answer.forgotten)
+        assert answer.forgotten == due or answer.more, f"{answer.forgotten} of {due} were forgotten"
         self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)
         return bool(answer.more)
 
@@ -232,7 +234,25 @@ class Driver:
         if operation.name == "status":
             assert (answer.running, answer.queued) == (len(self.truth.running()), len(self.truth.queued()))
             assert answer.frozen == bool(self.truth.freeze_of("*"))
+            told = {pool: sum(one.counts.values()) for pool, one in answer.summary.items()}
+            assert sum(told.values()) == self.truth.forgotten, answer.summary
         self._only_read()
+
+    def page(self, asked: ops.Query) -> None:
+        """All pages of a question hold what fits it, in order."""
+        names, ask = list[str](), asked
+        while True:
+            answer = self._ask(ask)
+            part = list(answer.names) if ask.names else [one.workspace for one in answer.workspaces]
+            assert len(part) <= (ask.count or 50), answer
+            names += part
+            assert len(names) <= len(self.truth.tasks), f"{asked!r} told {names}"
+            self._only_read()
+            if answer.cursor is None:
+                break
+            ask = asked.model_copy(update={"cursor": answer.cursor})
+        wanted = reading.in_order(self.truth, asked)
+        assert names == wanted, f"{asked!r} told {names} for {wanted}"
 
     def _only_read(self) -> None:
         laws.nothing_changed(self.before, self.view)

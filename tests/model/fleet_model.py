@@ -43,10 +43,14 @@ class Task:
     confirmed: bool = False
     killed: bool = False
     asked: str | None = None
-    started: int = 0
     answer: str | None = None  # told to every run until one ends
     ran_on: str | None = None
     pinned: bool = False  # `requires` is where it last ran, for an answer's sake
+    since: int = 0  # its last change of status
+    started: int = 0
+    took: int = 0  # its last run
+    cost: int = 0  # all its runs
+    guessed: bool = False  # a disk said that it runs, and nothing else is known
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -112,6 +116,9 @@ class Fleet:
         self.paces: dict[str, Pace] = {}
         self.failures: dict[str, int] = {}  # pool -> fast ones in a row
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
+        self.settings["history"] = 30 * 86_400_000
+        self.summary: dict[str, int] = {}
+        self.forgotten = 0
         self.default_agent = "claude"
         self.settling = 0
         self.epoch = 0
@@ -200,19 +207,22 @@ class Fleet:
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
-        task.machine, task.started = None, self.now
+        task.machine = None
         task.ran_on = None if mode == "asker" else host
         if pool_of(task.agent) in self.paces:
             self.paces[pool_of(task.agent)].started(self.now)
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
+        task.since = task.started = self.now
 
     def finish(self, task: Task, status: str) -> None:
         task.answer = None if task.status == "running" else task.answer
-        task.status, task.killed = status, False
+        task.took = self.now - task.started if task.status == "running" else 0
+        task.status, task.killed, task.guessed, task.since = status, False, False, self.now
 
     def requeue(self, task: Task) -> None:
-        task.status, task.host, task.mode, task.killed = "queued", None, None, False
+        task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
+        task.took = 0
 
     def pick(self, host: Host) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""

@@ -172,10 +172,16 @@ def the_keys_tell_the_truth(at: Moment) -> None:
         )
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
         assert (record.get("answer"), record.get("requires")) == (task.answer, task.requires), name
+        assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"
         if task.status == "running":
             run = (record["host"], record["mode"], int(record["token"]), int(at.now.leases[name]), "kill" in record)
             assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name
             assert ("confirmed" in record) == task.confirmed, name
+
+
+def what_was_forgotten_is_counted(at: Moment) -> None:
+    told = {field: int(text) for field, text in at.now.keys.get("summary", {}).items()}
+    assert told == {field: total for field, total in at.truth.summary.items() if total}
 
 
 def hosts_tell_the_truth(at: Moment) -> None:
@@ -233,5 +239,6 @@ ALWAYS: tuple[Law, ...] = (
     tokens_only_grow,
     who_waits_where_agrees,
     the_keys_tell_the_truth,
+    what_was_forgotten_is_counted,
     hosts_tell_the_truth,
 )

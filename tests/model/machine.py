@@ -7,6 +7,7 @@ from hypothesis.stateful import precondition, rule
 
 from coordinator import operations as ops
 from coordinator.models import Held
+from coordinator.operations.apply import FleetSettings
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from tests.model import choices as some
@@ -82,11 +83,20 @@ class FleetMachine(Stories):
     def reap(self, limit: int, twice: bool) -> None:
         self.fleet.reap(limit, twice=twice)
 
-    @rule(name=some.workspaces, what_if=st.none() | some.limits, ask=some.reads)
-    def read(self, name: str, what_if: dict[str, int] | None, ask: Any) -> None:
+    @rule(history=st.sampled_from([0, 1000, 60_000]), early=st.integers(0, 1), twice=some.rarely)
+    def forget(self, history: int, early: int, twice: bool) -> None:
+        """What ends is kept for a short time from now on, and that passes; or just not yet."""
+        self.fleet.apply(ops.Apply(settings=FleetSettings(history=history)))
+        self.fleet.pass_time(max(history - early, 0))
+        while self.fleet.reap(twice=twice):
+            pass
+
+    @rule(name=some.workspaces, what_if=st.none() | some.limits, ask=some.reads, pages=some.pages)
+    def read(self, name: str, what_if: dict[str, int] | None, ask: Any, pages: ops.Query) -> None:
         queued = self.fleet.truth.queued()
         self.fleet.explain(ops.Explain(workspace=queued[0].name if queued else name, what_if=what_if))
         self.fleet.read(ask)
+        self.fleet.page(pages)
 
     # --- what hosts do
 

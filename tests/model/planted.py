@@ -236,6 +236,30 @@ PLANTED: Final = (
         "if highest < 0 then",
     ),
     Plant(
+        "a_question_forgotten",
+        "What is blocked is forgotten before anybody answered.",
+        "local ENDED = { 'completed', 'merged', 'ready-for-review', 'failed' }",
+        "local ENDED = { 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }",
+    ),
+    Plant(
+        "forgotten_uncounted",
+        "What is forgotten is not in the summary.",
+        "if more > 0 then sums[field] = math.min(was + more, MOST_SUMMED) end",
+        "if more > 1 then sums[field] = math.min(was + more, MOST_SUMMED) end",
+    ),
+    Plant(
+        "waiting_counted_as_running",
+        "The time that a cancelled workspace waited is counted as a run.",
+        "local took = row.mode and started",
+        "local took = started",
+    ),
+    Plant(
+        "page_begins_again",
+        "A page tells the last record of the page before once more.",
+        "then to = middle else from = middle + 1 end",
+        "then to = middle else from, to = middle, middle end",
+    ),
+    Plant(
         "token_given_twice",
         "Two runs of one millisecond get the same token.",
         "local value = math.max(last + 1, call.now)",

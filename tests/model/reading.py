@@ -1,7 +1,11 @@
 """What people are told, as the truth has it."""
 
+from coordinator.operations import Query
+from coordinator.words import pool_of
 from tests.model.fleet_model import No, Task
 from tests.model.truth import Truth
+
+_STATUSES = ("running", "queued", "blocked", "failed", "ready-for-review", "completed", "merged")
 
 
 def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
@@ -17,6 +21,16 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
         return No(task.route, "no_host", 0, 0)
     used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.room for host in live)
     return No(task.route, "hosts_full", used, slots) if used >= slots else None
+
+
+def in_order(truth: Truth, asked: Query) -> list[str]:
+    """The names that a question by status and agent finds: newest first, of each status or over all."""
+    found = [task for task in truth.tasks.values() if asked.status in (None, task.status)]
+    found = [task for task in found if asked.agent in (None, task.agent, pool_of(task.agent))]
+    found.sort(key=lambda task: (task.since, task.name), reverse=True)
+    if not asked.recent:
+        found.sort(key=lambda task: _STATUSES.index(task.status))
+    return [task.name for task in found]
 
 
 def later(one: str, other: str) -> bool:

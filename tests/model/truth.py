@@ -1,6 +1,6 @@
 """What every verb does to the fleet, and what it must answer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coordinator.operations import Claim, Complete, Host, Kill, Renew, Retry, Submit, Track
 from coordinator.operations.claim import Asking
@@ -12,6 +12,7 @@ from tests.model.gate_model import Gates
 
 LONG = 3_600_000  # an asker's lease when it names none
 FRONT = 10**6  # more than are ever queued: who is put in front goes before all who were not
+FORGOTTEN = ("completed", "merged", "ready-for-review", "failed")  # never what is blocked
 
 
 @dataclass
@@ -92,7 +93,8 @@ class Truth(Gates):
         return task
 
     def _runs(self, name: str, token: int) -> bool:
-        return self.tasks[name].status == "running" and self.tasks[name].token == token
+        task = self.tasks.get(name)
+        return task is not None and task.status == "running" and task.token == token
 
     def report(self, ask: Ending, as_of_is_old: bool = False) -> tuple[str, str | None]:
         """How an ending is taken: the outcome and the status the workspace then has."""
@@ -110,6 +112,7 @@ class Truth(Gates):
             self.gates[pool] = max(self.gate(pool), self.now + ask.retry_after * 1000)
         else:
             self.count_failure(task, ask.status, ask.verdict)
+        task.cost += ask.cost_usd or 0
         if ask.retry_after and ask.status == "failed" and not task.killed:
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
@@ -161,6 +164,19 @@ class Truth(Gates):
             return []
         late = sorted((task.deadline, task.name) for task in self.running() if task.deadline <= self.now)
         return [(name, self._lose(self.tasks[name])) for _, name in late[:limit]]
+
+    def forget(self, told: int) -> int:
+        """How many were due to be forgotten; those that were `told` are, of each status the oldest first."""
+        till = self.now - self.settings["history"]
+        due = [task for task in self.tasks.values() if task.status in FORGOTTEN and task.since <= till]
+        due.sort(key=lambda task: (FORGOTTEN.index(task.status), task.since, task.name))
+        for task in due[:told]:
+            del self.tasks[task.name]
+            self.forgotten += 1
+            for what, more in ((task.status, 1), ("ms", task.took), ("cost_usd", task.cost)):
+                field = f"{pool_of(task.agent)} {what}"
+                self.summary[field] = self.summary.get(field, 0) + more
+        return len(due)
 
     def _lose(self, task: Task) -> str:
         proof = task.mode == "pull" or (task.mode == "push" and not task.confirmed)
@@ -224,10 +240,14 @@ class Truth(Gates):
             if old and old.status in ("queued", "running"):
                 continue
             task = old or Task(one.workspace, self.default_agent, self.next_order(), status="queued")
+            before = replace(task) if old else None
             task.agent, task.requires = one.agent or task.agent, ask.host or one.host or task.requires
             task.org, task.repo = one.org or task.org, one.repo or task.repo
             task.priority = task.priority if one.priority is None else one.priority
             task.status = "blocked" if one.status == "running" else one.status or task.status
+            task.guessed = task.guessed or one.status == "running"
+            task.since = task.since if task == before else self.now
+            task.took = 0 if task.status == "queued" else task.took
             self.tasks[task.name] = task
 
     def host(self, ask: Host) -> tuple[str, list[str]]:

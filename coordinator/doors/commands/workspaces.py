@@ -6,16 +6,13 @@ from typing import Annotated
 
 import typer
 
-from coordinator.doors.endings import GOOD
+from coordinator.doors.listing import STYLES, Agent, Host, Repo, Status, about, found, told
 from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, note, say, table
-from coordinator.doors.session import Session, opened, question
+from coordinator.doors.session import duration, opened, question
 from coordinator.doors.times import ago
-from coordinator.models import Workspace
 from coordinator.operations import GetStatus, Query
 from coordinator.operations.query import Found
-
-_PAGE = 500  # the most one question answers
 
 
 def add(app: typer.Typer) -> None:
@@ -24,71 +21,58 @@ def add(app: typer.Typer) -> None:
         app,
         LOOK,
         "coordinator workspaces --status failed",
-        "coordinator workspaces --agent codex --repo core/go-io --count 200",
+        "coordinator workspaces --agent codex --repo core/go-io --newer 24h",
     )(workspaces)
 
 
 def workspaces(
-    status: Annotated[str | None, typer.Option(metavar="STATUS", help="queued, running, failed, blocked ...")] = None,
-    agent: Annotated[str | None, typer.Option(metavar="NAME", help="A pool or an agent: codex, codex:gpt-5.4.")] = None,
-    repo: Annotated[str | None, typer.Option(metavar="[ORG/]NAME", help="A repository.")] = None,
-    host: Annotated[str | None, typer.Option(metavar="NAME", help="Where it runs or last ran.")] = None,
+    status: Status = None,
+    agent: Agent = None,
+    repo: Repo = None,
+    host: Host = None,
+    newer: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Changed its status in the last 90s, 5m, 1h30m ...")
+    ] = None,
+    older: Annotated[str | None, typer.Option(metavar="DURATION", help="Did not change it in that time.")] = None,
     count: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
     cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")] = None,
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """List workspaces by status, agent, repository or host.
+    """List workspaces by status, agent, repository, host, or the age of their last change.
 
     What runs comes first, then what waits, then what ended; newest first."""
     filters = {"status": status, "agent": agent, "repo": repo, "host": host}
-    asked = question(Query, **filters, cursor=cursor, count=min(count, _PAGE))
+    ages = {name: text for name, text in (("newer", newer), ("older", older)) if text is not None}
+    least, most = (duration(f"--{name}", ages[name]) if name in ages else None for name in ("older", "newer"))
+    asked = question(Query, **filters, cursor=cursor)
 
     async def run() -> None:
         async with opened(root) as session:
             now = (await session.ask(GetStatus())).now
-            found = await _found(session, asked, count)
+            times = {"after": _before(now, most), "before": _before(now, least)}
+            page = await found(session, asked.model_copy(update=times), count)
         if json:
-            return emit(found)
-        _print(found, now)
-        if found.cursor:
-            given = [word for name, value in filters.items() if value for word in (f"--{name}", value)]
-            note(f"more: {shlex.join(['coordinator', 'workspaces', *given, '--cursor', found.cursor])}")
+            return emit(told(page))
+        _print(page, now)
+        if page.cursor:
+            given = [word for name, value in (filters | ages).items() if value for word in (f"--{name}", value)]
+            note(f"more: {shlex.join(['coordinator', 'workspaces', *given, '--cursor', page.cursor])}")
         return None
 
     asyncio.run(run())
 
 
-async def _found(session: Session, asked: Query, count: int) -> Found:
-    """A page of `count`: one question looks at a bounded number of records, so it may take several."""
-    rows: list[Workspace] = []
-    page = asked
-    while True:
-        part = await session.ask(page)
-        rows += part.workspaces
-        if part.cursor is None or len(rows) >= count:
-            return Found(workspaces=tuple(rows), cursor=part.cursor)
-        page = asked.model_copy(update={"cursor": part.cursor, "count": min(count - len(rows), _PAGE)})
+def _before(now: int, duration: int | None) -> int | None:
+    """The first moment that is not older; a duration from before 1970 is all of time."""
+    return None if duration is None else max(now - duration, 0)
 
 
-def _print(found: Found, now: int) -> None:
-    if not found.workspaces:
+def _print(page: Found, now: int) -> None:
+    if not page.workspaces:
         return say("no workspace")
-    styles = {"failed": "red", "blocked": "yellow", "running": "cyan"} | dict.fromkeys(GOOD, "green")
     rows = [
-        (row.workspace, row.status, row.agent, row.host or "", ago(_since(row), now), _about(row))
-        for row in found.workspaces
+        (row.workspace, row.status, row.agent, row.host or "", ago(row.since, now), about(row))
+        for row in page.workspaces
     ]
-    return table(("workspace", "status", "agent", "host", "since", "about"), rows, styles)
-
-
-def _since(row: Workspace) -> int | None:
-    if row.status == "queued":
-        return row.queued_at
-    return row.started_at if row.status == "running" else row.ended_at
-
-
-def _about(row: Workspace) -> str:
-    if row.kill:
-        return f"being ended: {row.kill.reason or row.kill.by or 'asked to'}"
-    return row.question or row.pr_url or row.task
+    return table(("workspace", "status", "agent", "host", "since", "about"), rows, STYLES)

@@ -103,8 +103,8 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "reap": ({}, {"limit": "small"}),
     "status": ({}, {}),
     "query": ({}, {
-        "name": "name", "status": "word", "repo": "name", "agent": "name", "host": "name", "cursor": "name",
-        "count": "small",
+        "name": "name", "status": "word", "repo": "name", "agent": "name", "host": "name", "after": "count",
+        "before": "count", "recent": "flag", "names": "flag", "cursor": "name", "count": "small",
     }),
     "explain": ({"workspace": "w"}, {"workspace": "name", "what_if": "limits"}),
     "hosts": ({}, {}),

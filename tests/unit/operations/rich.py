@@ -58,6 +58,8 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "submit", {"workspace": "ready-2", "agent": "gemini", "keys": ["team"]})
     ask(redis, "claim", _claim("h1", 2))
     redis.zadd(f"{ROOT}:poked", {"h1": LATER})
+    redis.zadd(f"{ROOT}:status:completed", {"done": 1})
+    redis.hset(f"{ROOT}:summary", "codex completed", 1)
     redis.xadd(f"{ROOT}:inbox", {"json": "{}"})
     return tokens
 
@@ -127,6 +129,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("reap", {}),
         ("status", {}),
         ("query", {}),
+        ("query", {"recent": True, "after": 1, "before": LATER}),
         ("query", {"name": "run"}),
         ("explain", {"workspace": "by-model"}),
         ("explain", {"workspace": "ready"}),
