@@ -10,7 +10,8 @@ TYPES: Final = {
     "host:*": "hash", "lanes:*": "hash", "slots:*": "set", "held:*": "set", "groups:*": "set", "serves:*": "set",
     "served:*": "set", "status:*": "zset", "hosts": "zset", "leases": "zset", "lane:*": "zset", "routes": "zset",
     "ready:*": "zset", "blocked": "zset", "blocked:*": "zset", "timers": "zset", "waiting:*": "zset", "poked": "zset",
-    "fence": "string", "place": "string", "due": "string", "opening": "string", "events": "stream", "inbox": "stream",
+    "fence": "string", "place": "string", "due": "string", "opening": "string", "ended": "string", "events": "stream",
+    "inbox": "stream", "pushed": "zset",
 }  # fmt: skip
 _THEN: Final = {
     "limits": "coordinator config apply",

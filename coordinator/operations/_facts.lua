@@ -1,10 +1,40 @@
 -- Facts: written in the call that makes them true, then told on the bus with their stream id as `seq`.
-function facts.tell(kind, fact)
-  fact.type = kind
-  local body = base.encode(fact)
+local function write(kind, body)
   local seq = redis.call('XADD', base.key('events'), 'MAXLEN', '~', 10000, '*', 'type', kind, 'json', body)
   redis.call('PUBLISH', base.key('bus'), '{"seq":"' .. seq .. '",' .. body:sub(2))
   return seq
+end
+
+function facts.tell(kind, fact)
+  fact.type = kind
+  return write(kind, base.encode(fact))
+end
+
+-- A notification on a channel. `data` is the text of one JSON value and is told as it stands: cjson would turn [] into {}.
+function facts.push(channel, data)
+  return write('ChannelPush', '{"type":"ChannelPush","channel":' .. base.encode(channel) .. ',"data":' .. (data or 'null') .. '}')
+end
+
+-- Told on the bus beside the fact `seq`, and not written a second time. The order of its fields is kept by hand:
+-- one that is cut short still shows the status and the repo.
+function facts.notify(status, name, row, seq)
+  local pool = lease.keys(row)[1]
+  local running, limit = pool and gates.used(pool) or 0, pool and gates.limit(pool) or 0
+  redis.call('PUBLISH', base.key('bus'), '{"type":"AgentNotification","seq":"' .. seq .. '","status":' .. base.encode(status)
+    .. ',"repo":' .. base.encode(row.repo or '') .. ',"agent":' .. base.encode(row.agent or '') .. ',"workspace":' .. base.encode(name)
+    .. ',"running":' .. string.format('%.0f', running) .. ',"limit":' .. string.format('%.0f', limit) .. '}')
+end
+
+-- One more ending. The one after which nothing runs and nothing waits says how many there were since it was last so.
+function facts.ended()
+  local count = string.format('%.0f', (base.number(redis.call('GET', base.key('ended'))) or 0) + 1)
+  if redis.call('ZCARD', base.key('status:running')) + redis.call('ZCARD', base.key('status:queued')) > 0 then
+    redis.call('SET', base.key('ended'), count)
+    return
+  end
+  redis.call('DEL', base.key('ended'))
+  facts.tell('QueueDrained', { completed = tonumber(count) })
+  facts.push('queue.status', '{"completed":' .. count .. '}')
 end
 
 -- Whether stream id `a` is later than `b`; ids are milliseconds, a dash, a number.

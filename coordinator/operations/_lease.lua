@@ -53,6 +53,7 @@ function lease.start(name, row, how)
     { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt })
   base.write(base.key('workspace', name), fresh)
   move_status(name, row.status, 'running')
+  facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
   facts.due(call.now + how.ttl)
   return lease.grant_of(name, row)
@@ -82,10 +83,12 @@ function lease.finish(name, row, status, fields)
   fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, status)
-  facts.tell('AgentCompleted', {
+  local seq = facts.tell('AgentCompleted', {
     agent = row.agent, repo = row.repo, workspace = name, status = status, token = base.number(row.token),
     question = fields.question or nil, pr_url = fields.pr_url or row.pr_url, verdict = fields.verdict or nil, host = row.host,
   })
+  facts.notify(status, name, row, seq)
+  facts.ended()
 end
 
 -- Puts a workspace back into the queue at its old place.
@@ -97,22 +100,25 @@ function lease.requeue(name, row, fields)
   queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))
 end
 
+-- A report that changes nothing becomes a fact. A holder's own word does not: its answer tells it.
+local function refuse(ask, outcome, row, reason)
+  if ask.as_of or not ask.token then facts.tell('ReportRefused', { workspace = ask.workspace, reason = reason }) end
+  return outcome, row and row.status
+end
+
 -- How an ending is recorded; shared by `complete` and by the endings a beat repeats.
 -- Answers 'completed', 'already', 'stale' or 'unknown', and the status the workspace then has.
 function lease.report(ask)
   sound.ending(ask.workspace, ask.status)
   local row = lease.record(ask.workspace)
-  if not row then return 'unknown' end
+  if not row then return refuse(ask, 'unknown', nil, 'there is no such workspace') end
   local token = base.number(row.token) or 0
-  if ask.token and ask.token ~= token then return 'stale', row.status end
+  if ask.token and ask.token ~= token then return refuse(ask, 'stale', row, 'its token is not that of this run') end
   if row.status ~= 'running' then return 'already', row.status end
   if not ask.token then
     local late = ask.as_of and row.granted and facts.later(row.granted, ask.as_of)
-    if late or row.mode == 'pull' then
-      facts.tell('ReportRefused', { workspace = ask.workspace,
-        reason = late and 'the report is older than the run' or 'a worker holds this run: only its token ends it' })
-      return 'stale', row.status
-    end
+    if late then return refuse(ask, 'stale', row, 'the report is older than the run') end
+    if row.mode == 'pull' then return refuse(ask, 'stale', row, 'a worker holds this run: only its token ends it') end
   end
   local limited = ask.retry_after and ask.retry_after > 0
   local again = limited and ask.status == 'failed' and row.kill == nil
