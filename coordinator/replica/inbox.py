@@ -17,5 +17,5 @@ class Inbox:
 
     async def _read(self) -> None:
         for entry in await self._store.inbox():
-            await self._reports.act(entry.json, entry.id)
+            await self._reports.act(entry.json, entry.id, entry=entry.id)
             await self._store.clear_inbox([entry.id])  # after it was acted on: a crash between repeats it
