@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from coordinator import embedded, log
+    from coordinator import actions, embedded, log
     from coordinator.config import fleet
     from coordinator.config.fleet import Fleet
     from coordinator.config.runners import PLACEHOLDER, Runner
@@ -162,6 +162,7 @@ __all__ = [
     "WorkerError",
     "Workspace",
     "WorkspaceError",
+    "actions",
     "embedded",
     "end",
     "first",
@@ -177,6 +178,7 @@ __all__ = [
 
 #: Where each name lives: the same as above, for the interpreter. A module lives where it is.
 _HOMES: Final = {
+    "coordinator.actions": "actions",
     "coordinator.config.fleet": "fleet Fleet",
     "coordinator.config.runners": "PLACEHOLDER Runner",
     "coordinator.config.settings": "Settings",

@@ -104,7 +104,8 @@ class ChannelPush(Record):
 Notice = RateLimitDetected | HarvestComplete | HarvestRejected | InboxMessage | ChannelPush
 Report = Annotated[AgentCompleted | PokeQueue | Notice, Field(discriminator="type")]
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
-_TYPES: Final = frozenset(kind.__name__ for kind in (AgentCompleted, PokeQueue, *get_args(Notice)))
+REPORTS: Final = (AgentCompleted, PokeQueue, *get_args(Notice))
+_TYPES: Final = frozenset(kind.__name__ for kind in REPORTS)
 
 
 class Gate(Record):

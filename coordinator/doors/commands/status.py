@@ -5,12 +5,13 @@ from collections.abc import Iterable
 
 import typer
 
+from coordinator import actions
 from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened
 from coordinator.doors.times import ago, ahead
 from coordinator.models import HostView, KeyView
-from coordinator.operations import GetStatus, Hosts
+from coordinator.operations import Hosts
 from coordinator.operations.status import FleetStatus
 
 
@@ -28,22 +29,21 @@ def status(json: Json = False, root: Root = None) -> None:
 
 async def _status(root: str | None, *, as_json: bool) -> None:
     async with opened(root) as session:
-        fleet, known = await asyncio.gather(session.ask(GetStatus()), session.ask(Hosts()))
+        summary, known = await asyncio.gather(actions.status(session), session.ask(Hosts()))
     if as_json:
-        return emit(fleet, redis_cli=session.cli)
-    _print(session, fleet, known.hosts)
+        return emit(summary.fleet, redis_cli=session.cli)
+    _print(session, summary, known.hosts)
     return None
 
 
-def _print(session: Session, fleet: FleetStatus, hosts: tuple[HostView, ...]) -> None:
+def _print(session: Session, summary: actions.Summary, hosts: tuple[HostView, ...]) -> None:
+    fleet = summary.fleet
     if fleet.frozen:
         say(_frozen(fleet), "bold yellow")
     if fleet.settling and fleet.settling > fleet.now:
         left = ahead(fleet.settling, fleet.now)
         say(f"settling: nothing starts until every host has reported, at the latest {left}", "yellow")
-    blocked = f" ({fleet.counts.get('blocked', 0)} blocked)" if fleet.counts.get("blocked") else ""
-    completed = f"{fleet.completed} completed", f"{fleet.failed} failed{blocked}"
-    say(", ".join((f"{fleet.running} running", f"{fleet.queued} queued", *completed, f"{fleet.total} in all")))
+    say(summary.text)
     say("")
     print_keys(fleet.keys)
     say("")
