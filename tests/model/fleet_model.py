@@ -108,6 +108,7 @@ class Fleet:
         self.settling = 0
         self.epoch = 0
         self.remembers = False  # whether the library still knows its epoch
+        self.ended = 0  # since nothing ran and nothing waited
         self._order = 0
 
     def begin(self) -> None:
@@ -193,6 +194,7 @@ class Fleet:
 
     def finish(self, task: Task, status: str) -> None:
         task.status, task.killed = status, False
+        self.ended = self.ended + 1 if self.running() or self.queued() else 0
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed = "queued", None, None, False

@@ -40,8 +40,8 @@ PLANTED: Final = (
     Plant(
         "token_not_checked",
         "A stale holder ends the run of the one that came after it.",
-        "if ask.token and ask.token ~= token then return 'stale', row.status end",
-        "if ask.token and ask.token > token then return 'stale', row.status end",
+        "if ask.token and ask.token ~= token then",
+        "if ask.token and ask.token > token then",
     ),
     Plant(
         "renewed_by_anyone",
@@ -198,6 +198,18 @@ PLANTED: Final = (
         "A refusal names the last key that refuses, not the first.",
         "local no = gates.refuses(limit_key)\n    if no then return no end\n  end\n  return nil\nend",
         "local no = gates.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
+    ),
+    Plant(
+        "drained_while_one_runs",
+        "The queue is said to be drained when nothing waits any more, while others still run.",
+        "redis.call('ZCARD', base.key('status:running')) + redis.call('ZCARD', base.key('status:queued')) > 0 then",
+        "redis.call('ZCARD', base.key('status:queued')) > 0 then",
+    ),
+    Plant(
+        "drained_count_never_ends",
+        "What ended before the queue was last empty is counted again.",
+        "redis.call('DEL', base.key('ended'))",
+        "redis.call('SET', base.key('ended'), count)",
     ),
     Plant(
         "fence_not_lifted",
