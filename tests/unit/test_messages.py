@@ -44,7 +44,7 @@ def test_the_reports_we_act_on() -> None:
     assert (completed.workspace, completed.status, completed.token) == ("a/b", "merged", None)
 
 
-@pytest.mark.reference(26, 34, "T32")
+@pytest.mark.reference(26, 34, 83, "T32")
 def test_types_nobody_acts_on_are_ignored() -> None:
     for kind in ("QueueDrained", "PRCreated", "Nobody", ""):
         assert parse(json.dumps({"type": kind, "completed": 3})) == Ignored(type=kind)
