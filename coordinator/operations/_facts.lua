@@ -27,14 +27,15 @@ end
 
 -- One more ending. The one after which nothing runs and nothing waits says how many there were since it was last so.
 function facts.ended()
-  local count = string.format('%.0f', (base.number(redis.call('GET', base.key('ended'))) or 0) + 1)
-  if redis.call('ZCARD', base.key('status:running')) + redis.call('ZCARD', base.key('status:queued')) > 0 then
-    redis.call('SET', base.key('ended'), count)
-    return
+  local count = redis.pcall('INCR', base.key('ended'))
+  if type(count) ~= 'number' then -- it was edited into something else by hand
+    redis.call('SET', base.key('ended'), '1')
+    count = 1
   end
+  if redis.call('ZCARD', base.key('status:running')) > 0 or redis.call('ZCARD', base.key('status:queued')) > 0 then return end
   redis.call('DEL', base.key('ended'))
-  facts.tell('QueueDrained', { completed = tonumber(count) })
-  facts.push('queue.status', '{"completed":' .. count .. '}')
+  facts.tell('QueueDrained', { completed = count })
+  facts.push('queue.status', '{"completed":' .. string.format('%.0f', count) .. '}')
 end
 
 -- Whether stream id `a` is later than `b`; ids are milliseconds, a dash, a number.

@@ -202,14 +202,14 @@ PLANTED: Final = (
     Plant(
         "drained_while_one_runs",
         "The queue is said to be drained when nothing waits any more, while others still run.",
-        "redis.call('ZCARD', base.key('status:running')) + redis.call('ZCARD', base.key('status:queued')) > 0 then",
-        "redis.call('ZCARD', base.key('status:queued')) > 0 then",
+        "if redis.call('ZCARD', base.key('status:running')) > 0 or redis.call('ZCARD', base.key('status:queued')) > 0",
+        "if redis.call('ZCARD', base.key('status:queued')) > 0",
     ),
     Plant(
         "drained_count_never_ends",
         "What ended before the queue was last empty is counted again.",
         "redis.call('DEL', base.key('ended'))",
-        "redis.call('SET', base.key('ended'), count)",
+        "redis.call('EXISTS', base.key('ended'))",
     ),
     Plant(
         "fence_not_lifted",
