@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from coordinator import embedded, log
+    from coordinator import actions, embedded, log
     from coordinator.config import fleet
     from coordinator.config.fleet import Fleet
     from coordinator.config.runners import PLACEHOLDER, Runner
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Hosts,
         Kill,
         Limit,
+        Push,
         Query,
         Reap,
         Renew,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from coordinator.operations.hosts import HostList
     from coordinator.operations.kill import Killing
     from coordinator.operations.limit import LimitSet
+    from coordinator.operations.push import AlreadyPushed, Pushed
     from coordinator.operations.query import Found
     from coordinator.operations.reap import Lost, Reaped
     from coordinator.operations.renew import Renewed, Taken
@@ -80,6 +82,7 @@ __all__ = [
     "AgentCompleted",
     "AlreadyEnded",
     "AlreadyKnown",
+    "AlreadyPushed",
     "Applied",
     "Apply",
     "Asking",
@@ -128,6 +131,8 @@ __all__ = [
     "Operation",
     "PokeQueue",
     "Problem",
+    "Push",
+    "Pushed",
     "Query",
     "Queued",
     "RateLimitDetected",
@@ -157,6 +162,7 @@ __all__ = [
     "WorkerError",
     "Workspace",
     "WorkspaceError",
+    "actions",
     "embedded",
     "end",
     "first",
@@ -172,6 +178,7 @@ __all__ = [
 
 #: Where each name lives: the same as above, for the interpreter. A module lives where it is.
 _HOMES: Final = {
+    "coordinator.actions": "actions",
     "coordinator.config.fleet": "fleet Fleet",
     "coordinator.config.runners": "PLACEHOLDER Runner",
     "coordinator.config.settings": "Settings",
@@ -184,8 +191,8 @@ _HOMES: Final = {
     "coordinator.messages": "AgentCompleted Fact PokeQueue RateLimitDetected",
     "coordinator.models": "Grant Held HostView KeyView Refusal Workspace",
     "coordinator.operations": (
-        "Apply BackOff Cancel Claim Complete Explain Freeze GetStatus Host Hosts Kill Limit Query Reap Renew Retry "
-        "Submit Thaw Track"
+        "Apply BackOff Cancel Claim Complete Explain Freeze GetStatus Host Hosts Kill Limit Push Query Reap Renew "
+        "Retry Submit Thaw Track"
     ),
     "coordinator.operations._many": "Done",
     "coordinator.operations._operation": "Operation",
@@ -199,6 +206,7 @@ _HOMES: Final = {
     "coordinator.operations.hosts": "HostList",
     "coordinator.operations.kill": "Killing",
     "coordinator.operations.limit": "LimitSet",
+    "coordinator.operations.push": "AlreadyPushed Pushed",
     "coordinator.operations.query": "Found",
     "coordinator.operations.reap": "Lost Reaped",
     "coordinator.operations.renew": "Renewed Taken",

@@ -1,24 +1,36 @@
 """What travels on the bus: JSON objects told apart by `type`. Those with a `seq` are facts, the others are reports."""
 
-from typing import Annotated, Final, Literal
+import json
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from coordinator.config.measures import SomeTime
 from coordinator.errors import Problem
 from coordinator.models import Record
-from coordinator.operations._fields import Ended, Limited, Line, Text
+from coordinator.operations._fields import Channel, Ended, JsonText, Limited, Line, RepoPath, Text
 from coordinator.problems import problems_of
-from coordinator.words import PoolName, Token, WorkspaceName
+from coordinator.words import AgentName, Count, PoolName, Token, WorkspaceName, wrong
 
 MOST_CHARACTERS: Final = 1 << 20
 
 
+def _written(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError):
+        raise wrong("must be JSON that can be passed on", "send plain numbers, and nest less") from None
+
+
+def _given(value: Any) -> Any:
+    return value or None
+
+
 class AgentCompleted(Record):
-    """A run ended, says a service. Without a token it can end only a run that no worker holds."""
+    """A run ended, says a service; with no workspace, those of a repo. Without a token, only what no worker holds."""
 
     type: Literal["AgentCompleted"] = "AgentCompleted"
-    workspace: WorkspaceName
+    workspace: Annotated[WorkspaceName | None, BeforeValidator(_given)] = None
     status: Ended
     agent: str = ""
     repo: str = ""
@@ -26,6 +38,12 @@ class AgentCompleted(Record):
     question: Text | None = None
     pr_url: Line | None = None
     retry_after: Limited | None = None
+
+    @model_validator(mode="after")
+    def _names_runs(self) -> Self:
+        if not self.workspace:
+            Runs.model_validate({"repo": self.repo or None, "agent": self.agent or None})
+        return self
 
 
 class PokeQueue(Record):
@@ -35,15 +53,73 @@ class PokeQueue(Record):
 
 
 class RateLimitDetected(Record):
-    """A provider refuses a pool for a while, such as `30m0s`."""
+    """A provider refuses a pool for a while, such as `30m0s`. Told on whatever it says; see `gate`."""
 
     type: Literal["RateLimitDetected"] = "RateLimitDetected"
-    pool: PoolName
-    duration: SomeTime
+    pool: Line = ""
+    duration: Line | Annotated[float, Field(strict=True, allow_inf_nan=False)] = ""
+
+    def gate(self) -> "Gate | Malformed":
+        """What is to be shut, and for how long."""
+        try:
+            return Gate(pool=self.pool, duration=self.duration)
+        except ValidationError as error:
+            return Malformed(problems=tuple(problems_of(error)))
 
 
-Report = Annotated[AgentCompleted | PokeQueue | RateLimitDetected, Field(discriminator="type")]
+class HarvestComplete(Record):
+    """What an agent made of a repo was taken in."""
+
+    type: Literal["HarvestComplete"] = "HarvestComplete"
+    repo: Line
+    branch: Line = ""
+    files: Count = 0
+
+
+class HarvestRejected(Record):
+    """What an agent made of a repo was not taken in, and why."""
+
+    type: Literal["HarvestRejected"] = "HarvestRejected"
+    repo: Line
+    branch: Line = ""
+    reason: Text = ""
+
+
+class InboxMessage(Record):
+    """Somebody has mail: how many are new, of how many."""
+
+    type: Literal["InboxMessage"] = "InboxMessage"
+    new: Count
+    total: Count
+
+
+class ChannelPush(Record):
+    """A service's own notification; `data` is the text of any JSON value."""
+
+    type: Literal["ChannelPush"] = "ChannelPush"
+    channel: Channel
+    data: Annotated[JsonText, BeforeValidator(_written)] = "null"
+
+
+Notice = RateLimitDetected | HarvestComplete | HarvestRejected | InboxMessage | ChannelPush
+Report = Annotated[AgentCompleted | PokeQueue | Notice, Field(discriminator="type")]
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
+REPORTS: Final = (AgentCompleted, PokeQueue, *get_args(Notice))
+_TYPES: Final = frozenset(kind.__name__ for kind in REPORTS)
+
+
+class Gate(Record):
+    """A pool, and for how many ms it is shut: a year at most."""
+
+    pool: PoolName
+    duration: Annotated[SomeTime, Field(le=31_536_000_000)]
+
+
+class Runs(Record):
+    """Which runs a report without a workspace is about."""
+
+    repo: RepoPath
+    agent: AgentName | None = None
 
 
 class _Envelope(Record):
@@ -78,7 +154,7 @@ def parse(text: str) -> Report | Fact | Ignored | Malformed:
         envelope = _Envelope.model_validate_json(text)
         if envelope.seq:
             return Fact(seq=envelope.seq, type=envelope.type)
-        if envelope.type not in {"AgentCompleted", "PokeQueue", "RateLimitDetected"}:
+        if envelope.type not in _TYPES:
             return Ignored(type=envelope.type)
         return _REPORT.validate_json(text)
     except ValidationError as error:

@@ -35,7 +35,7 @@ FLOORS = {
     "coordinator.__main__": DOORS,
     "workers": WORKERS,
     **dict.fromkeys(("coordinator.replica", "coordinator.steady"), LOOPS),
-    **dict.fromkeys(("coordinator.store", "coordinator.embedded"), STORE),
+    **dict.fromkeys(("coordinator.store", "coordinator.embedded", "coordinator.actions"), STORE),
     **dict.fromkeys((f"coordinator.{name}" for name in sorted(library.WORDS.values())), VALUES),
 }
 BANNED = re.compile(

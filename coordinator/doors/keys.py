@@ -10,8 +10,8 @@ _OF_TYPE: Final = {
         "host:* lanes:*"
     ),
     "set": "slots:* held:* groups:* serves:* served:* paced",
-    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers waiting:* poked",
-    "string": "fence place due opening",
+    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers waiting:* poked pushed",
+    "string": "fence place due opening ended",
     "stream": "events inbox",
 }
 TYPES: Final = {name: kind for kind, names in _OF_TYPE.items() for name in names.split()}

@@ -7,9 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
-
-from pydantic import ValidationError
+from typing import Final, TypeVar
 
 from coordinator import embedded
 from coordinator.config import fleet
@@ -17,13 +15,13 @@ from coordinator.config.measures import millis
 from coordinator.config.settings import Settings
 from coordinator.doors import redis_cli
 from coordinator.errors import InvalidQuestion, Problem, StoreUnavailable
-from coordinator.operations._operation import Operation
-from coordinator.problems import problems_of
+from coordinator.operations._operation import Operation, question
 from coordinator.store import Store
 
 Reply = TypeVar("Reply")
-Verb = TypeVar("Verb", bound=Operation[Any])
 Answer = TypeVar("Answer")
+
+__all__ = ["PATIENCE", "Session", "duration", "opened", "question", "server_of", "who", "workspace_root"]
 
 PATIENCE: Final = 6.0
 """Seconds a person waits for Redis before it counts as unreachable; the store itself tries longer."""
@@ -40,6 +38,14 @@ class Session:
     async def ask(self, operation: Operation[Reply]) -> Reply:
         """Ask for one atomic change; StoreUnavailable when no answer comes in time. Asked in one gather: one trip."""
         return await self.within(self.store.run(operation))
+
+    async def run(self, operation: Operation[Reply]) -> Reply:
+        """The same; with `publish`, what the actions need."""
+        return await self.ask(operation)
+
+    async def publish(self, json: str) -> int:
+        """Say something on the bus, in time; the answer is how many heard it."""
+        return await self.within(self.store.publish(json))
 
     async def within(self, answer: Awaitable[Answer]) -> Answer:
         """What `answer` gives, in time."""
@@ -92,19 +98,6 @@ def workspace_root(settings: Settings, option: str | None) -> Path:
     return settings.workspace_root(option, named)
 
 
-def question(verb: type[Verb], **fields: Any) -> Verb:
-    """A verb with those of the fields that are given. Raises InvalidQuestion with every problem."""
-    try:
-        asked = verb.model_validate({name: value for name, value in fields.items() if value is not None})
-        asked.encoded()
-    except ValidationError as error:
-        raise InvalidQuestion(problems_of(error)) from None
-    except ValueError:  # half a character, from bytes that are no UTF-8
-        named = ", ".join(name for name, value in fields.items() if _is_broken(value)) or verb.name
-        raise InvalidQuestion([Problem(named, "must be UTF-8 text", "save or type it as UTF-8")]) from None
-    return asked
-
-
 def duration(name: str, text: str) -> int:
     """Milliseconds of `90s`, `1h30m`, or a number of seconds. Raises InvalidQuestion under `name`."""
     try:
@@ -120,7 +113,3 @@ def who() -> str | None:
         return getpass.getuser()[:100]
     except (OSError, KeyError):
         return None
-
-
-def _is_broken(value: object) -> bool:
-    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)

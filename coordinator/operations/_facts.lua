@@ -1,10 +1,50 @@
 -- Facts: written in the call that makes them true, then told on the bus with their stream id as `seq`.
-function facts.tell(kind, fact)
-  fact.type = kind
-  local body = base.encode(fact)
+local function write(kind, body)
   local seq = redis.call('XADD', base.key('events'), 'MAXLEN', '~', 10000, '*', 'type', kind, 'json', body)
   redis.call('PUBLISH', base.key('bus'), '{"seq":"' .. seq .. '",' .. body:sub(2))
   return seq
+end
+
+function facts.tell(kind, fact)
+  fact.type = kind
+  return write(kind, base.encode(fact))
+end
+
+-- A notification on a channel. `data` is the text of one JSON value and is told as it stands: cjson would turn [] into {}.
+function facts.push(channel, data)
+  return write('ChannelPush', '{"type":"ChannelPush","channel":' .. base.encode(channel) .. ',"data":' .. (data or 'null') .. '}')
+end
+
+-- A provider refuses a pool for so long; said as Go writes durations: 30m0s.
+function facts.limited(pool, ms)
+  local s = math.ceil(ms / 1000)
+  local h, m = math.floor(s / 3600), math.floor(s % 3600 / 60)
+  local duration = (h > 0 and h .. 'h' or '') .. ((h > 0 or m > 0) and m .. 'm' or '') .. s % 60 .. 's'
+  facts.tell('RateLimitDetected', { pool = pool, duration = duration })
+  facts.push('ratelimit.status', base.encode { pool = pool, duration = duration })
+end
+
+-- Told on the bus beside the fact `seq`, and not written a second time. The order of its fields is kept by hand:
+-- one that is cut short still shows the status and the repo.
+function facts.notify(status, name, row, seq)
+  local pool = lease.keys(row)[1]
+  local running, limit = pool and gates.used(pool) or 0, pool and gates.limit(pool) or 0
+  redis.call('PUBLISH', base.key('bus'), '{"type":"AgentNotification","seq":"' .. seq .. '","status":' .. base.encode(status)
+    .. ',"repo":' .. base.encode(row.repo or '') .. ',"agent":' .. base.encode(row.agent or '') .. ',"workspace":' .. base.encode(name)
+    .. ',"running":' .. string.format('%.0f', running) .. ',"limit":' .. string.format('%.0f', limit) .. '}')
+end
+
+-- One more ending. The one after which nothing runs and nothing waits says how many there were since it was last so.
+function facts.ended()
+  local count = redis.pcall('INCR', base.key('ended'))
+  if type(count) ~= 'number' then -- it was edited into something else by hand
+    redis.call('SET', base.key('ended'), '1')
+    count = 1
+  end
+  if redis.call('ZCARD', base.key('status:running')) > 0 or redis.call('ZCARD', base.key('status:queued')) > 0 then return end
+  redis.call('DEL', base.key('ended'))
+  facts.tell('QueueDrained', { completed = count })
+  facts.push('queue.status', '{"completed":' .. string.format('%.0f', count) .. '}')
 end
 
 -- Whether stream id `a` is later than `b`; ids are milliseconds, a dash, a number.

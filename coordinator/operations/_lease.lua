@@ -70,6 +70,7 @@ function lease.start(name, row, how)
     { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt })
   base.write(base.key('workspace', name), fresh)
   move_status(name, row.status, 'running')
+  facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
   local pool = row.agent:match('^[^:]*')
   if pace.started(pool) then latch.time(pool) end
@@ -102,10 +103,12 @@ function lease.finish(name, row, status, fields)
   fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, status)
-  facts.tell('AgentCompleted', {
+  local seq = facts.tell('AgentCompleted', {
     agent = row.agent, repo = row.repo, workspace = name, status = status, token = base.number(row.token),
     question = fields.question or nil, pr_url = fields.pr_url or row.pr_url, verdict = fields.verdict or nil, host = row.host,
   })
+  facts.notify(status, name, row, seq)
+  facts.ended()
 end
 
 -- Puts a workspace back into the queue at its old place.
@@ -119,7 +122,7 @@ end
 
 -- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour.
 -- The count goes on when the rest is over, so the next such failure is enough; any other ending of its own ends the row.
-local QUICK, IN_A_ROW, REST, REST_TEXT = 60000, 3, 1800000, '30m0s'
+local QUICK, IN_A_ROW, REST = 60000, 3, 1800000
 local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
 
 local function count_failure(pool, row, ask)
@@ -132,10 +135,15 @@ local function count_failure(pool, row, ask)
   local count = (base.number(redis.call('HGET', base.key('fail_count'), pool)) or 0) + 1
   base.write(base.key('fail_count'), { [pool] = count })
   if count < IN_A_ROW then return end
-  local was = gates.shut_until(pool)
-  if was >= call.now + REST then return end
+  if gates.shut_until(pool) >= call.now + REST then return end
   latch.shut(pool, call.now + REST, string.format('%.0f', count) .. ' failures in a row within a minute of starting', row.host)
-  facts.tell('RateLimitDetected', { pool = pool, duration = REST_TEXT })
+  facts.limited(pool, REST)
+end
+
+-- A report that changes nothing becomes a fact. A holder's own word does not: its answer tells it.
+local function refuse(ask, outcome, row, reason)
+  if ask.as_of or not ask.token then facts.tell('ReportRefused', { workspace = ask.workspace, reason = reason }) end
+  return outcome, row and row.status
 end
 
 -- How an ending is recorded; shared by `complete` and by the endings a beat repeats.
@@ -143,17 +151,14 @@ end
 function lease.report(ask)
   sound.ending(ask.workspace, ask.status)
   local row = lease.record(ask.workspace)
-  if not row then return 'unknown' end
+  if not row then return refuse(ask, 'unknown', nil, 'there is no such workspace') end
   local token = base.number(row.token) or 0
-  if ask.token and ask.token ~= token then return 'stale', row.status end
+  if ask.token and ask.token ~= token then return refuse(ask, 'stale', row, 'its token is not that of this run') end
   if row.status ~= 'running' then return 'already', row.status end
   if not ask.token then
     local late = ask.as_of and row.granted and facts.later(row.granted, ask.as_of)
-    if late or row.mode == 'pull' then
-      facts.tell('ReportRefused', { workspace = ask.workspace,
-        reason = late and 'the report is older than the run' or 'a worker holds this run: only its token ends it' })
-      return 'stale', row.status
-    end
+    if late then return refuse(ask, 'stale', row, 'the report is older than the run') end
+    if row.mode == 'pull' then return refuse(ask, 'stale', row, 'a worker holds this run: only its token ends it') end
   end
   local limited = ask.retry_after and ask.retry_after > 0
   local again = limited and ask.status == 'failed' and row.kill == nil
@@ -161,10 +166,12 @@ function lease.report(ask)
     pr_url = ask.pr_url, session = ask.session }
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
   local pool = row.agent:match('^[^:]*')
-  if limited then
-    latch.shut(pool, math.max(gates.shut_until(pool), call.now + ask.retry_after * 1000), 'the provider named a time', row.host)
+  if not limited then
+    count_failure(pool, row, ask)
+  elseif call.now + ask.retry_after * 1000 > gates.shut_until(pool) then -- of many that met one limit, the first tells it
+    latch.shut(pool, call.now + ask.retry_after * 1000, 'the provider named a time', row.host)
+    facts.limited(pool, ask.retry_after * 1000)
   end
-  if not limited then count_failure(pool, row, ask) end
   if again then
     fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)
     lease.requeue(ask.workspace, row, fields)

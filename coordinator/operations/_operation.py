@@ -3,11 +3,15 @@
 import re
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from coordinator.errors import InvalidQuestion
+from coordinator.errors import Problem as WrongField
 from coordinator.models import LuaList, Question, Record
+from coordinator.problems import problems_of
 
 Reply = TypeVar("Reply")
+Verb = TypeVar("Verb", bound="Operation[Any]")
 
 
 class Invalid(Record):
@@ -60,3 +64,20 @@ class Operation(Question, Generic[Reply]):
     def encoded(self) -> str:
         """The question as the library reads it: absent fields are absent."""
         return self.model_dump_json(exclude_none=True, by_alias=True)
+
+
+def question(verb: type[Verb], **fields: Any) -> Verb:
+    """A verb with those of the fields that are given. Raises InvalidQuestion with every problem."""
+    try:
+        asked = verb.model_validate({name: value for name, value in fields.items() if value is not None})
+        asked.encoded()
+    except ValidationError as error:
+        raise InvalidQuestion(problems_of(error)) from None
+    except ValueError:  # half a character, from bytes that are no UTF-8
+        named = ", ".join(name for name, value in fields.items() if _is_broken(value)) or verb.name
+        raise InvalidQuestion([WrongField(named, "must be UTF-8 text", "save or type it as UTF-8")]) from None
+    return asked
+
+
+def _is_broken(value: object) -> bool:
+    return isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value)

@@ -42,6 +42,10 @@ end
 function names.task(v) return #v <= MIB, 'must be at most 1 MiB of text, got ' .. #v .. ' bytes' end
 function names.text(v) return #v <= 65536, 'must be at most 64 KiB of text' end
 function names.line(v) return matches(v, 500, '^[^%c]*$') or v == '', 'must be one line of at most 500 characters' end
+function names.channel(v)
+  if not v:find('[^ ]') then return false, 'is required' end
+  return names.line(v)
+end
 function names.path(v) return matches(v, 4096, '^[^%z\n]*$'), 'must be a path of at most 4096 bytes' end
 function names.id(v) return matches(v, 100, '^[%w._:-]+$'), 'must be letters, digits and . _ : -' end
 function names.status(v) return STATUSES[v] ~= nil, 'must be one of queued running completed merged ready-for-review failed blocked' end
@@ -52,6 +56,31 @@ function names.mode(v) return v == 'pull' or v == 'push', 'must be pull or push'
 function names.otherwise(v) return v == 'queue' or v == 'refuse', 'must be queue or refuse' end
 function names.action(v) return v == 'quiet' or v == 'thaw' or v == 'forget', 'must be quiet, thaw or forget' end
 function names.seq(v) return matches(v, 40, '^%d+%-?%d*$'), 'must be the id of a stream entry, like 1720000000000-0' end
+
+local function is_number(token)
+  local whole, rest = token:match('^%-?(%d+)(.*)$')
+  if not whole or whole:find('^0%d') then return false end
+  return rest:gsub('^%.%d+', ''):gsub('^[eE][+-]?%d+$', '') == ''
+end
+
+-- One JSON value by the letter, at most 64 deep: it is told as it stands. cjson also reads nan, 0x10, 01 and what follows a NUL.
+local function is_json(v)
+  if v:find('[%z\1-\8\11\12\14-\31]') or not pcall(cjson.decode, v) then return false end
+  local raw, depth = false, 0
+  local bare = v:gsub('\\.', ''):gsub('"[^"]*"', function(text)
+    raw = raw or text:find('[%z\1-\31]') ~= nil
+    return '""'
+  end)
+  for token in bare:gmatch('[^%s%[%]{},:"]+') do
+    if token ~= 'true' and token ~= 'false' and token ~= 'null' and not is_number(token) then return false end
+  end
+  for bracket in bare:gmatch('[%[%]{}]') do
+    depth = depth + (bracket:find('[%[{]') and 1 or -1)
+    if depth > 64 then return false end
+  end
+  return not raw
+end
+function names.json(v) return #v <= 65536 and is_json(v), 'must be the text of one JSON value, at most 64 KiB and 64 deep' end
 
 local walk -- forward, for nested shapes
 

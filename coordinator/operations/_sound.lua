@@ -6,7 +6,7 @@ local SHARED = {
   zset = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'status:queued', 'status:running' },
   stream = { 'events' },
   hash = { 'limits', 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start' },
-  string = { 'fence', 'place', 'due', 'opening' },
+  string = { 'fence', 'place', 'due', 'opening', 'ended' },
   set = { 'slots:*' },
 }
 

@@ -1,11 +1,15 @@
 """Bus: hears reports and pokes as they are said. Pub/sub is a hint: after every gap the keys are looked at again."""
 
+import logging
 from contextlib import aclosing
 
+from coordinator.errors import StoreUnusable
 from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import steadily
 from coordinator.store import Store
+
+log = logging.getLogger(__name__)
 
 
 class Bus:
@@ -26,4 +30,10 @@ class Bus:
                     self._as_of = await self._store.latest()
                     self._sweeper.poke()
                 else:
-                    self._as_of = await self._reports.act(message.text, self._as_of) or self._as_of
+                    await self._act(message.text)
+
+    async def _act(self, text: str) -> None:
+        try:
+            self._as_of = await self._reports.act(text, self._as_of) or self._as_of
+        except StoreUnusable as error:  # a damaged key that this message needs: the next may need another
+            log.warning("not acted on: %s", error)

@@ -3,7 +3,9 @@
 import logging
 
 from coordinator.messages import AgentCompleted, Fact, Ignored, Malformed, PokeQueue, RateLimitDetected, parse
-from coordinator.operations import BackOff, Complete
+from coordinator.models import Workspace
+from coordinator.operations import BackOff, Complete, Query
+from coordinator.replica.notices import Notices
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 
@@ -14,11 +16,11 @@ class Reports:
     """Turns messages into verbs. Every replica does so; the first to record a report wins."""
 
     def __init__(self, store: Store, sweeper: Sweeper) -> None:
-        self._store, self._sweeper = store, sweeper
+        self._store, self._sweeper, self._notices = store, sweeper, Notices()
         self.malformed = 0
 
-    async def act(self, text: str, as_of: str) -> str | None:
-        """Act on a message said after the fact `as_of`. Answers the id when it is itself a fact."""
+    async def act(self, text: str, as_of: str, *, entry: str | None = None) -> str | None:
+        """Act on a message said after the fact `as_of`, or kept in the inbox as `entry`. Answers a fact's own id."""
         match parse(text):
             case Fact(seq=seq):
                 return seq
@@ -26,16 +28,49 @@ class Reports:
                 self._sweeper.poke()
             case AgentCompleted() as report:
                 await self._complete(report, as_of)
-            case RateLimitDetected(pool=pool, duration=duration):
-                await self._store.run(BackOff(key=pool, duration=duration, at_least=True, reason="RateLimitDetected"))
-            case Malformed(problems=problems):
-                self.malformed += 1
-                log.warning("malformed count=%d %s", self.malformed, "; ".join(str(problem) for problem in problems))
+            case RateLimitDetected() as report:
+                await self._back_off(report)
+                await self._store.run(self._notices.push(report, text, entry))
+            case Malformed() as malformed:
+                self._count(malformed)
             case Ignored(type=kind):
                 log.debug("ignored type=%s", kind[:60])
+            case notice:
+                await self._store.run(self._notices.push(notice, text, entry))
+        return None
+
+    def _count(self, malformed: Malformed) -> None:
+        self.malformed += 1
+        log.warning("malformed count=%d %s", self.malformed, "; ".join(str(problem) for problem in malformed.problems))
+
+    async def _back_off(self, report: RateLimitDetected) -> None:
+        gate = report.gate()
+        if isinstance(gate, Malformed):
+            return self._count(gate)
+        verb = BackOff(key=gate.pool, duration=gate.duration, at_least=True, reason="RateLimitDetected")
+        await self._store.run(verb)
         return None
 
     async def _complete(self, report: AgentCompleted, as_of: str) -> None:
-        said = report.model_dump(exclude={"type", "agent", "repo"}, exclude_none=True)
-        answer = await self._store.run(Complete(**said, as_of=as_of))
-        log.info("reported workspace=%s status=%s answer=%s", report.workspace, report.status, answer.outcome)
+        said = report.model_dump(exclude={"type", "agent", "repo", "workspace"}, exclude_none=True)
+        names = [report.workspace] if report.workspace else [run.workspace for run in await self._runs_of(report)]
+        for name in names:
+            answer = await self._store.run(Complete(workspace=name, **said, as_of=as_of))
+            log.info("reported workspace=%s status=%s answer=%s", name, report.status, answer.outcome)
+
+    async def _runs_of(self, report: AgentCompleted) -> list[Workspace]:
+        """What a report without a workspace is about: read to its end before anything is ended, which would move it.
+
+        One that another replica ends meanwhile is `already`; one that starts meanwhile is newer than `as_of`.
+        """
+        found: list[Workspace] = []
+        asked = Query(status="running", repo=report.repo, agent=report.agent or None, count=500)
+        while True:
+            page = await self._store.run(asked)
+            found += page.workspaces
+            if page.cursor is None:
+                break
+            asked = asked.model_copy(update={"cursor": page.cursor})
+        if report.token is not None:
+            return [run for run in found if run.token == report.token]
+        return [run for run in found if run.mode != "pull"]

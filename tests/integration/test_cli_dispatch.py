@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.operations import Query
+from coordinator.operations import Apply, Query
 from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli
 
 TASK = "core/go-io/task-5"
@@ -163,3 +163,13 @@ def test_a_name_that_is_no_text_comes_as_bytes_on_a_real_command_line(cli: Cli) 
     assert asked.stdout == b""
     asked = subprocess.run([*COMMAND, "dispatch", "a/1"], capture_output=True, check=False, timeout=30)
     assert asked.returncode == OK
+
+
+@pytest.mark.reference(9, "W23")
+def test_a_dispatch_without_an_agent_is_the_fleets_default_on_every_path(thawed: Cli) -> None:
+    thawed.do(Apply(default_agent="gemini:pro"))
+    asked = thawed("dispatch", "a/1", "--task", "x")
+    assert "no host serves 'gemini'" in asked.stderr
+    thawed("dispatch", "--file", "-", typed='{"workspace":"a/2"}\n')
+    agents = [row["agent"] for row in thawed.json("workspaces")["workspaces"]]
+    assert agents == ["gemini:pro", "gemini:pro"]

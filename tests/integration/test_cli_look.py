@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.models import Grant
+from coordinator.operations import Push
 from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, on_terminal
 
 TASK = "core/go-io/task-5"
@@ -150,11 +151,35 @@ def test_hosts_show_what_they_serve_and_hold(thawed: Cli) -> None:
 def test_events_are_told_in_order_and_as_json(thawed: Cli) -> None:
     thawed.host()
     thawed.end(run(thawed, "--agent", "codex"))
-    lines = thawed.out("events", "--count", "2").splitlines()
-    assert [line.split()[1:3] for line in lines] == [["AgentStarted", "a/running"], ["AgentCompleted", "a/running"]]
+    lines = thawed.out("events", "--count", "4").splitlines()
+    assert [line.split()[1:3] for line in lines[:2]] == [["AgentStarted", "a/running"], ["AgentCompleted", "a/running"]]
+    assert [line.split()[1:] for line in lines[2:]] == [
+        ["QueueDrained", "completed=1"],
+        ["ChannelPush", "queue.status", "completed=1"],
+    ]
     facts = [json.loads(line) for line in thawed.out("events", "--json").splitlines()]
-    assert [fact["type"] for fact in facts] == ["Thawed", "AgentStarted", "AgentCompleted"]
+    assert [fact["type"] for fact in facts] == [
+        "Thawed",
+        "AgentStarted",
+        "AgentCompleted",
+        "QueueDrained",
+        "ChannelPush",
+    ]
     assert sorted(fact["seq"] for fact in facts) == [fact["seq"] for fact in facts]
+
+
+def test_a_notification_is_told_by_its_channel_and_what_it_says(thawed: Cli) -> None:
+    data = '{"workspace":"a/1","status":"rejected","reason":"no tests","of":[{}]}'
+    for push in (Push(channel="harvest.status", data=data), Push(channel="x", data="[1, null]"), Push(channel="y")):
+        thawed.do(push)
+    lines = thawed.out("events", "--count", "3").splitlines()
+    assert [line.partition("ChannelPush     ")[2] for line in lines] == [
+        'harvest.status  status=rejected reason="no tests" of=[{}] workspace=a/1',
+        'x  data="[1, null]"',
+        "y  data=null",
+    ]
+    (fact,) = [json.loads(line) for line in thawed.out("events", "--count", "1", "--json").splitlines()]
+    assert (fact["channel"], fact["type"]) == ("y", "ChannelPush")
 
 
 def test_events_follow_what_happens(thawed: Cli) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from coordinator import library
+from coordinator import library, messages
 from coordinator.doors.keys import TYPES
 from tests.waiting import wait_until_sync
 
@@ -166,6 +166,27 @@ def test_the_examples_show_every_outcome_of_every_verb() -> None:
 
 def _verbs() -> str:
     return (ROOT / "docs" / "verbs.md").read_text()
+
+
+def _messages(direction: str) -> list[dict[str, Any]]:
+    (block,) = re.findall(rf"^```messages {direction}\n(.*?)^```", _verbs(), re.MULTILINE | re.DOTALL)
+    return [json.loads(line) for line in block.splitlines()]
+
+
+@pytest.mark.reference(83)
+def test_the_document_shows_every_message_that_is_acted_on() -> None:
+    shown = _messages("in")
+    parsed = [messages.parse(json.dumps(one)) for one in shown]
+    assert [type(one).__name__ for one in parsed] == [one["type"] for one in shown]
+    assert {one["type"] for one in shown} == {kind.__name__ for kind in messages.REPORTS}
+
+
+@pytest.mark.reference(83)
+def test_the_document_shows_every_message_that_is_told() -> None:
+    shown = _messages("out")
+    assert all(isinstance(messages.parse(json.dumps(one)), messages.Fact) for one in shown)
+    told = set(re.findall(r"facts\.tell\('(\w+)'", library.TEXT)) | {"ChannelPush", "AgentNotification"}
+    assert {one["type"] for one in shown} >= told
 
 
 def test_the_document_of_keys_knows_every_key_and_its_type() -> None:

@@ -123,6 +123,7 @@ class Fleet:
         self.settling = 0
         self.epoch = 0
         self.remembers = False  # whether the library still knows its epoch
+        self.ended = 0  # since nothing ran and nothing waited
         self._order = 0
 
     def begin(self) -> None:
@@ -219,6 +220,7 @@ class Fleet:
         task.answer = None if task.status == "running" else task.answer
         task.took = self.now - task.started if task.status == "running" else 0
         task.status, task.killed, task.guessed, task.since = status, False, False, self.now
+        self.ended = self.ended + 1 if self.running() or self.queued() else 0
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now

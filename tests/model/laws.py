@@ -85,6 +85,11 @@ def nothing_is_left_behind(at: Moment) -> None:
     assert not left, f"nothing runs or waits, and there is still {left}"
 
 
+def the_queue_is_drained_when_the_last_one_ends(at: Moment) -> None:
+    ended = int(at.now.keys.get("ended", 0))
+    assert ended == at.truth.ended, f"{ended} ended since the queue was last empty, the truth is {at.truth.ended}"
+
+
 def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
     if at.now.opening:
         return
@@ -232,6 +237,7 @@ ALWAYS: tuple[Law, ...] = (
     each_workspace_is_in_one_place,
     each_lane_is_in_one_place,
     nothing_is_left_behind,
+    the_queue_is_drained_when_the_last_one_ends,
     an_admitting_key_is_marked_on_every_route,
     a_shut_gate_has_a_timer,
     what_falls_due_is_told,

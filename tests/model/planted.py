@@ -40,8 +40,8 @@ PLANTED: Final = (
     Plant(
         "token_not_checked",
         "A stale holder ends the run of the one that came after it.",
-        "if ask.token and ask.token ~= token then return 'stale', row.status end",
-        "if ask.token and ask.token > token then return 'stale', row.status end",
+        "if ask.token and ask.token ~= token then",
+        "if ask.token and ask.token > token then",
     ),
     Plant(
         "renewed_by_anyone",
@@ -228,6 +228,18 @@ PLANTED: Final = (
         "A pool keeps rates that the file no longer names.",
         "redis.call('SMEMBERS', base.key('paced'))) do wanted[pool] = {} end",
         "redis.call('SMEMBERS', base.key('paced'))) do call.pool = pool end",
+    ),
+    Plant(
+        "drained_while_one_runs",
+        "The queue is said to be drained when nothing waits any more, while others still run.",
+        "if redis.call('ZCARD', base.key('status:running')) > 0 or redis.call('ZCARD', base.key('status:queued')) > 0",
+        "if redis.call('ZCARD', base.key('status:queued')) > 0",
+    ),
+    Plant(
+        "drained_count_never_ends",
+        "What ended before the queue was last empty is counted again.",
+        "redis.call('DEL', base.key('ended'))",
+        "redis.call('EXISTS', base.key('ended'))",
     ),
     Plant(
         "fence_not_lifted",

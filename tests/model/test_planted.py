@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.model import build
 from tests.model.planted import PLANTED, Plant
 from tests.model.running import run
 from tests.servers import VALKEY, Servers
@@ -9,5 +10,6 @@ from tests.servers import VALKEY, Servers
 
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.name)
 def test_a_planted_bug_is_caught(plant: Plant, servers: Servers) -> None:
+    build.text(plant=plant)  # it is in the library, where nothing else may be wrong
     with pytest.raises(AssertionError):
         run(VALKEY, servers, examples=400, steps=50, start=2, shrink=False, plant=plant)

@@ -2,10 +2,25 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.messages import AgentCompleted, Fact, Ignored, Malformed, PokeQueue, RateLimitDetected, parse
+from coordinator.messages import (
+    AgentCompleted,
+    ChannelPush,
+    Fact,
+    Gate,
+    HarvestComplete,
+    HarvestRejected,
+    Ignored,
+    InboxMessage,
+    Malformed,
+    PokeQueue,
+    RateLimitDetected,
+    parse,
+)
+from coordinator.replica.notices import FORGOTTEN, Notices, said
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -29,17 +44,84 @@ def test_the_reports_we_act_on() -> None:
     assert (completed.workspace, completed.status, completed.token) == ("a/b", "merged", None)
 
 
+@pytest.mark.reference(26, 34, 83, "T32")
 def test_types_nobody_acts_on_are_ignored() -> None:
-    assert parse('{"type":"HarvestComplete","repo":"x"}') == Ignored(type="HarvestComplete")
+    for kind in ("QueueDrained", "PRCreated", "Nobody", ""):
+        assert parse(json.dumps({"type": kind, "completed": 3})) == Ignored(type=kind)
+
+
+@pytest.mark.reference(36, "T85", "T86", "T89")
+def test_what_is_told_on_which_channel() -> None:
+    for text, channel, data in (
+        (
+            '{"type":"HarvestComplete","repo":"go-io","branch":"agent/x","files":3}',
+            "harvest.status",
+            {"status": "complete", "repo": "go-io", "branch": "agent/x", "files": 3},
+        ),
+        (
+            '{"type":"HarvestComplete","repo":"go-io","branch":"agent/x","files":0}',
+            "harvest.status",
+            {"status": "complete", "repo": "go-io", "branch": "agent/x"},
+        ),
+        (
+            '{"type":"HarvestRejected","repo":"go-io","branch":"x","reason":"no \\"tests\\""}',
+            "harvest.status",
+            {"status": "rejected", "repo": "go-io", "branch": "x", "reason": 'no "tests"'},
+        ),
+        ('{"type":"InboxMessage","new":2,"total":5}', "inbox.status", {"new": 2, "total": 5}),
+        ('{"type":"ChannelPush","channel":"x y","data":[{},[],null,"é"]}', "x y", [{}, [], None, "é"]),
+        ('{"type":"ChannelPush","channel":"x","data":null}', "x", None),
+        ('{"type":"ChannelPush","channel":"x"}', "x", None),
+        (
+            '{"type":"RateLimitDetected","pool":"codex","duration":"30m0s"}',
+            "ratelimit.status",
+            {"pool": "codex", "duration": "30m0s"},
+        ),
+    ):
+        report = parse(text)
+        assert isinstance(report, RateLimitDetected | HarvestComplete | HarvestRejected | InboxMessage | ChannelPush)
+        told, body = said(report)
+        assert (told, json.loads(body)) == (channel, data)
+
+
+@pytest.mark.reference(35, "T87", "T88")
+def test_a_usage_limit_names_a_pool_and_a_duration_or_shuts_nothing() -> None:
+    for duration, millis in (("30m", 1_800_000), ("30m0s", 1_800_000), ("45s", 45_000), (90, 90_000)):
+        gate = RateLimitDetected(pool="codex", duration=duration).gate()
+        assert isinstance(gate, Gate)
+        assert (gate.pool, gate.duration) == ("codex", millis)
+    for pool, duration, field in (
+        ("codex", "soon", "duration"),
+        ("codex", "0s", "duration"),
+        ("codex", "", "duration"),
+        ("codex", "9000h", "duration"),
+        ("", "30m", "pool"),
+        ("co dex", "30m", "pool"),
+    ):
+        found = RateLimitDetected(pool=pool, duration=duration).gate()
+        assert isinstance(found, Malformed), (pool, duration)
+        assert [problem.field for problem in found.problems] == [field]
 
 
 def test_each_wrong_field_is_named() -> None:
     cases = {
         '{"type":"AgentCompleted","workspace":"../x","status":"completed"}': "workspace",
+        '{"type":"AgentCompleted","workspace":5,"repo":"x","status":"completed"}': "workspace",
         '{"type":"AgentCompleted","workspace":"x","status":"running"}': "status",
         '{"type":"AgentCompleted","workspace":"x","status":"failed","retry_after":-1}': "retry_after",
-        '{"type":"RateLimitDetected","pool":"codex","duration":"soon"}': "duration",
-        '{"type":"RateLimitDetected","pool":"co dex","duration":"30m"}': "pool",
+        '{"type":"AgentCompleted","status":"failed"}': "repo",
+        '{"type":"AgentCompleted","status":"failed","workspace":"","repo":"a b"}': "repo",
+        '{"type":"AgentCompleted","status":"failed","repo":"a","agent":"co dex"}': "agent",
+        '{"type":"RateLimitDetected","pool":5}': "pool",
+        '{"type":"RateLimitDetected","pool":"codex","duration":true}': "duration",
+        '{"type":"RateLimitDetected","pool":"codex","duration":NaN}': "duration",
+        '{"type":"HarvestComplete","branch":"x"}': "repo",
+        '{"type":"HarvestRejected","repo":"x","reason":5}': "reason",
+        '{"type":"InboxMessage","new":-1,"total":2}': "new",
+        '{"type":"InboxMessage","new":1}': "total",
+        '{"type":"ChannelPush","channel":"x","data":NaN}': "data",
+        '{"type":"ChannelPush","channel":"x","data":1e400}': "data",
+        '{"type":"ChannelPush","data":1}': "channel",
     }
     for text, field in cases.items():
         found = parse(text)
@@ -47,10 +129,41 @@ def test_each_wrong_field_is_named() -> None:
         assert field in str(found.problems[0]), text
 
 
+@pytest.mark.parametrize("channel", ["", "  "])
+def test_a_blank_channel_is_required(channel: str) -> None:
+    found = parse(json.dumps({"type": "ChannelPush", "channel": channel, "data": 1}))
+    assert isinstance(found, Malformed)
+    assert "channel: is required" in str(found.problems[0])
+
+
+def test_replicas_name_what_they_hear_alike_and_a_text_heard_again_otherwise() -> None:
+    now = [0.0]
+    one, other = Notices(lambda: now[0]), Notices(lambda: now[0] + 1000)
+
+    def named(notices: Notices, text: str) -> str | None:
+        return notices.push(ChannelPush(channel="x"), text).id
+
+    first, second = named(one, "a"), named(one, "a")
+    assert first != second
+    assert (named(other, "a"), named(other, "b"), named(other, "a")) == (first, named(one, "b"), second)
+    now[0] = FORGOTTEN - 1
+    assert named(one, "a") not in (first, second)
+    now[0] = 2 * FORGOTTEN - 2
+    assert named(one, "a") not in (first, second)
+    now[0] = 4 * FORGOTTEN
+    assert named(one, "a") == first
+    assert one.push(ChannelPush(channel="x"), "a", entry="5-0").id == "inbox:5-0"
+
+
 @given(_JSON)
 def test_no_json_surprises(value: object) -> None:
     assert parse(json.dumps(value)) is not None
-    assert parse(json.dumps({"type": "AgentCompleted", "workspace": value, "status": value})) is not None
+    for kind in ("AgentCompleted", "RateLimitDetected", "HarvestComplete", "InboxMessage", "ChannelPush"):
+        fields = dict.fromkeys(
+            ("workspace", "status", "repo", "channel", "data", "new", "total", "pool", "duration"), value
+        )
+        assert parse(json.dumps({"type": kind, **fields})) is not None
+        assert parse(json.dumps({"type": kind, "channel": "x", "repo": "x", "data": value})) is not None
 
 
 @given(st.text())

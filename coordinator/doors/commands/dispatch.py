@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coordinator import actions
 from coordinator.doors.commands import dispatch_lines
 from coordinator.doors.commands.wait import wait_for
 from coordinator.doors.failing import refused
@@ -83,7 +84,7 @@ def dispatch(
 
 async def _dispatch(asked: Submit, *, wait: bool, as_json: bool, root: str | None) -> None:
     async with opened(root) as session:
-        reply = await session.ask(asked)
+        reply = (await actions.dispatch(session, **asked.model_dump(exclude_none=True))).reply
         _print(asked, reply, as_json=as_json)
         if not isinstance(reply, AlreadyKnown):
             for sentence in await unserved(session, [asked.agent or ""]):

@@ -66,11 +66,20 @@ def _print(entry: Entry, *, as_json: bool) -> None:
     fact = _fact(entry)
     if as_json:
         return emit(fact, seq=entry.id)
-    subject = next((str(fact[name]) for name in _SUBJECTS if name in fact), "")
-    names = sorted(fact, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
-    rest = [f"{name}={_short(fact[name])}" for name in names if name not in _HIDDEN and str(fact[name]) != subject]
+    subject, says = _told(entry.type, fact)
+    names = sorted(says, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+    rest = [f"{name}={_short(says[name])}" for name in names]
     at = entry.id.partition("-")[0]
     return say(f"{clock(int(at)) if at.isdigit() else at}  {entry.type:<15} {subject}  {' '.join(rest)}".rstrip())
+
+
+def _told(kind: str, fact: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What it is about, and what it says of that; a notification is about its channel, and says its data."""
+    if kind == "ChannelPush":
+        data = fact.get("data")
+        return str(fact.get("channel", "")), data if isinstance(data, dict) else {"data": data}
+    subject = next((str(fact[name]) for name in _SUBJECTS if name in fact), "")
+    return subject, {name: said for name, said in fact.items() if name not in _HIDDEN and str(said) != subject}
 
 
 def _fact(entry: Entry) -> dict[str, Any]:

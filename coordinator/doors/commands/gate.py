@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
+from coordinator import actions
 from coordinator.doors.options import STEER, Json, Reason, Root, command
 from coordinator.doors.printing import emit, say
 from coordinator.doors.session import duration, opened, question, who
 from coordinator.doors.times import clock
-from coordinator.operations import Freeze, GetStatus, Thaw
+from coordinator.operations import Freeze, Thaw
 
 Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="Only this limit key, such as codex.")]
 
@@ -24,14 +25,12 @@ def start(key: Key = None, json: Json = False, root: Root = None) -> None:
     """Thaw the queue: what waits may start.
 
     It is remembered until somebody stops it."""
-    asked = question(Thaw, key=key, by=who())
+    question(Thaw, key=key, by=who())
 
     async def run() -> None:
         async with opened(root) as session:
-            reply = await session.ask(asked)
-        if json:
-            return emit(reply)
-        return say("dispatch started" if reply.key == "*" else f"dispatch started for {reply.key}")
+            started = await actions.start(session, key, by=who())
+        return emit(started.reply) if json else say(started.text)
 
     asyncio.run(run())
 
@@ -54,11 +53,9 @@ def stop(
 
     async def run() -> None:
         async with opened(root) as session:
-            ends = (await session.ask(GetStatus())).now + wanted if wanted is not None else None
-            reply = await session.ask(question(Freeze, key=key, by=who(), reason=reason, until=ends))
+            stopped = await actions.stop(session, key, by=who(), reason=reason, lasts=wanted)
         if json:
-            return emit(reply, until=ends)
-        text = "queue frozen" if reply.key == "*" else f"{reply.key} frozen"
-        return say(text + (f" until {clock(ends)}" if ends else ""))
+            return emit(stopped.reply, until=stopped.until)
+        return say(stopped.text + (f" until {clock(stopped.until)}" if stopped.until else ""))
 
     asyncio.run(run())

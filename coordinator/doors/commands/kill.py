@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
+from coordinator import actions
 from coordinator.doors.endings import state, until_ended
 from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.live import LiveLine
 from coordinator.doors.options import STEER, Json, Reason, Root, command
 from coordinator.doors.printing import emit, note, say
-from coordinator.doors.session import Session, opened, question, who
-from coordinator.errors import InvalidQuestion, Problem
+from coordinator.doors.session import Session, opened, who
 from coordinator.operations import GetStatus, Kill
 
 WAIT: Final = 20.0
@@ -51,12 +51,8 @@ def kill(
     One workspace, those of an agent, a repository or a host, or everything; everything also freezes the queue.
     Asks first, unless one workspace is named.
     """
-    named = {"workspace": workspace, "agent": agent, "repo": repo, "host": host, "all": everything or None}
-    # An empty name is a mistake (`kill "$UNSET"`) and must not come to mean everything.
-    chosen: dict[str, Any] = {name: value for name, value in named.items() if value is not None} or {"all": True}
-    if len(chosen) > 1:
-        raise InvalidQuestion([Problem(", ".join(chosen), "can not be given together", "choose by one of them")])
-    asked = question(Kill, **chosen, by=who(), reason=reason)
+    named = {"workspace": workspace, "agent": agent, "repo": repo, "host": host}
+    asked = actions.chosen(everything, by=who(), reason=reason, **named)
     asyncio.run(_kill(asked, root, ask=not yes and workspace is None, wait=wait, as_json=json))
 
 
@@ -64,8 +60,9 @@ async def _kill(asked: Kill, root: str | None, *, ask: bool, wait: bool, as_json
     async with opened(root) as session:
         if ask:
             await _confirm(session, asked)
-        running, cleared = await _all_parts(session, asked)
-        if asked.workspace and not running and not cleared:
+        killed = await actions.kill(session, **asked.model_dump(exclude_none=True, exclude={"all"}))
+        running = killed.running
+        if asked.workspace and not running and not killed.cleared:
             said = await state(session, asked.workspace)
             raise bad_input(said) if said.startswith("there is no") else refused(f"{said}: there is nothing to end")
         ended: dict[str, str] = {}
@@ -76,11 +73,10 @@ async def _kill(asked: Kill, root: str | None, *, ask: bool, wait: bool, as_json
                     async for name, found in until_ended(session, running):
                         ended[name] = found.status if found else "gone"
     if as_json:
-        return emit({"outcome": "killing", "running": running, "cleared": cleared, "ended": ended})
+        return emit({"outcome": "killing", "running": running, "cleared": killed.cleared, "ended": ended})
     for name in running:
         say(f"  {name} {ended.get(name, 'is being ended')}")
-    frozen = "; the queue is frozen, thaw it with: coordinator start" if asked.all else ""
-    say(f"killed {len(running)} agents, cleared {cleared} queued{frozen}")
+    say(killed.text + ("; the queue is frozen, thaw it with: coordinator start" if killed.frozen else ""))
     if wait and len(ended) < len(running):
         note(f"{len(running) - len(ended)} have not ended yet; their hosts end them, see coordinator workspaces")
     return None
@@ -102,16 +98,3 @@ async def _confirm(session: Session, asked: Kill) -> None:
 
 def _selector(asked: Kill) -> list[tuple[str, str]]:
     return [(name, value) for name in ("agent", "repo", "host") if (value := getattr(asked, name))]
-
-
-async def _all_parts(session: Session, asked: Kill) -> tuple[list[str], int]:
-    running: dict[str, None] = {}
-    cleared = 0
-    cursor: str | None = None
-    while True:
-        part = await session.ask(asked.model_copy(update={"cursor": cursor}))
-        running |= dict.fromkeys(part.running)
-        cleared += part.cleared
-        cursor = part.cursor
-        if not part.more:
-            return list(running), cleared

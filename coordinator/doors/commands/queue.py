@@ -1,18 +1,18 @@
 """cancel, retry and poke: workspaces leave the queue, enter it again, and everything is looked at now."""
 
 import asyncio
-from collections import Counter
 from typing import Annotated
 
 import typer
 
+from coordinator import actions
 from coordinator.doors.endings import state
 from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.options import STEER, Json, Root, command
 from coordinator.doors.printing import emit, say
 from coordinator.doors.session import Session, opened, question, who
 from coordinator.errors import InvalidQuestion, Problem
-from coordinator.operations import Cancel, Reap, Retry
+from coordinator.operations import Cancel, Retry
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="WORKSPACE...", help="One or more names.")]
 
@@ -96,19 +96,9 @@ async def _all_parts(session: Session, asked: Cancel | Retry) -> int:
 
 
 async def _poke(root: str | None, *, as_json: bool) -> None:
-    lost: Counter[str] = Counter()
-    opened_keys: list[str] = []
     async with opened(root) as session:
-        heard = await session.within(session.store.publish('{"type":"PokeQueue"}'))
-        while True:
-            part = await session.ask(Reap())
-            lost.update(one.status for one in part.lost)
-            opened_keys += part.opened
-            if not part.more:
-                break
+        poked = await actions.poke(session)
     if as_json:
-        return emit({"outcome": "reaped", "heard": heard, "lost": sum(lost.values()), "opened": opened_keys})
-    listeners = f"{heard} listeners heard it" if heard else "no replica listens (workers find work by themselves)"
-    found = [f"{sum(lost.values())} lost runs ended"] if lost else []
-    found += [f"open again: {', '.join(opened_keys)}"] if opened_keys else []
-    return say("; ".join(["poked", listeners, *found]))
+        lost, opened_keys = len(poked.lost), list(poked.opened)
+        return emit({"outcome": "reaped", "heard": poked.heard, "lost": lost, "opened": opened_keys})
+    return say(poked.text)

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 
 import typer
 
+from coordinator import actions
 from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened
 from coordinator.doors.times import ago, ahead
 from coordinator.models import HostView, KeyView, Workspace
-from coordinator.operations import GetStatus, Hosts, Query
+from coordinator.operations import Hosts, Query
 from coordinator.operations.status import FleetStatus
 
 _QUESTIONS = 5  # so many are shown of those that wait for an answer
@@ -30,24 +31,25 @@ def status(json: Json = False, root: Root = None) -> None:
 
 async def _status(root: str | None, *, as_json: bool) -> None:
     async with opened(root) as session:
-        fleet, known, asking = await asyncio.gather(
-            session.ask(GetStatus()), session.ask(Hosts()), session.ask(Query(status="blocked", count=_QUESTIONS))
+        summary, known, asking = await asyncio.gather(
+            actions.status(session), session.ask(Hosts()), session.ask(Query(status="blocked", count=_QUESTIONS))
         )
     if as_json:
-        return emit(fleet, redis_cli=session.cli)
-    _print(session, fleet, known.hosts, asking.workspaces)
+        return emit(summary.fleet, redis_cli=session.cli)
+    _print(session, summary, known.hosts, asking.workspaces)
     return None
 
 
-def _print(session: Session, fleet: FleetStatus, hosts: tuple[HostView, ...], asking: tuple[Workspace, ...]) -> None:
+def _print(
+    session: Session, summary: actions.Summary, hosts: tuple[HostView, ...], asking: tuple[Workspace, ...]
+) -> None:
+    fleet = summary.fleet
     if fleet.frozen:
         say(_frozen(fleet), "bold yellow")
     if fleet.settling and fleet.settling > fleet.now:
         left = ahead(fleet.settling, fleet.now)
         say(f"settling: nothing starts until every host has reported, at the latest {left}", "yellow")
-    blocked = f" ({fleet.counts.get('blocked', 0)} blocked)" if fleet.counts.get("blocked") else ""
-    completed = f"{fleet.completed} completed", f"{fleet.failed} failed{blocked}"
-    say(", ".join((f"{fleet.running} running", f"{fleet.queued} queued", *completed, f"{fleet.total} in all")))
+    say(summary.text)
     for one in asking:
         say(f"{one.workspace} asks: {one.question or 'nothing that is known'}", "yellow")
     if asking:

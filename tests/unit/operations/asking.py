@@ -94,6 +94,29 @@ class Fleet:
                 await listener.get_message(timeout=5)
             yield Pokes(listener)
 
+    @asynccontextmanager
+    async def hearing(self) -> AsyncIterator["Bus"]:
+        """Hears the bus."""
+        async with self.redis.pubsub() as listener:
+            await listener.subscribe(self.store.key("bus"))
+            await listener.get_message(timeout=5)
+            yield Bus(self.redis, listener, self.store.key("bus"))
+
+
+class Bus:
+    """What was said on the bus."""
+
+    def __init__(self, redis: AsyncRedis, listener: Any, channel: str) -> None:
+        self._redis, self._listener, self._channel = redis, listener, channel
+
+    async def texts(self) -> list[str]:
+        """All that was said and not told of before."""
+        found = []
+        await self._redis.publish(self._channel, "end")  # heard after all that was said before
+        while (message := await self._listener.get_message(timeout=5)) and message["data"] != "end":
+            found.append(str(message["data"]))
+        return found
+
 
 class Pokes:
     """What was said to the hosts that are listened to."""

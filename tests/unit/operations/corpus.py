@@ -31,6 +31,17 @@ KINDS: dict[str, list[str]] = {
     "task": [*NO_TEXTS, *_texts("fix it", "a" * MIB, "tab\tline\n", "é" * (MIB // 2), "é" * (MIB // 2) + "a")],
     "text": [*NO_TEXTS, *_texts("why?\n", "é" * 32_768, "é" * 32_769)],
     "seq": [*NO_TEXTS, *_texts("1720000000000-0", "5", "5-", "-5", "5-x", "1" * 40, "1" * 41)],
+    "json": [
+        *NO_TEXTS,
+        *_texts(
+            *_lines('null true 5 -0 -0.5e+7 1E400 [] {} {"a":[{"b":null}]} [1,2]] nulls True 05 +5 5. .5 0x10 1e -'),
+            *_lines("nan NaN inf -Infinity {'a':1} {a:1} [1,] [,] // 1;2 \\u0041 é"),
+            *(' {"a" :\t"x"\n} ', '"x"', '"\\u00e9\\n"', '"\\ud800"', '"\\x41"', '"a\nb"', '"a', '"a\x7f"', "5 6"),
+            *("5\x00", "5\x0b", '{"a":1,"a":2}', '"\\ud83d\\ude00"', '"[[["', '"a\\"0x10"', "9" * 5000, "[" * 5000),
+            *("[" * 64 + "]" * 64, "[" * 65 + "]" * 65, '{"a":' * 64 + "1" + "}" * 64, "[1]" + "," * 9),
+            *('"' + "a" * 65_534 + '"', '"' + "a" * 65_535 + '"'),
+        ),
+    ],
     "count": NUMBERS,
     "small": [*NUMBERS, *_lines("9 10 99 256 257 500 501 10000 10001 31536000 31536001")],
     "signed": [*NUMBERS, *_lines("-9 -99999999999999 -1e14")],
@@ -101,6 +112,7 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),
+    "push": ({"channel": "a"}, {"channel": "name", "data": "json", "id": "name"}),
     "status": ({}, {}),
     "query": ({}, {
         "name": "name", "status": "word", "repo": "name", "agent": "name", "host": "name", "after": "count",

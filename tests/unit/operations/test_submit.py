@@ -39,7 +39,7 @@ async def test_submitting_twice_is_submitting_once(fleet: Fleet) -> None:
     assert await fleet.submit("a", again=True) == AlreadyKnown(status="running", host="h1")
     await fleet.end(grant)
     assert await fleet.submit("a") == AlreadyKnown(status="completed", host="h1")
-    assert await fleet.facts() == ["Thawed", "AgentStarted", "AgentCompleted"]
+    assert await fleet.facts() == ["Thawed", "AgentStarted", "AgentCompleted", "QueueDrained", "ChannelPush"]
 
 
 async def test_again_queues_what_has_ended_and_forgets_what_its_run_left(fleet: Fleet) -> None:
