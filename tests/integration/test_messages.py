@@ -10,9 +10,8 @@ import pytest
 from redis.asyncio import Redis as AsyncRedis
 
 from coordinator import actions
-from coordinator.operations import GetStatus, Thaw
+from coordinator.operations import GetStatus, Push, Thaw
 from coordinator.replica import serve
-from coordinator.steady import end
 from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
 from tests.waiting import wait_until
@@ -70,7 +69,8 @@ async def service(server_url: str) -> AsyncIterator[Service]:
     ):
         mine = Store(redis, ROOT)
         await mine.run(Thaw())
-        tasks = [asyncio.create_task(serve(store, asyncio.Event())) for store in (one, other)]
+        stop = asyncio.Event()
+        tasks = [asyncio.create_task(serve(store, stop)) for store in (one, other)]
         try:
             bus = mine.key("bus")
 
@@ -80,7 +80,8 @@ async def service(server_url: str) -> AsyncIterator[Service]:
             await wait_until(both_hear, "both replicas hear the bus")
             yield Service(mine, redis)
         finally:
-            await end(tasks)
+            stop.set()
+            await asyncio.gather(*tasks)
 
 
 @pytest.mark.reference(36, "W25", "T89")
@@ -124,6 +125,14 @@ async def test_what_is_kept_in_the_inbox_is_told_once(service: Service) -> None:
         await service.write("InboxMessage", new=1, total=1)
     await service.all_is_done()
     assert await service.told() == [("inbox.status", {"new": 1, "total": 1})] * 2
+
+
+async def test_an_entry_of_the_inbox_that_was_told_before_a_crash_is_not_told_again(service: Service) -> None:
+    await service.store.run(Push(channel="told by one that crashed", id="inbox:5-1"))
+    text = json.dumps({"type": "InboxMessage", "new": 1, "total": 1})
+    await service.redis.xadd(service.store.key("inbox"), {"json": text}, id="5-1")
+    await service.all_is_done()
+    assert await service.told() == [("told by one that crashed", None)]
 
 
 @pytest.mark.reference(34, 37, "W26", "T84")
@@ -200,6 +209,7 @@ async def test_a_report_without_a_workspace_ends_the_runs_of_its_repo_that_no_wo
     assert await service.statuses(*names) == ["running", "failed", "completed", "merged", "failed", "running"]
     assert (await service.record("pushed")).question == "the disk is full"
     assert len(await service.of("AgentCompleted")) == 4
+    assert "worker" not in [fact["workspace"] for fact in await service.of("ReportRefused")]
 
 
 async def test_a_report_of_a_repo_ends_nothing_that_started_after_it(service: Service) -> None:
