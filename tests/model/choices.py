@@ -116,10 +116,11 @@ _settings = st.builds(
     history=st.sampled_from([None, None, 60_000, 0]),
 )
 _rates = st.builds(Rates, min_delay=st.sampled_from([None, 5]), reset_utc=st.sampled_from([None, "06:00"]))
+rates = st.none() | st.dictionaries(st.sampled_from(["codex", "claude"]), _rates, max_size=2)
 applies = st.builds(
     ops.Apply,
     limits=st.none() | limits,
-    rates=st.none() | st.dictionaries(st.sampled_from(["codex", "claude"]), _rates, max_size=2),
+    rates=rates,
     settings=st.none() | _settings,
     default_agent=st.sampled_from([None, "codex", "claude"]),
 )
