@@ -18,7 +18,7 @@ local function sum_up(row)
   base.write(base.key('summary'), sums)
 end
 
--- Whether its record is gone. One that stands under another status than its own was moved by hand, and is only taken out.
+-- Its record is gone, and counted. One that stands under another status than its own was moved by hand, and is only taken out.
 local function forget(name, status)
   local row = {}
   for i, value in ipairs(redis.call('HMGET', base.key('workspace', name), unpack(FIELDS))) do row[FIELDS[i]] = value or nil end

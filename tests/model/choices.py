@@ -124,7 +124,7 @@ _settings = st.builds(
     history=st.sampled_from([None, None, 60_000, 0]),
 )
 #: A burst of a minute, none, one of most of a day, one of more than a day.
-rates = st.builds(
+rates_of_a_pool = st.builds(
     Rates,
     reset_utc=st.sampled_from(["15:08", "06:00"]),
     daily_limit=st.sampled_from([0, 0, 2, 1]),
@@ -133,11 +133,11 @@ rates = st.builds(
     burst_window=st.sampled_from([60_000, 0, 80_000_000, 90_000_000]),
     burst_delay=st.sampled_from([0, 1000, 5000, 400_000]),
 )
-_paces = st.dictionaries(st.sampled_from(["codex", "claude"]), rates, max_size=2)
+rates = st.none() | st.dictionaries(st.sampled_from(["codex", "claude"]), rates_of_a_pool, max_size=2)
 applies = st.builds(
     ops.Apply,
     limits=st.none() | limits,
-    rates=st.none() | _paces,
+    rates=rates,
     settings=st.none() | _settings,
     default_agent=st.sampled_from([None, "codex", "claude"]),
 )

@@ -7,7 +7,7 @@ from hypothesis.stateful import precondition, rule
 
 from coordinator import operations as ops
 from coordinator.models import Held
-from coordinator.operations.apply import FleetSettings
+from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from tests.model import choices as some
@@ -83,10 +83,10 @@ class FleetMachine(Stories):
     def reap(self, limit: int, twice: bool) -> None:
         self.fleet.reap(limit, twice=twice)
 
-    @rule(history=st.sampled_from([0, 1000, 60_000]), early=st.integers(0, 1), twice=some.rarely)
-    def forget(self, history: int, early: int, twice: bool) -> None:
-        """What ends is kept for a short time from now on, and that passes; or just not yet."""
-        self.fleet.apply(ops.Apply(settings=FleetSettings(history=history)))
+    @rule(history=st.sampled_from([0, 1000, 60_000]), early=st.integers(0, 1), rates=some.rates, twice=some.rarely)
+    def forget(self, history: int, early: int, rates: dict[str, Rates] | None, twice: bool) -> None:
+        """Another file, by which what ends is kept for a short time; that passes, or just not yet."""
+        self.fleet.apply(ops.Apply(settings=FleetSettings(history=history), rates=rates))
         self.fleet.pass_time(max(history - early, 0))
         while self.fleet.reap(twice=twice):
             pass

@@ -47,7 +47,7 @@ class Stories(Base):
         self._submit(ops.Submit(workspace="w1", agent="claude", repo="web", again=True))
         self.fleet.limit(ops.Limit(key="repo:*", limit=limit, clear=True if limit is None else None))
 
-    @rule(rates=some.rates, ahead=st.integers(1, 3), ending=some.endings, early=st.integers(0, 1))
+    @rule(rates=some.rates_of_a_pool, ahead=st.integers(1, 3), ending=some.endings, early=st.integers(0, 1))
     def pace(self, rates: Rates, ahead: int, ending: dict[str, Any], early: int) -> None:
         """A pool is paced, its reset some minutes away; several of it wait while time goes from edge to edge."""
         fleet = self.fleet
