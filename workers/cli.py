@@ -14,7 +14,6 @@ import typer
 from coordinator import (
     ConfigError,
     CoordinatorError,
-    Problem,
     Settings,
     Store,
     StoreUnavailable,
@@ -25,6 +24,7 @@ from coordinator import (
 )
 from coordinator.config import fleet
 from workers import host as machine
+from workers.served import served
 from workers.worker import Worker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Runs agents on this host, as the fleet allows.")
@@ -66,15 +66,13 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
     settings = Settings.from_environ(os.environ)
     path, named = settings.config_file(config)
     known = fleet.load(path, explicit=named)
-    if not known.runners:
-        fix = "write one with `coordinator init`, or give --config"
-        raise ConfigError([Problem(str(path), "names no runners, so this host could run nothing", fix)])
+    runners = served(known, path)
     root = settings.workspace_root(root_option, known.dispatch.workspace_root)
     with ExitStack() as held:
         url = settings.redis_url or held.enter_context(embedded.hold(root)).url
         async with Store.connect(url, settings.root) as store:
             await store.server()
-            worker = Worker(store, root, known.runners, host=host, slots=slots, labels=labels)
+            worker = Worker(store, root, runners, host=host, slots=slots, labels=labels)
             stop_by_signals(worker)
             logging.getLogger(__name__).info("working host=%s slots=%d root=%s", host, slots, Path(root))
             await worker.run()

@@ -41,7 +41,7 @@ function facts.ended()
     redis.call('SET', base.key('ended'), '1')
     count = 1
   end
-  if redis.call('ZCARD', base.key('status:running')) > 0 or redis.call('ZCARD', base.key('status:queued')) > 0 then return end
+  if redis.call('ZCARD', base.key('status', 'running')) > 0 or redis.call('ZCARD', base.key('status', 'queued')) > 0 then return end
   redis.call('DEL', base.key('ended'))
   facts.tell('QueueDrained', { completed = count })
   facts.push('queue.status', '{"completed":' .. string.format('%.0f', count) .. '}')

@@ -232,8 +232,8 @@ PLANTED: Final = (
     Plant(
         "drained_while_one_runs",
         "The queue is said to be drained when nothing waits any more, while others still run.",
-        "if redis.call('ZCARD', base.key('status:running')) > 0 or redis.call('ZCARD', base.key('status:queued')) > 0",
-        "if redis.call('ZCARD', base.key('status:queued')) > 0",
+        "if redis.call('ZCARD', base.key('status', 'running')) > 0 or redis",
+        "if redis",
     ),
     Plant(
         "drained_count_never_ends",

@@ -16,12 +16,13 @@ from coordinator.config.settings import Settings
 from coordinator.doors.options import RUN, Config, Root, command
 from coordinator.doors.printing import say
 from coordinator.doors.session import server_of
-from coordinator.errors import ConfigError, Problem, first
+from coordinator.errors import first
 from coordinator.log import configure
 from coordinator.operations import Thaw
 from coordinator.store import Store
 from workers import host as machine
 from workers.cli import stop_by_signals
+from workers.served import served
 from workers.worker import Worker
 
 
@@ -65,13 +66,11 @@ async def _serve(config: str | None, root: str | None) -> None:
 
 async def _up(config: str | None, root: str | None, slots: int, host: str | None) -> None:
     settings, known, place = _known(config, root)
-    if not known.runners:
-        fix = "write one with `coordinator init`, or give --config"
-        raise ConfigError([Problem("agents.yaml", "names no runners, so this machine could run nothing", fix)])
+    runners = served(known, settings.config_file(config)[0])
     async with _store(settings, place) as store:
         await replica.begin(store, known, thawed=True)
         await store.run(Thaw(by="up"))
-        worker = Worker(store, place, known.runners, host=host or machine.name(), slots=slots, labels=[])
+        worker = Worker(store, place, runners, host=host or machine.name(), slots=slots, labels=[])
         stop_by_signals(worker)
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
