@@ -181,7 +181,11 @@ class Driver:
 
     def track(self, ask: ops.Track, *, twice: bool = False) -> None:
         answer = self._ask(ask)
-        self.truth.track(ask)
+        new, changed, foreign = self.truth.track(ask)
+        assert (answer.new, answer.changed, answer.foreign) == (new, changed, foreign), f"{answer} for {ask}"
+        for task in self.truth.running():
+            if task.token == -1:  # track tells nobody the token
+                task.token = int(self.view.records[task.name].get("token", 0))
         self._lawful(ask, answer, twice)
 
     def freeze(self, ask: ops.Freeze, *, twice: bool = False) -> None:

@@ -42,6 +42,9 @@ class Task:
     confirmed: bool = False
     killed: bool = False
     asked: str | None = None
+    tracked: bool = False  # its run was entered by track
+    dated: int | None = None  # the date of the last statement that track took
+    since: int = 0  # when its run was entered by track, or when it ended
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -190,9 +193,10 @@ class Fleet:
         task.machine = None
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
+        task.tracked = False
 
     def finish(self, task: Task, status: str) -> None:
-        task.status, task.killed = status, False
+        task.status, task.killed, task.since = status, False, self.now
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed = "queued", None, None, False

@@ -7,6 +7,7 @@ from hypothesis.stateful import precondition, rule
 
 from coordinator import operations as ops
 from coordinator.operations.claim import Asking
+from coordinator.operations.track import OnDisk
 from tests.model import choices as some
 from tests.model.base import Base
 
@@ -44,6 +45,28 @@ class Stories(Base):
         self._submit(ops.Submit(workspace="w0", agent="codex", org="core", repo="io", again=True))
         self._submit(ops.Submit(workspace="w1", agent="claude", repo="web", again=True))
         self.fleet.limit(ops.Limit(key="repo:*", limit=limit, clear=True if limit is None else None))
+
+    @rule(
+        name=some.workspaces,
+        status=st.sampled_from(["queued", "running"]),
+        ahead=st.sampled_from([None, 0, 60_000]),
+        host=some.hosts,
+        teller=st.sampled_from([None, None, "h1", "h2"]),
+    )
+    def tell_an_old_tale(self, name: str, status: Any, ahead: int | None, host: str, teller: str | None) -> None:
+        """A file is told of, its run ends or is called off, and the file is told of again, perhaps by another host."""
+        fleet = self.fleet
+        at = None if ahead is None else fleet.truth.now + ahead
+        file = OnDisk(workspace=name, status=status, agent="codex", updated_at=at)
+        fleet.track(ops.Track(workspaces=[file], host=host))
+        task = fleet.truth.tasks[name]
+        fleet.track(ops.Track(workspaces=[file.model_copy(update={"status": "merged"})], host=teller))
+        if task.status == "queued":
+            fleet.cancel(ops.Cancel(workspace=name))
+        elif task.status == "running":
+            fleet.complete(ops.Complete(workspace=name, token=task.token, status="completed"))
+        told = file if task.tracked or at is None else file.model_copy(update={"token": task.token})
+        fleet.track(ops.Track(workspaces=[told], host=teller or host))
 
     @rule(ending=some.endings)
     def work(self, ending: dict[str, Any]) -> None:

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from coordinator.operations import Claim, Complete, Host, Kill, Renew, Submit, Track
+from coordinator.operations import Claim, Complete, Host, Kill, Renew, Submit
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
 from tests.model import fleet_model
 from tests.model.fleet_model import No, Task
-from tests.model.gate_model import Gates
-
-LONG = 3_600_000  # an asker's lease when it names none
+from tests.model.track_model import LONG, Tracked
 
 
 @dataclass
@@ -22,7 +20,7 @@ class Given:
     again: bool = False  # an old seq: nothing was done
 
 
-class Truth(Gates):
+class Truth(Tracked):
     """The verbs that change a fleet."""
 
     def submit(self, ask: Submit) -> tuple[str, No | None]:
@@ -204,19 +202,6 @@ class Truth(Gates):
             task.attempt = 0
             self.requeue(task)
         return len(chosen)
-
-    def track(self, ask: Track) -> None:
-        self.begin()
-        for one in ask.workspaces:
-            old = self.tasks.get(one.workspace)
-            if old and old.status in ("queued", "running"):
-                continue
-            task = old or Task(one.workspace, self.default_agent, self.next_order(), status="queued")
-            task.agent, task.requires = one.agent or task.agent, ask.host or one.host or task.requires
-            task.org, task.repo = one.org or task.org, one.repo or task.repo
-            task.priority = task.priority if one.priority is None else one.priority
-            task.status = "blocked" if one.status == "running" else one.status or task.status
-            self.tasks[task.name] = task
 
     def host(self, ask: Host) -> tuple[str, list[str]]:
         """What the host now is, or `unknown` or `refused`; which of its runs were queued again."""
