@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from coordinator.config.runners import Runner
 from coordinator.errors import WorkerError
@@ -12,6 +13,8 @@ from workers.agents import commands
 from workers.run import Run
 from workers.source import branch_for, checkout
 from workers.workspace import Workspace, rfc3339
+
+_MOST_RUNS: Final = 1 << 31  # what others may have written there fits an integer of theirs
 
 
 async def prepare(grant: Grant, workspace: Workspace, runners: Mapping[str, Runner], kill_grace_ms: int) -> Run:
@@ -42,10 +45,13 @@ async def prepare(grant: Grant, workspace: Workspace, runners: Mapping[str, Runn
 
 def running(grant: Grant, workspace: Workspace, pid: int) -> None:
     """Write status.json of a run that has started."""
+    before = workspace.read().get("runs")
+    runs = before if isinstance(before, int) and 0 <= before < _MOST_RUNS else 0
     workspace.write({
         "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
         "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
-        "question": None, "started_at": rfc3339(), "runs": int(workspace.read().get("runs") or 0) + 1,
+        "question": None, "started_at": rfc3339(), "runs": runs + 1,
+        "token": grant.token,
     })  # fmt: skip
 
 

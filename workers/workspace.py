@@ -10,8 +10,8 @@ from typing import Any, Final
 from coordinator.errors import WorkspaceError
 from coordinator.models import Grant
 from coordinator.words import pool_of
+from workers.tree import STATUS, content
 
-_LONGEST_STATUS: Final = 4 << 20  # bytes; a longer status.json is nobody's
 _LONGEST_QUESTION: Final = 60_000  # characters of BLOCKED.md that travel
 
 
@@ -72,11 +72,8 @@ class Workspace:
     def read(self) -> dict[str, Any]:
         """status.json as it stands; empty when it is missing or is not an object."""
         try:
-            path = self.path / "status.json"
-            if not path.is_file() or path.stat().st_size > _LONGEST_STATUS:
-                return {}
-            found = json.loads(path.read_bytes())
-        except (OSError, ValueError):
+            found = json.loads(content(self.path / STATUS)[0])
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
