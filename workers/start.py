@@ -51,7 +51,7 @@ def running(grant: Grant, workspace: Workspace, pid: int) -> None:
         "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
         "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
         "question": None, "started_at": rfc3339(), "runs": runs + 1,
-        "token": grant.token,
+        "token": grant.token, "workspace": grant.workspace if grant.dir not in (None, grant.workspace) else None,
     })  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class Statement(NamedTuple):
 
 
 def read(root: Path, name: str) -> tuple[Statement | None, list[Problem]]:
-    """What the file of a workspace says; None, and why, when that can not be known."""
+    """What the file of a workspace says; None, mostly with a reason, when it says nothing."""
     try:
         raw, written = content(root / name / STATUS)
     except ValueError as error:
@@ -46,7 +46,8 @@ def read(root: Path, name: str) -> tuple[Statement | None, list[Problem]]:
 def parse(name: str, raw: bytes, written: float) -> tuple[Statement | None, list[Problem]]:
     """What these bytes say of a workspace. Without a date of its own the file is as old as its last change.
 
-    A wrong field is left out and named. A file without a status that can be known says nothing at all.
+    A wrong field is left out and named. A file without a status that can be known says nothing at all; nor does
+    one of a workspace that has another name than its directory, which the registry alone knows.
     """
     where = f"{name}/{STATUS}"
     try:
@@ -55,6 +56,8 @@ def parse(name: str, raw: bytes, written: float) -> tuple[Statement | None, list
         return None, [Problem(where, "is half-written or no JSON" if raw.strip() else "is empty", _ANEW)]
     if not isinstance(found, dict):
         return None, [Problem(where, f"must be one JSON object, got {shown(found)}", _ANEW)]
+    if found.get("workspace", name) != name:
+        return None, []
     fields, problems = _fields(where, found)
     try:
         OnDisk.model_validate({"workspace": name, **fields})

@@ -11,6 +11,7 @@ import pytest
 
 from coordinator.models import Grant
 from coordinator.operations.complete import Ending
+from workers.hydrate import look
 from workers.journal import Journal
 from workers.workspace import Workspace
 
@@ -63,6 +64,16 @@ def test_every_field_of_the_file_survives_a_run_in_types_the_reference_runner_re
     assert (said["status"], said["question"], said["token"], said["issue"], "pid" in said) == (
         "blocked", "which?", 9, 7, False,
     )  # fmt: skip
+
+
+def test_a_workspace_in_a_directory_of_another_name_says_whose_it_is(tmp_path: Path) -> None:
+    told, workspace = journal(tmp_path)
+    told.started(GRANT.model_copy(update={"workspace": "other", "dir": "core/x/t"}), workspace, 5)
+    assert workspace.read()["workspace"] == "other"
+    assert look(tmp_path)[:3] == (1, [], [])  # it is no second one
+    told.started(GRANT, workspace, 5)
+    assert "workspace" not in workspace.read()
+    assert len(look(tmp_path).said) == 1
 
 
 @pytest.mark.parametrize("runs", ["3", None, [1], -1, 10**400, True])
