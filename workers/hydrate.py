@@ -22,6 +22,7 @@ LOOK_EVERY: Final = 60.0  # seconds between looks at what runs without a guard
 _WORKSPACE: Final = "DISPATCH_WORKSPACE"
 _MOST: Final = 64  # workspaces a question: the server does nothing else meanwhile
 _MOST_BYTES: Final = 1 << 20  # of tasks in one question
+_MOST_NAMED: Final = 20  # problems in a worker's log
 _AT_ONCE: Final = 4  # questions that share a round trip
 _CLOCKS_DIFFER: Final = 2.0  # seconds between the kernel's clock of births and that of files
 _SLOW_START: Final = 60.0  # seconds by which a start may be written down after the birth
@@ -182,8 +183,10 @@ class Disk:
         self._anew.clear()
         told = await hydrate(self._store, self._root, self._host, self._names)
         if self._names is None:
-            for problem in told.problems:
-                log.warning("not taken from disk: %s", problem)
+            for problem in told.problems[:_MOST_NAMED]:
+                log.warning("on the disk: %s", problem)
+            if more := len(told.problems[_MOST_NAMED:]):
+                log.warning("on the disk: %d problems more; `coordinator hydrate` names all", more)
         if self._names is None or told.new or told.changed:
             log.info(
                 "hydrated host=%s found=%d new=%d changed=%d foreign=%d alive=%d problems=%d",
