@@ -70,15 +70,28 @@ if TYPE_CHECKING:
     from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
     from coordinator.operations.thaw import Thawed
     from coordinator.operations.track import OnDisk, Tracked
+    from coordinator.problems import problems_of
     from coordinator.steady import end, insist, steadily
     from coordinator.store import Entry, Heard, Store
-    from coordinator.words import HOST, REASONS, STATUSES, Reason, Status, limit_keys, model_of, pool_of, shown
+    from coordinator.words import (
+        HOST,
+        REASONS,
+        STATUSES,
+        WORKSPACE,
+        Reason,
+        Status,
+        limit_keys,
+        model_of,
+        pool_of,
+        shown,
+    )
 
 __all__ = [
     "HOST",
     "PLACEHOLDER",
     "REASONS",
     "STATUSES",
+    "WORKSPACE",
     "AgentCompleted",
     "AlreadyEnded",
     "AlreadyKnown",
@@ -172,6 +185,7 @@ __all__ = [
     "log",
     "model_of",
     "pool_of",
+    "problems_of",
     "shown",
     "steadily",
 ]
@@ -214,9 +228,10 @@ _HOMES: Final = {
     "coordinator.operations.submit": "AlreadyKnown Granted Queued Refused",
     "coordinator.operations.thaw": "Thawed",
     "coordinator.operations.track": "OnDisk Tracked",
+    "coordinator.problems": "problems_of",
     "coordinator.steady": "end insist steadily",
     "coordinator.store": "Entry Heard Store",
-    "coordinator.words": "HOST REASONS STATUSES Reason Status limit_keys model_of pool_of shown",
+    "coordinator.words": "HOST REASONS STATUSES WORKSPACE Reason Status limit_keys model_of pool_of shown",
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -113,6 +113,15 @@ class Fleet:
 
         return await wait_until(there, f"{workspace} is {' or '.join(statuses)}", deadline)
 
+    async def becomes_known(self, workspace: str, status: str, deadline: float = 30) -> None:
+        """Wait until a workspace, which nobody may know yet, has this status."""
+
+        async def there() -> bool:
+            found = (await self.store.run(Query(workspace=workspace))).workspaces
+            return bool(found) and found[0].status == status
+
+        await wait_until(there, f"{workspace} is {status}", deadline, every=0.05)
+
     async def status(self) -> FleetStatus:
         return await self.store.run(GetStatus())
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from coordinator.config.runners import Runner
 from coordinator.errors import WorkerError
@@ -14,6 +15,8 @@ from workers.run import Run
 from workers.sessions import note, session_for
 from workers.source import branch_for, checkout
 from workers.workspace import Workspace, rfc3339
+
+_MOST_RUNS: Final = 1 << 31  # what others may have written there fits an integer of theirs
 
 
 async def prepare(
@@ -57,13 +60,14 @@ def running(grant: Grant, workspace: Workspace, pid: int) -> None:
         "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
         "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
         "question": None, "started_at": rfc3339(), "runs": _runs(workspace) + 1,
+        "token": grant.token, "workspace": grant.workspace if grant.dir not in (None, grant.workspace) else None,
     })  # fmt: skip
 
 
 def _runs(workspace: Workspace) -> int:
     """How often an agent was started in this directory."""
     found = workspace.read().get("runs")
-    return found if isinstance(found, int) else 0
+    return found if isinstance(found, int) and 0 <= found < _MOST_RUNS else 0
 
 
 def home_of(root: Path, host: str) -> Path:

@@ -25,7 +25,9 @@ from workers.clock import boot_ms
 from workers.guarded import Guard
 from workers.guards import Guards
 from workers.held import Held
-from workers.start import home_of, prepare, running
+from workers.hydrate import Disk
+from workers.journal import Journal
+from workers.start import home_of, prepare
 from workers.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ class Worker:
         self._done: collections.deque[int] = collections.deque(maxlen=4096)  # a late answer must not start these again
         need = max((runner.memory or 0 for runner in runners.values()), default=0)
         self._capacity = machine.Room(self._guards.home, slots, need)
+        self._disk, self._journal = Disk(store, root, host), Journal(root)
         self._claims = Claims(store, host, self._incarnation, self._room, self._begin)
         self._beat_now, self._changed = asyncio.Event(), asyncio.Event()
         self._kill_grace_ms, self._every = 15_000, 10.0
@@ -81,7 +84,8 @@ class Worker:
             held.end("stopped", grace_ms)
 
     def _loops(self) -> dict[str, Callable[[], Any]]:
-        return {"beat": self._beat, "poke": self._hear, "claim": self._claims.work, "watch": self._watch}
+        return {"beat": self._beat, "poke": self._hear, "claim": self._claims.work, "watch": self._watch,
+                "disk": self._disk.work}  # fmt: skip
 
     async def _adopt(self) -> None:
         """Take over what an earlier worker of this host left, then tell Redis that this incarnation holds it."""
@@ -203,7 +207,7 @@ class Worker:
                 return self._drop(held)
             return await self._report(held, _failed(held, str(error)))
         held.under(guard)
-        self._write(held, lambda: running(grant, workspace, guard.pid))
+        self._journal.started(grant, workspace, guard.pid)
         return await self._follow(held, guard, workspace)
 
     async def _follow(self, held: Held, guard: Guard, workspace: Workspace) -> None:
@@ -212,16 +216,10 @@ class Worker:
         held.over = True
         told = finish.told(workspace, held.token, exit_)
         if exit_.reason != "lost":
-            self._write(held, lambda: finish.finished(workspace, told, exit_))
+            self._journal.ended(workspace, told, exit_)
         if exit_.survivors:
             log.warning("swept workspace=%s processes=%s", held.workspace, exit_.survivors)
         await self._report(held, told)
-
-    def _write(self, held: Held, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except WorkerError as error:  # a full disk ends no agent
-            log.warning("status not written workspace=%s: %s", held.workspace, error)
 
     async def _report(self, held: Held, told: Ending) -> None:
         held.over = True
@@ -231,6 +229,8 @@ class Worker:
             "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
             held.workspace, held.token, told.status, told.verdict, reply.outcome,
         )  # fmt: skip
+        if reply.outcome == "unknown":  # Redis came back without it
+            self._disk.look()
         self._done.append(held.token)
         self._drop(held)
 

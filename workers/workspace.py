@@ -10,8 +10,8 @@ from typing import Any, Final
 from coordinator.errors import WorkspaceError
 from coordinator.models import Grant
 from coordinator.words import pool_of
+from workers.tree import STATUS, content
 
-_LONGEST_STATUS: Final = 4 << 20  # bytes; a longer status.json is nobody's
 _LONGEST_QUESTION: Final = 60_000  # characters of BLOCKED.md that travel
 _BEGINNING: Final = 64 << 10  # bytes of a log in which a program says which session it is in
 
@@ -112,7 +112,7 @@ class Workspace:
 
     def read(self) -> dict[str, Any]:
         """status.json as it stands; empty when it is missing or is not an object."""
-        return _object(self.path / "status.json")
+        return _object(self.path / STATUS)
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Change fields of status.json (None removes one) in one rename; fields of others stay."""
@@ -123,10 +123,8 @@ class Workspace:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        if not path.is_file() or path.stat().st_size > _LONGEST_STATUS:
-            return {}
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(content(path)[0])
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "demo": ("demo",),
     "serve": ("up", "serve"),
     "setup": ("init", "library"),
+    "hydrate": ("hydrate",),
     "dispatch": ("dispatch",),
     "wait": ("wait",),
     "resume": ("resume",),

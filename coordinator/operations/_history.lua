@@ -2,7 +2,7 @@
 history.MOST = 16 -- forgotten a call
 local ENDED = { 'completed', 'merged', 'ready-for-review', 'failed' } -- not blocked: that is a question nobody answered
 local MOST_SUMMED = 99999999999999
-local FIELDS = { 'status', 'agent', 'mode', 'started_at', 'ended_at', 'cost_usd' }
+local FIELDS = { 'status', 'agent', 'mode', 'started_at', 'ended_at', 'cost_usd', 'token', 'tracked', 'updated_at' }
 
 -- Adds a record to the summary of its pool: one of its status, how long its last run took, what all its runs cost.
 local function sum_up(row)
@@ -22,11 +22,25 @@ end
 local function forget(name, status)
   local row = {}
   for i, value in ipairs(redis.call('HMGET', base.key('workspace', name), unpack(FIELDS))) do row[FIELDS[i]] = value or nil end
+  if row.status == status and row.updated_at and not row.token and not row.tracked then
+    -- It was called off before it ran, and its file may still say that it waits: without the record it would be queued again.
+    redis.call('ZADD', base.key('status', status), call.now, name)
+    return false
+  end
   if row.status == status then
-    sum_up(row)
+    if not row.tracked then sum_up(row) end -- what a disk told ended elsewhere, or was counted before
     redis.call('DEL', base.key('workspace', name))
   end
   redis.call('ZREM', base.key('status', status), name)
+  return true
+end
+
+-- Where an ending that a disk tells of stands in the index: at its date. One that is too old is kept for a while, at most a day.
+local DAY = 86400000
+
+function history.since(ended_at)
+  local kept = base.settings().history
+  return math.max(ended_at, call.now - kept + math.min(DAY, math.floor(kept / 2)))
 end
 
 local function due(status, most)
@@ -43,8 +57,7 @@ function history.forget()
     for _, name in ipairs(fine and names or {}) do
       looked = looked + 1
       if sound.holds(base.expect, 'hash', base.key('workspace', name)) then
-        forget(name, status)
-        forgotten = forgotten + 1
+        if forget(name, status) then forgotten = forgotten + 1 end
       else
         redis.call('ZADD', base.key('status', status), call.now, name)
       end

@@ -53,7 +53,7 @@ local function vacate(name, limit_key)
   if call.used[limit_key] then call.used[limit_key] = call.used[limit_key] - gone end
 end
 
--- Starts a run: slots, lease, token, record, index and fact in one step. `how` is {host, mode, ttl, asked?}.
+-- Starts a run: slots, lease, token, record, index and fact in one step. `how` is {host, mode, ttl, asked?, tracked?}.
 function lease.start(name, row, how)
   local token = base.next('fence')
   occupy(name, '*')
@@ -63,6 +63,7 @@ function lease.start(name, row, how)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
+    tracked = how.tracked or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
     pr_url = row.pr_url or false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
   }

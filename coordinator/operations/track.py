@@ -7,19 +7,23 @@ from pydantic import Field
 from coordinator.models import Question, Record
 from coordinator.operations._fields import Line, PathText, Priority, Signed, Text
 from coordinator.operations._operation import Operation
-from coordinator.words import AgentName, Branch, Count, HostName, RepoName, Status, Task, WorkspaceName
+from coordinator.words import AgentName, Branch, Count, HostName, RepoName, Status, Task, Token, WorkspaceName
 
 
 class Tracked(Record):
-    """How many were new to the registry, and how many it now knows otherwise."""
+    """How many were new to the registry, how many it now knows otherwise, and how many are another host's."""
 
     outcome: Literal["tracked"] = "tracked"
     new: int
     changed: int
+    foreign: int = 0
 
 
 class OnDisk(Question):
-    """A workspace as its status.json tells it. Times are epoch milliseconds."""
+    """A workspace as its status.json tells it. Times are epoch milliseconds.
+
+    `updated_at` says how old the statement is, `token` which of our runs it is about: an old one changes nothing.
+    """
 
     workspace: WorkspaceName
     status: Status | None = None
@@ -40,10 +44,15 @@ class OnDisk(Question):
     pid: Signed | None = None
     exit_code: Signed | None = None
     verdict: Line | None = None
+    updated_at: Count | None = None
+    token: Token | None = None
 
 
 class Track(Operation[Tracked]):
-    """Tell the registry of workspaces on a host. What it knows to wait or run stays as it is."""
+    """Tell the registry of workspaces on a host. What it knows to wait stays, and what runs, but for runs of its own.
+
+    One that is said to run and is not known to is entered as a run without a guard, and counts.
+    """
 
     workspaces: Annotated[list[OnDisk], Field(max_length=256)]
     host: HostName | None = None

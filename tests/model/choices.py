@@ -110,12 +110,15 @@ retries = st.one_of(
 _on_disk = st.builds(
     OnDisk,
     workspace=workspaces,
-    status=st.sampled_from(["queued", "running", "completed", "merged", "failed", None]),
+    status=st.sampled_from(["queued", "running", "running", "completed", "merged", "failed", None]),
     agent=_agents,
     priority=_priority,
-    repo=st.sampled_from([None, "web"]),
+    repo=st.sampled_from([None, None, "web"]),
+    host=st.sampled_from([None, None, "svc"]),
 )
-tracks = st.builds(ops.Track, workspaces=st.lists(_on_disk, max_size=3), host=st.none() | hosts)
+on_disk = st.lists(_on_disk, max_size=3)
+ages = st.sampled_from([None, None, 0, 1, 1000, 31_000, -500_000, "same", "same"])
+tracks = st.builds(ops.Track, workspaces=on_disk, host=st.none() | hosts)
 _settings = st.builds(
     FleetSettings,
     lease_ttl=st.sampled_from([60_000, 300_000]),

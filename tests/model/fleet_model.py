@@ -50,7 +50,9 @@ class Task:
     started: int = 0
     took: int = 0  # its last run
     cost: int = 0  # all its runs
-    guessed: bool = False  # a disk said that it runs, and nothing else is known
+    tracked: bool = False  # its run was entered by track
+    dated: int | None = None  # the date of the last statement that track took
+    ended_at: int = 0
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -215,11 +217,12 @@ class Fleet:
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
         task.since = task.started = self.now
+        task.tracked = False
 
     def finish(self, task: Task, status: str) -> None:
         task.answer = None if task.status == "running" else task.answer
         task.took = self.now - task.started if task.status == "running" else 0
-        task.status, task.killed, task.guessed, task.since = status, False, False, self.now
+        task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
         self.ended = self.ended + 1 if self.running() or self.queued() else 0
 
     def requeue(self, task: Task) -> None:

@@ -36,6 +36,23 @@ class FleetMachine(Stories):
     def change_much(self, ask: Any, twice: bool) -> None:
         getattr(self.fleet, ask.name)(ask, twice=twice)
 
+    @rule(
+        found=some.on_disk,
+        host=some.hosts,
+        age=some.ages,
+        which=st.sampled_from([None, None, 0, 1, 2]),
+        twice=some.rarely,
+    )
+    def find_on_disk(self, found: list[Any], host: str, age: Any, which: int | None, twice: bool) -> None:
+        """A host says what lies on its disk: how old each file is, and which run it is of."""
+        dated = []
+        for one in found:
+            task = self.fleet.truth.tasks.get(one.workspace)
+            at = (task.dated if task else None) if age == "same" else age and self.fleet.truth.now - age
+            token = None if which is None else self._token(one.workspace, which)
+            dated.append(one.model_copy(update={"updated_at": at, "token": token}))
+        self.fleet.track(ops.Track(workspaces=dated, host=host), twice=twice)
+
     @rule(ask=some.retries, twice=some.rarely)
     def retry(self, ask: ops.Retry, twice: bool) -> None:
         self.fleet.retry(ask, twice=twice)

@@ -331,4 +331,34 @@ PLANTED: Final = (
         "if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end",
         "if row.kill then return end",
     ),
+    Plant(
+        "found_running_and_not_counted",
+        "A run that somebody says is alive holds no slot: too many start beside it.",
+        "if status == 'running' then\n    run(name, one, row, host)",
+        "if status == 'running' then\n    lease.finish(name, row, 'blocked', {})",
+    ),
+    Plant(
+        "cancelled_comes_back",
+        "The file that was taken before queues again what was cancelled.",
+        "and one.updated_at ~= base.number(old.updated_at)",
+        "and one.updated_at ~= -1",
+    ),
+    Plant(
+        "ended_run_comes_back",
+        "A disk that missed the ending of a run queues it again.",
+        "if one.token and one.token <= (base.number(old.token) or 0) and",
+        "if one.token and one.token < (base.number(old.token) or 0) and",
+    ),
+    Plant(
+        "anyone_moves_a_tracked_run",
+        "The word of another host ends a run that track entered.",
+        "or old.host ~= (host or one.host or NOBODY) then return false end",
+        "then return false end",
+    ),
+    Plant(
+        "two_hosts_disagree",
+        "A copy of a workspace on another host's disk changes its record.",
+        "return (old.requires or host) ~= host or",
+        "return false and",
+    ),
 )

@@ -9,6 +9,7 @@ from hypothesis.stateful import precondition, rule
 from coordinator import operations as ops
 from coordinator.operations.apply import Rates
 from coordinator.operations.claim import Asking
+from coordinator.operations.track import OnDisk
 from tests.model import choices as some
 from tests.model.base import Base
 
@@ -63,6 +64,28 @@ class Stories(Base):
             if edge is None or edge - fleet.truth.now > 86_400_000:
                 return
             fleet.pass_time(max(int(edge) - fleet.truth.now - early, 0))
+
+    @rule(
+        name=some.workspaces,
+        status=st.sampled_from(["queued", "running"]),
+        ahead=st.sampled_from([None, 0, 60_000]),
+        host=some.hosts,
+        teller=st.sampled_from([None, None, "h1", "h2"]),
+    )
+    def tell_an_old_tale(self, name: str, status: Any, ahead: int | None, host: str, teller: str | None) -> None:
+        """A file is told of, its run ends or is called off, and the file is told of again, perhaps by another host."""
+        fleet = self.fleet
+        at = None if ahead is None else fleet.truth.now + ahead
+        file = OnDisk(workspace=name, status=status, agent="codex", updated_at=at)
+        fleet.track(ops.Track(workspaces=[file], host=host))
+        task = fleet.truth.tasks[name]
+        fleet.track(ops.Track(workspaces=[file.model_copy(update={"status": "merged"})], host=teller))
+        if task.status == "queued":
+            fleet.cancel(ops.Cancel(workspace=name))
+        elif task.status == "running":
+            fleet.complete(ops.Complete(workspace=name, token=task.token, status="completed"))
+        told = file if task.tracked or at is None else file.model_copy(update={"token": task.token})
+        fleet.track(ops.Track(workspaces=[told], host=teller or host))
 
     @rule(ending=some.endings)
     def work(self, ending: dict[str, Any]) -> None:

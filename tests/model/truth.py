@@ -1,16 +1,16 @@
 """What every verb does to the fleet, and what it must answer."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from coordinator.operations import Claim, Complete, Host, Kill, Renew, Retry, Submit, Track
+from coordinator.operations import Claim, Complete, Host, Kill, Renew, Retry, Submit
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
 from tests.model import fleet_model
 from tests.model.fleet_model import No, Task
-from tests.model.gate_model import Gates
+from tests.model.track_model import LONG, Tracked
 
-LONG = 3_600_000  # an asker's lease when it names none
 FRONT = 10**6  # more than are ever queued: who is put in front goes before all who were not
 FORGOTTEN = ("completed", "merged", "ready-for-review", "failed")  # never what is blocked
 
@@ -24,7 +24,7 @@ class Given:
     again: bool = False  # an old seq: nothing was done
 
 
-class Truth(Gates):
+class Truth(Tracked):
     """The verbs that change a fleet."""
 
     def submit(self, ask: Submit) -> tuple[str, No | None]:
@@ -165,18 +165,28 @@ class Truth(Gates):
         late = sorted((task.deadline, task.name) for task in self.running() if task.deadline <= self.now)
         return [(name, self._lose(self.tasks[name])) for _, name in late[:limit]]
 
-    def forget(self, told: int) -> int:
-        """How many were due to be forgotten; those that were `told` are, of each status the oldest first."""
+    def forget(self, told: int, listed: Callable[[Task], int]) -> tuple[int, bool]:
+        """How many were due to be forgotten, and whether others had to be kept; of each status the oldest first.
+
+        Those that were `told` are forgotten; one that is kept may be put off, as `listed` under its status.
+        """
         till = self.now - self.settings["history"]
         due = [task for task in self.tasks.values() if task.status in FORGOTTEN and task.since <= till]
         due.sort(key=lambda task: (FORGOTTEN.index(task.status), task.since, task.name))
+        kept = [task for task in due if task.dated is not None and not task.token and not task.tracked]
+        due = [task for task in due if task not in kept]
+        for task in kept:
+            assert listed(task) in (task.since, self.now), task
+            task.since = listed(task)
         for task in due[:told]:
             del self.tasks[task.name]
+            if task.tracked:
+                continue
             self.forgotten += 1
             for what, more in ((task.status, 1), ("ms", task.took), ("cost_usd", task.cost)):
                 field = f"{pool_of(task.agent)} {what}"
                 self.summary[field] = self.summary.get(field, 0) + more
-        return len(due)
+        return len(due), bool(kept)
 
     def _lose(self, task: Task) -> str:
         proof = task.mode == "pull" or (task.mode == "push" and not task.confirmed)
@@ -232,23 +242,6 @@ class Truth(Gates):
                 task.order = self.next_order() - FRONT
             self.requeue(task)
         return len(chosen)
-
-    def track(self, ask: Track) -> None:
-        self.begin()
-        for one in ask.workspaces:
-            old = self.tasks.get(one.workspace)
-            if old and old.status in ("queued", "running"):
-                continue
-            task = old or Task(one.workspace, self.default_agent, self.next_order(), status="queued")
-            before = replace(task) if old else None
-            task.agent, task.requires = one.agent or task.agent, ask.host or one.host or task.requires
-            task.org, task.repo = one.org or task.org, one.repo or task.repo
-            task.priority = task.priority if one.priority is None else one.priority
-            task.status = "blocked" if one.status == "running" else one.status or task.status
-            task.guessed = task.guessed or one.status == "running"
-            task.since = task.since if task == before else self.now
-            task.took = 0 if task.status == "queued" else task.took
-            self.tasks[task.name] = task
 
     def host(self, ask: Host) -> tuple[str, list[str]]:
         """What the host now is, or `unknown` or `refused`; which of its runs were queued again."""

@@ -23,6 +23,7 @@ def problems(**environ: str) -> dict[str, Problem]:
     return {problem.field: problem for problem in caught.value.problems}
 
 
+@pytest.mark.reference(43, "T70", "T73")
 def test_an_empty_environment_has_defaults() -> None:
     found = settings(
         REDIS_URL="", DISPATCH_NAMESPACE=" ", DISPATCH_CONFIG="", CORE_WORKSPACE="", CORE_AGENT_DISPATCH=""
@@ -66,7 +67,7 @@ def test_only_exactly_1_thaws(given: str, thawed: bool) -> None:
 # Paths.
 
 
-@pytest.mark.reference(43)
+@pytest.mark.reference(43, "T69", "T71", "T72", "T74")
 def test_the_root_is_the_option_then_the_file_then_the_core_directory() -> None:
     found = settings(CORE_WORKSPACE="/srv/kör")
     assert found.workspace_root() == Path("/srv/kör/workspace")

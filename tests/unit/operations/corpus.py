@@ -66,7 +66,8 @@ KINDS: dict[str, list[str]] = {
     "endings": _lines('''[] [{"workspace":"a","token":1,"status":"failed"}]
         [{"workspace":"a","token":1,"status":"running","cost_usd":-1}] 5'''),
     "tracked": _lines('''[] [{"workspace":"a","status":"blocked","pid":-5}] [{"workspace":"..","priority":10}]
-        [5,{"workspace":"b"}] {"a":1} 5'''),
+        [{"workspace":"a","updated_at":1,"token":5}]
+        [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
 OBJECTS = {"limits", "rates", "settings", "asking"}
 LISTS = {"names", "held", "endings", "tracked"}

@@ -50,6 +50,8 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "kill", {"workspace": "late"})
     ask(redis, "back_off", {"key": "claude", "until": LATER, "reason": "limit"})
     ask(redis, "freeze", {"key": "repo:o/cold", "by": "ana"})
+    found = [{"workspace": f"found-{at}", "agent": "cursor", "repo": "r", "status": "running"} for at in range(2)]
+    ask(redis, "track", {"workspaces": found, "host": "h4"})
     ask(redis, "submit", {"workspace": "by-model", "agent": "codex:big"})
     ask(redis, "submit", {"workspace": "by-gate", "agent": "claude", "labels": ["gpu"]})
     ask(redis, "submit", {"workspace": "by-freeze", "agent": "codex", "org": "o", "repo": "cold"})
@@ -112,6 +114,9 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("retry", {"workspace": "hurt", "answer": "yes", "agent": "gemini"}),
         ("track", {"workspaces": [{"workspace": "new", "agent": "codex"}, {"workspace": "disk", "status": "running"}]}),
         ("track", {"workspaces": [{"workspace": "done", "status": "merged"}], "host": "h1"}),
+        ("track", {"workspaces": [{"workspace": "disk", "status": status} for status in ("running", "failed")]}),
+        ("track", {"workspaces": [{"workspace": "found-0", "status": "completed"}], "host": "h4"}),
+        ("track", {"workspaces": [{"workspace": "found-1", "status": "queued"}], "host": "h4"}),
         ("freeze", {}),
         ("freeze", {"key": "codex", "until": LATER}),
         ("thaw", {}),

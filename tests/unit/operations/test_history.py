@@ -129,11 +129,45 @@ async def test_waiting_is_not_counted_as_running(fleet: Fleet) -> None:
 
 async def test_a_call_forgets_sixteen_and_says_that_there_is_more(fleet: Fleet) -> None:
     await keep(fleet, 0)
-    await fleet.track([f"c{number}" for number in range(20)], status="completed")
-    await fleet.track([f"f{number}" for number in range(20)], status="failed")
+    for number in range(20):
+        await fleet.end(await fleet.ask_for(f"c{number}"))
+        await fleet.queue(f"f{number}")
+    await fleet.store.run(Cancel(status="queued"))
     answers = [await fleet.store.run(Reap()) for _ in range(4)]
     assert [(one.forgotten, one.more) for one in answers] == [(16, True), (16, True), (8, False), (0, False)]
     assert (await summary(fleet))["codex"].counts == {"completed": 20, "failed": 20}
+
+
+async def test_what_a_disk_told_is_forgotten_uncounted_and_not_before_somebody_could_see_it(fleet: Fleet) -> None:
+    await keep(fleet, 3_600_000)
+    old = {"agent": "codex", "status": "completed", "updated_at": 1_600_000_000_000}
+    await fleet.track(["old"], **old)
+    assert await reap(fleet) == 0
+    assert (await fleet.record("old")).ended_at == 1_600_000_000_000
+    await keep(fleet, 0)
+    assert await reap(fleet) == 1
+    assert await summary(fleet) == {}
+
+
+async def test_what_was_called_off_before_it_ran_is_kept_since_its_file_may_say_that_it_waits(fleet: Fleet) -> None:
+    waits = {"agent": "codex", "status": "queued", "updated_at": 1_600_000_000_000}
+    await fleet.track(["a"], **waits)
+    await fleet.store.run(Cancel(workspace="a"))
+    await keep(fleet, 0)
+    assert await reap(fleet) == 0
+    await fleet.track(["a"], **waits)
+    assert (await fleet.record("a")).status == "failed"
+
+
+async def test_a_forgotten_run_of_ours_is_not_queued_again_by_an_old_disk(fleet: Fleet) -> None:
+    grant = await fleet.ask_for("a")
+    await fleet.end(grant)
+    await keep(fleet, 0)
+    assert await reap(fleet) == 1
+    await fleet.track(["a"], agent="codex", status="running", token=grant.token)
+    record = await fleet.record("a")
+    assert (record.status, (record.question or "")[:22]) == ("blocked", "its last word on disk ")
+    assert (await fleet.store.run(Retry(workspace="a"))).count == 1
 
 
 async def test_a_forgotten_name_is_new_again_and_an_old_holder_says_nothing_of_it(fleet: Fleet) -> None:
