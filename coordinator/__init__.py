@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         WorkspaceError,
         first,
     )
-    from coordinator.messages import AgentCompleted, Fact, PokeQueue, RateLimitDetected
+    from coordinator.messages import AgentCompleted, AgentStarted, Fact, PokeQueue, RateLimitDetected
     from coordinator.models import Grant, Held, HostView, KeyView, Refusal, Workspace
     from coordinator.operations import (
         Apply,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Cancel,
         Claim,
         Complete,
+        Confirm,
         Explain,
         Freeze,
         GetStatus,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from coordinator.operations.back_off import GateSet
     from coordinator.operations.claim import Asking, Claimed
     from coordinator.operations.complete import AlreadyEnded, Completed, Ending, Stale, UnknownWorkspace
+    from coordinator.operations.confirm import Confirmed
     from coordinator.operations.explain import Explained
     from coordinator.operations.freeze import Frozen
     from coordinator.operations.host import HostHolds, HostSet, UnknownHost
@@ -78,6 +80,7 @@ __all__ = [
     "REASONS",
     "STATUSES",
     "AgentCompleted",
+    "AgentStarted",
     "AlreadyEnded",
     "AlreadyKnown",
     "Applied",
@@ -90,6 +93,8 @@ __all__ = [
     "Complete",
     "Completed",
     "ConfigError",
+    "Confirm",
+    "Confirmed",
     "CoordinatorError",
     "Done",
     "Ending",
@@ -181,11 +186,11 @@ _HOMES: Final = {
         "StoreUnusable WorkerError WorkspaceError first"
     ),
     "coordinator.log": "log",
-    "coordinator.messages": "AgentCompleted Fact PokeQueue RateLimitDetected",
+    "coordinator.messages": "AgentCompleted AgentStarted Fact PokeQueue RateLimitDetected",
     "coordinator.models": "Grant Held HostView KeyView Refusal Workspace",
     "coordinator.operations": (
-        "Apply BackOff Cancel Claim Complete Explain Freeze GetStatus Host Hosts Kill Limit Query Reap Renew Retry "
-        "Submit Thaw Track"
+        "Apply BackOff Cancel Claim Complete Confirm Explain Freeze GetStatus Host Hosts Kill Limit Query Reap Renew "
+        "Retry Submit Thaw Track"
     ),
     "coordinator.operations._many": "Done",
     "coordinator.operations._operation": "Operation",
@@ -193,6 +198,7 @@ _HOMES: Final = {
     "coordinator.operations.back_off": "GateSet",
     "coordinator.operations.claim": "Asking Claimed",
     "coordinator.operations.complete": "AlreadyEnded Completed Ending Stale UnknownWorkspace",
+    "coordinator.operations.confirm": "Confirmed",
     "coordinator.operations.explain": "Explained",
     "coordinator.operations.freeze": "Frozen",
     "coordinator.operations.host": "HostHolds HostSet UnknownHost",

@@ -13,7 +13,7 @@ FOLDER: Final = Path(__file__).with_name("operations")
 WORDS: Final = {
     "_base": "base", "_question": "question", "_sound": "sound", "_facts": "facts", "_gates": "gates",
     "_latch": "latch", "_hosts": "hosts", "_queue": "queue", "_lease": "lease", "_records": "records",
-    "_claim": "drain", "_verb": "verb",
+    "_claim": "drain", "_push": "push", "_verb": "verb",
 }  # fmt: skip
 VERBS: Final = tuple(sorted(path.stem for path in FOLDER.glob("[a-z]*.lua")))
 
@@ -21,8 +21,7 @@ VERBS: Final = tuple(sorted(path.stem for path in FOLDER.glob("[a-z]*.lua")))
 def _build() -> tuple[str, list[tuple[int, str]]]:
     """The library's text, and where in it each file starts: (line, file name)."""
     # Redis Lua allows 60 upvalues a function and 200 locals a chunk: one table a file, and a block around each.
-    tables = ", ".join(("call", *WORDS.values()))
-    lines = ["#!lua name=dispatch", f"local {tables} = {', '.join(['{}'] * (len(WORDS) + 1))}"]
+    lines = ["#!lua name=dispatch", *(f"local {table} = {{}}" for table in ("call", *WORDS.values()))]
     lines += ["local function server() return redis end", "local redis = {}"]  # _base.lua fills it
     starts = [(0, "header")]
     for name in (*WORDS, *VERBS):

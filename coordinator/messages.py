@@ -28,6 +28,16 @@ class AgentCompleted(Record):
     retry_after: Limited | None = None
 
 
+class AgentStarted(Record):
+    """A push host starts what it was given; only with its token does it confirm that run."""
+
+    type: Literal["AgentStarted"] = "AgentStarted"
+    workspace: WorkspaceName
+    token: Token | None = None
+    agent: str = ""
+    repo: str = ""
+
+
 class PokeQueue(Record):
     """Look at the queue now."""
 
@@ -42,7 +52,7 @@ class RateLimitDetected(Record):
     duration: SomeTime
 
 
-Report = Annotated[AgentCompleted | PokeQueue | RateLimitDetected, Field(discriminator="type")]
+Report = Annotated[AgentCompleted | AgentStarted | PokeQueue | RateLimitDetected, Field(discriminator="type")]
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
 
@@ -78,7 +88,7 @@ def parse(text: str) -> Report | Fact | Ignored | Malformed:
         envelope = _Envelope.model_validate_json(text)
         if envelope.seq:
             return Fact(seq=envelope.seq, type=envelope.type)
-        if envelope.type not in {"AgentCompleted", "PokeQueue", "RateLimitDetected"}:
+        if envelope.type not in {"AgentCompleted", "AgentStarted", "PokeQueue", "RateLimitDetected"}:
             return Ignored(type=envelope.type)
         return _REPORT.validate_json(text)
     except ValidationError as error:

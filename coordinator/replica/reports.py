@@ -2,8 +2,17 @@
 
 import logging
 
-from coordinator.messages import AgentCompleted, Fact, Ignored, Malformed, PokeQueue, RateLimitDetected, parse
-from coordinator.operations import BackOff, Complete
+from coordinator.messages import (
+    AgentCompleted,
+    AgentStarted,
+    Fact,
+    Ignored,
+    Malformed,
+    PokeQueue,
+    RateLimitDetected,
+    parse,
+)
+from coordinator.operations import BackOff, Complete, Confirm
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 
@@ -26,6 +35,8 @@ class Reports:
                 self._sweeper.poke()
             case AgentCompleted() as report:
                 await self._complete(report, as_of)
+            case AgentStarted() as report:
+                await self._confirm(report)
             case RateLimitDetected(pool=pool, duration=duration):
                 await self._store.run(BackOff(key=pool, duration=duration, at_least=True, reason="RateLimitDetected"))
             case Malformed(problems=problems):
@@ -39,3 +50,10 @@ class Reports:
         said = report.model_dump(exclude={"type", "agent", "repo"}, exclude_none=True)
         answer = await self._store.run(Complete(**said, as_of=as_of))
         log.info("reported workspace=%s status=%s answer=%s", report.workspace, report.status, answer.outcome)
+
+    async def _confirm(self, report: AgentStarted) -> None:
+        if report.token is None:
+            log.debug("ignored type=AgentStarted workspace=%s: it has no token", report.workspace)
+            return
+        answer = await self._store.run(Confirm(workspace=report.workspace, token=report.token))
+        log.info("started workspace=%s answer=%s", report.workspace, answer.outcome)

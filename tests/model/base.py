@@ -49,7 +49,7 @@ class Base(RuleBasedStateMachine):
     def pokes_are_answered(self) -> None:
         if hasattr(self, "fleet") and self.prompt:
             for name in sorted(set(self.fleet.view.poked) - self.fleet.dead):
-                self._claim(name, None)
+                self._answer(name)
             self.cold = self.cold + 1 if self.fleet.truth.freeze_of("*") else 0
             if self.cold > 3:
                 self.fleet.thaw(ops.Thaw())
@@ -75,6 +75,17 @@ class Base(RuleBasedStateMachine):
     def _claim(self, name: str, count: int | None, *, twice: bool = False) -> bool:
         return self.fleet.claim(ops.Claim(**self._asking(name, count)), twice=twice)
 
+    def _pushed(self, name: str) -> bool:
+        host = self.fleet.truth.hosts.get(name)
+        return host is not None and host.mode == "push"
+
+    def _answer(self, name: str) -> None:
+        """A worker that was poked claims; a replica looks for a push host."""
+        if self._pushed(name):
+            self.fleet.reap()
+        else:
+            self._claim(name, None)
+
     def _token(self, name: str, which: int) -> int:
         """0: the one in force; 1: an older one; 2: one that never was."""
         task = self.fleet.truth.tasks.get(name)
@@ -94,7 +105,7 @@ class Base(RuleBasedStateMachine):
             if not poked:
                 break
             for name in poked:
-                if name in fleet.dead:
+                if name in fleet.dead or self._pushed(name):
                     fleet.pass_time(max(int(fleet.view.poked.get(name, 0)) - fleet.truth.now, 0))
                 else:
                     while self._claim(name, None):
