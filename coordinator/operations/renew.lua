@@ -95,8 +95,10 @@ verb.register {
     if highest > (base.number(redis.call('GET', base.key('fence'))) or 0) then
       redis.call('SET', base.key('fence'), string.format('%.0f', highest))
     end
-    sound.holds(push.wait, ask.host)
-    push.serve(1) -- before `unseen` is read: what it is given now it hears here too
+    if (ask.mode or row.mode) == 'push' then
+      sound.holds(push.wait, ask.host)
+      push.serve(1) -- before `unseen` is read: what it is given now it hears here too
+    end
     for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do
       local record = not held[name] and lease.record(name)
       if record and record.status == 'running' and record.mode ~= 'asker' and same_machine(record, ask.machine or row.machine) then

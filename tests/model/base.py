@@ -19,10 +19,14 @@ class Base(RuleBasedStateMachine):
     open_world: Callable[[bool], World]
 
     @initialize(
-        tight=st.booleans(), prompt=some.mostly, slots=st.tuples(some.slots, some.slots, some.slots), limits=some.limits
+        tight=st.booleans(),
+        prompt=some.mostly,
+        slots=st.tuples(some.slots, some.slots, some.slots),
+        limits=some.limits,
+        pushed=st.integers(0, 2),
     )
-    def begin(self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int]) -> None:
-        """Three hosts that wait, some limits, and the fleet thawed.
+    def begin(self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int], pushed: int) -> None:
+        """Three hosts that wait, the last `pushed` of them push hosts, some limits, and the fleet thawed.
 
         With `tight` bounds a call stops early; `prompt` hosts answer every poke at once, and operators soon thaw.
         """
@@ -32,10 +36,11 @@ class Base(RuleBasedStateMachine):
         self.fact = "0-0"
         self.fleet.apply(ops.Apply(limits=limits))
         self.fleet.thaw(ops.Thaw())
-        for name, count in zip(some.HOSTS, slots, strict=False):
+        for place, (name, count) in enumerate(zip(some.HOSTS, slots, strict=False)):
             self.world.listen(name)
-            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=["codex", "claude"][:count], slots=count))
-            self._claim(name, None)
+            pools, mode = ["codex", "claude"][:count], some.MODES[place >= 3 - pushed]
+            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=pools, slots=count, mode=mode))
+            self._answer(name)
 
     def teardown(self) -> None:
         if hasattr(self, "fleet"):
