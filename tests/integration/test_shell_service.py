@@ -154,6 +154,7 @@ def test_a_shell_script_lives_and_dies_as_a_push_host(
     assert [row["type"] for _, row in facts if row["type"] in ("SpawnQueued", "ReportRefused")] == ["SpawnQueued"] * 2
 
 
+@pytest.mark.reference("W6")
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_grant_that_a_push_host_never_confirms_goes_to_another(
     redis: "Redis", serve: Callable[[int], None], service: Callable[..., Any], replicas: int

@@ -5,7 +5,16 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.messages import AgentCompleted, Fact, Ignored, Malformed, PokeQueue, RateLimitDetected, parse
+from coordinator.messages import (
+    AgentCompleted,
+    AgentStarted,
+    Fact,
+    Ignored,
+    Malformed,
+    PokeQueue,
+    RateLimitDetected,
+    parse,
+)
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -29,6 +38,15 @@ def test_the_reports_we_act_on() -> None:
     assert (completed.workspace, completed.status, completed.token) == ("a/b", "merged", None)
 
 
+def test_a_start_is_told_with_or_without_its_token() -> None:
+    assert parse('{"type":"AgentStarted","agent":"codex","workspace":"a/b","token":17}') == AgentStarted(
+        workspace="a/b", agent="codex", token=17
+    )
+    bare = parse('{"type":"AgentStarted","agent":"codex","repo":"go-io","workspace":"a/b"}')
+    assert isinstance(bare, AgentStarted)
+    assert bare.token is None
+
+
 def test_types_nobody_acts_on_are_ignored() -> None:
     assert parse('{"type":"HarvestComplete","repo":"x"}') == Ignored(type="HarvestComplete")
 
@@ -38,6 +56,7 @@ def test_each_wrong_field_is_named() -> None:
         '{"type":"AgentCompleted","workspace":"../x","status":"completed"}': "workspace",
         '{"type":"AgentCompleted","workspace":"x","status":"running"}': "status",
         '{"type":"AgentCompleted","workspace":"x","status":"failed","retry_after":-1}': "retry_after",
+        '{"type":"AgentStarted","workspace":"x","token":-1}': "token",
         '{"type":"RateLimitDetected","pool":"codex","duration":"soon"}': "duration",
         '{"type":"RateLimitDetected","pool":"co dex","duration":"30m"}': "pool",
     }

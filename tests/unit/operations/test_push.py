@@ -30,6 +30,7 @@ async def go_silent(fleet: Fleet, host: str) -> None:
     await fleet.redis.hset(f"{{t}}:host:{host}", "beat", 1)
 
 
+@pytest.mark.reference(79, "W10", "T93")
 async def test_work_is_handed_to_a_push_host_in_the_call_that_brings_it(fleet: Fleet) -> None:
     await fleet.host("p1", mode="push", slots=1)
     await fleet.queue("a", task="x", repo="io", org="core")
@@ -43,6 +44,7 @@ async def test_work_is_handed_to_a_push_host_in_the_call_that_brings_it(fleet: F
     assert await fleet.redis.exists("{t}:poked") == 0
 
 
+@pytest.mark.reference("W9")
 async def test_work_that_was_there_first_is_handed_to_a_host_that_registers_and_its_answer_says_so(
     fleet: Fleet,
 ) -> None:
@@ -229,6 +231,7 @@ async def test_a_beat_with_the_token_confirms_too(fleet: Fleet) -> None:
     assert await fleet.redis.hget("{t}:workspace:a", "confirmed") == "1"
 
 
+@pytest.mark.reference("W31", "T95")
 async def test_a_grant_that_is_never_confirmed_goes_to_another_host_and_fails_in_the_end(fleet: Fleet) -> None:
     await fleet.store.run(Apply(settings=FleetSettings(max_attempts=3)))
     await fleet.host("p2", mode="push", slots=1)
