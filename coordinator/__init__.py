@@ -4,7 +4,9 @@ These are the names for services and workers: ask with `await store.run(verb)`, 
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from coordinator.homes import HOME_OF
 
 if TYPE_CHECKING:
     from coordinator import actions, embedded, log
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
         WorkspaceError,
         first,
     )
-    from coordinator.messages import AgentCompleted, Fact, PokeQueue, RateLimitDetected
+    from coordinator.messages import AgentCompleted, AgentStarted, Fact, PokeQueue, RateLimitDetected
     from coordinator.models import Grant, Held, HostView, KeyView, Refusal, Workspace
     from coordinator.operations import (
         Apply,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         Cancel,
         Claim,
         Complete,
+        Confirm,
         Explain,
         Freeze,
         GetStatus,
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from coordinator.operations.back_off import GateSet
     from coordinator.operations.claim import Asking, Claimed
     from coordinator.operations.complete import AlreadyEnded, Completed, Ending, Stale, UnknownWorkspace
+    from coordinator.operations.confirm import Confirmed
     from coordinator.operations.explain import Explained
     from coordinator.operations.freeze import Frozen
     from coordinator.operations.host import HostHolds, HostSet, UnknownHost
@@ -93,6 +97,7 @@ __all__ = [
     "STATUSES",
     "WORKSPACE",
     "AgentCompleted",
+    "AgentStarted",
     "AlreadyEnded",
     "AlreadyKnown",
     "AlreadyPushed",
@@ -106,6 +111,8 @@ __all__ = [
     "Complete",
     "Completed",
     "ConfigError",
+    "Confirm",
+    "Confirmed",
     "CoordinatorError",
     "Done",
     "Ending",
@@ -190,56 +197,11 @@ __all__ = [
     "steadily",
 ]
 
-#: Where each name lives: the same as above, for the interpreter. A module lives where it is.
-_HOMES: Final = {
-    "coordinator.actions": "actions",
-    "coordinator.config.fleet": "fleet Fleet",
-    "coordinator.config.runners": "PLACEHOLDER Runner",
-    "coordinator.config.settings": "Settings",
-    "coordinator.embedded": "embedded",
-    "coordinator.errors": (
-        "ConfigError CoordinatorError GuardError HostTaken InvalidQuestion LibraryError Problem StoreUnavailable "
-        "StoreUnusable WorkerError WorkspaceError first"
-    ),
-    "coordinator.log": "log",
-    "coordinator.messages": "AgentCompleted Fact PokeQueue RateLimitDetected",
-    "coordinator.models": "Grant Held HostView KeyView Refusal Workspace",
-    "coordinator.operations": (
-        "Apply BackOff Cancel Claim Complete Explain Freeze GetStatus Host Hosts Kill Limit Push Query Reap Renew "
-        "Retry Submit Thaw Track"
-    ),
-    "coordinator.operations._many": "Done",
-    "coordinator.operations._operation": "Operation",
-    "coordinator.operations.apply": "Applied",
-    "coordinator.operations.back_off": "GateSet",
-    "coordinator.operations.claim": "Asking Claimed",
-    "coordinator.operations.complete": "AlreadyEnded Completed Ending Stale UnknownWorkspace",
-    "coordinator.operations.explain": "Explained",
-    "coordinator.operations.freeze": "Frozen",
-    "coordinator.operations.host": "HostHolds HostSet UnknownHost",
-    "coordinator.operations.hosts": "HostList",
-    "coordinator.operations.kill": "Killing",
-    "coordinator.operations.limit": "LimitSet",
-    "coordinator.operations.push": "AlreadyPushed Pushed",
-    "coordinator.operations.query": "Found",
-    "coordinator.operations.reap": "Lost Reaped",
-    "coordinator.operations.renew": "Renewed Taken",
-    "coordinator.operations.status": "FleetStatus",
-    "coordinator.operations.submit": "AlreadyKnown Granted Queued Refused",
-    "coordinator.operations.thaw": "Thawed",
-    "coordinator.operations.track": "OnDisk Tracked",
-    "coordinator.problems": "problems_of",
-    "coordinator.steady": "end insist steadily",
-    "coordinator.store": "Entry Heard Store",
-    "coordinator.words": "HOST REASONS STATUSES WORKSPACE Reason Status limit_keys model_of pool_of shown",
-}
-_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}
-
 if not TYPE_CHECKING:  # a checker that saw it would believe in any name
 
     def __getattr__(name: str) -> Any:
         """A name when it is first asked for: whoever needs one verb waits for no Redis client and no file reader."""
-        home = _HOME_OF.get(name)
+        home = HOME_OF.get(name)
         if home is None:
             raise AttributeError(f"module 'coordinator' has no attribute {name!r}")
         module = importlib.import_module(home)

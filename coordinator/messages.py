@@ -46,6 +46,16 @@ class AgentCompleted(Record):
         return self
 
 
+class AgentStarted(Record):
+    """A push host starts what it was given; only with its token does it confirm that run."""
+
+    type: Literal["AgentStarted"] = "AgentStarted"
+    workspace: WorkspaceName
+    token: Token | None = None
+    agent: str = ""
+    repo: str = ""
+
+
 class PokeQueue(Record):
     """Look at the queue now."""
 
@@ -102,9 +112,9 @@ class ChannelPush(Record):
 
 
 Notice = RateLimitDetected | HarvestComplete | HarvestRejected | InboxMessage | ChannelPush
-Report = Annotated[AgentCompleted | PokeQueue | Notice, Field(discriminator="type")]
+Report = Annotated[AgentCompleted | AgentStarted | PokeQueue | Notice, Field(discriminator="type")]
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
-REPORTS: Final = (AgentCompleted, PokeQueue, *get_args(Notice))
+REPORTS: Final = (AgentCompleted, AgentStarted, PokeQueue, *get_args(Notice))
 _TYPES: Final = frozenset(kind.__name__ for kind in REPORTS)
 
 

@@ -195,7 +195,7 @@ def test_all_is_sorted_and_true() -> None:
         if isinstance(node, ast.ImportFrom) and node.col_offset in {0, 4} and node.module != "typing"
         for alias in node.names
     }
-    assert imported - {"store"} == set(names)
+    assert imported - {"store", "HOME_OF"} == set(names)
     assert [name for name in names if getattr(coordinator, name, None) is None] == []
 
 

@@ -121,6 +121,7 @@ class Worker:
                 pools=sorted(self._runners),
                 labels=self._labels,
                 slots=0 if self._quiet else self._slots,
+                mode="pull",
                 held=[held.lease() for held in newest.values()],
             )
         )

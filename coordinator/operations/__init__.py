@@ -5,6 +5,7 @@ from coordinator.operations.back_off import BackOff as BackOff
 from coordinator.operations.cancel import Cancel as Cancel
 from coordinator.operations.claim import Claim as Claim
 from coordinator.operations.complete import Complete as Complete
+from coordinator.operations.confirm import Confirm as Confirm
 from coordinator.operations.explain import Explain as Explain
 from coordinator.operations.freeze import Freeze as Freeze
 from coordinator.operations.host import Host as Host

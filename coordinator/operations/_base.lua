@@ -99,7 +99,8 @@ end
 -- `call` is the call under way: functions run one at a time, so one table serves.
 function base.begin(root)
   local time = redis.call('TIME')
-  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, limits = {}, paces = {} }
+  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, limits = {},
+    paces = {}, offers = {}, served = 0 }
   base.expect('hash', base.key('control'))
   call.control = base.hash(base.key('control'))
 end

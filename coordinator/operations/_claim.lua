@@ -84,6 +84,30 @@ local function remember(host, ask, given, more)
   base.write(base.key('host', host), { seq = ask.seq, last = #given > 0 and base.encode(given) or false, more = more and '1' or false })
 end
 
+-- Hands a host what fits it now, at most `count`; one that has room for more waits for it.
+function drain.give(host, row, count)
+  redis.call('ZREM', base.key('poked'), host)
+  local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
+  local free = row.quiet and 0 or math.max(slots - held, 0)
+  local want = math.min(count or free, free)
+  local answer, given
+  if free == 0 then
+    local text = row.quiet and 'host ' .. host .. ' is quiet' or 'host ' .. host .. ' is full: ' .. held .. '/' .. slots
+    answer, given = refused(host, 'hosts_full', text, held, slots), {}
+  else
+    answer, given = look(host, row, want)
+  end
+  local pushed = row.mode == 'push'
+  if (pushed and free or want) > #answer.grants and not answer.more then
+    hosts.wait(host)
+  elseif row.waiting then
+    hosts.leave(host)
+  end
+  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+  if pushed and answer.more then offers.make(host, row.beat) end
+  return answer, given
+end
+
 function drain.claim(ask)
   local host = ask.host
   local row = base.hash(base.key('host', host))
@@ -94,24 +118,8 @@ function drain.claim(ask)
   local last = base.number(row.seq) or 0
   if ask.seq == last then return { grants = remembered(row), more = row.more and true or nil } end
   if ask.seq < last then return { grants = {} } end
-  redis.call('ZREM', base.key('poked'), host)
-  local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
-  local free = row.quiet and 0 or math.max(slots - held, 0)
-  local want = math.min(ask.count or free, free)
-  local answer, given
-  if free == 0 then
-    local text = row.quiet and 'host ' .. host .. ' is quiet' or 'host ' .. host .. ' is full: ' .. held .. '/' .. slots
-    answer, given = refused(host, 'hosts_full', text, held, slots), {}
-  else
-    answer, given = look(host, row, want)
-  end
+  local answer, given = drain.give(host, row, ask.count)
   remember(host, ask, given, answer.more)
-  if want > #answer.grants and not answer.more then
-    hosts.wait(host)
-  elseif row.waiting then
-    hosts.leave(host)
-  end
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
   local first = redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')
   if first[2] then answer.retry_in = math.max(tonumber(first[2]) - call.now, 0) end
   return answer

@@ -88,8 +88,10 @@ function hosts.pass_on(host, routes)
 end
 
 local function wake(host, route)
+  local row = redis.call('HMGET', base.key('host', host), 'mode', 'beat')
   hosts.leave(host)
   redis.call('ZREM', base.key('waiting', route), host) -- also when its `serves` was changed by hand
+  if row[1] == 'push' then return offers.make(host, row[2]) end
   if redis.call('PUBLISH', base.key('poke', host), '') == 0 then return false end
   redis.call('ZADD', base.key('poked'), call.now + 1000, host)
   facts.due(call.now + 1000)
@@ -126,12 +128,21 @@ function hosts.wake()
   return woken
 end
 
--- Pokes that led to no claim in time: what they were for is offered to the next.
+-- A host that was poked does not come: what it was poked for is the next one's.
+function hosts.skip(host)
+  redis.call('ZREM', base.key('poked'), host)
+  if sound.holds(base.expect, 'set', base.key('serves', host)) then
+    for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+  end
+end
+
+-- Pokes that led to no claim in time go to the next; the push hosts whose turn it is, to the end of this call.
 function hosts.overdue(most)
   for _, host in ipairs(redis.call('ZRANGEBYSCORE', base.key('poked'), '-inf', call.now, 'LIMIT', 0, most)) do
-    redis.call('ZREM', base.key('poked'), host)
-    if sound.holds(base.expect, 'set', base.key('serves', host)) then
-      for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+    if redis.pcall('HGET', base.key('host', host), 'mode') == 'push' then
+      call.offers[#call.offers + 1] = host
+    else
+      hosts.skip(host)
     end
   end
 end

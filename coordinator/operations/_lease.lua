@@ -88,7 +88,7 @@ local function release(name, row)
   redis.call('ZREM', base.key('leases'), name)
   if row.host then redis.call('SREM', base.key('held', row.host), name) end
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
-  if row.mode == 'asker' and row.host then redis.call('PUBLISH', base.key('poke', row.host), '') end
+  if row.host then offers.room(row.host, row.mode == 'pull') end
   for _, limit_key in ipairs(keys) do latch.open(limit_key) end
   if was_shut then latch.open('*') end
 end
@@ -110,6 +110,17 @@ function lease.finish(name, row, status, fields)
   })
   facts.notify(status, name, row, seq)
   facts.ended()
+end
+
+-- Moves a lease on. For a run of a push host this is its word that it starts it.
+function lease.prolong(name, row, pid)
+  local ttl = row.mode == 'asker' and base.number(row.ttl) or base.setting('lease_ttl', 300000)
+  redis.call('ZADD', base.key('leases'), call.now + ttl, name)
+  facts.due(call.now + ttl)
+  local fields = { pid = pid }
+  if row.mode == 'push' then fields.confirmed, fields.ttl = '1', ttl end
+  base.write(base.key('workspace', name), fields)
+  return ttl
 end
 
 -- Puts a workspace back into the queue at its old place.

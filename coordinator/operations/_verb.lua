@@ -17,7 +17,7 @@ local function act(rule, root, text)
     hosts.new_epoch()
   end
   local answer = rule.answer(ask)
-  if rule.writes then hosts.wake() end
+  if rule.writes then offers.serve(1) end
   return answer
 end
 

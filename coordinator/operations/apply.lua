@@ -103,6 +103,7 @@ verb.register {
       control.default_agent = ask.default_agent
     end
     base.write(base.key('control'), control)
+    for field, value in pairs(control) do call.control[field] = value end -- the grants of this call go by them
     if theirs then beat_now() end
     if ask.limits then apply_limits(ask, changes) end
     if ask.rates then apply_rates(ask, changes) end

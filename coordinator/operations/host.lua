@@ -13,6 +13,9 @@ local function forget(ask)
     sound.ending(name, 'queued')
     sound.ending(name, 'failed')
   end
+  if redis.call('EXISTS', base.key('host', ask.host)) == 1 then -- between two parts it is given nothing
+    base.write(base.key('host', ask.host), { quiet = '1' })
+  end
   local requeued = {}
   for _, name in ipairs(names) do
     local row = lease.record(name)
@@ -53,7 +56,7 @@ verb.register {
     if ask.action == 'quiet' then
       hosts.leave(ask.host)
     else
-      redis.call('PUBLISH', base.key('poke', ask.host), '')
+      offers.room(ask.host)
     end
     return { outcome = 'set', host = ask.host, state = ask.action == 'quiet' and 'quiet' or 'live' }
   end,

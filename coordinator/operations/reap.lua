@@ -1,5 +1,5 @@
--- reap: end leases whose deadline passed, open gates whose time came, offer unanswered pokes to the next host, forget
--- what ended long ago.
+-- reap: end leases whose deadline passed, open gates whose time came, pass unanswered pokes on, hand out to push hosts,
+-- forget what ended long ago.
 -- Answers reaped{lost[], opened[], forgotten?, next_due? (ms from now), more?}. While settling no lease is reaped.
 local function lose(name, row)
   local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts', 3)
@@ -15,8 +15,8 @@ local function lose(name, row)
   if status == 'queued' then
     lease.requeue(name, row, {})
   elseif status == 'failed' then
-    local text = row.kill and 'killed; its host went silent'
-      or 'lost ' .. string.format('%.0f', attempt) .. ' times: ' .. row.host .. ' went silent'
+    local how = row.mode == 'push' and ' never confirmed that it starts it' or ' went silent'
+    local text = row.kill and 'killed; its host went silent' or 'lost ' .. string.format('%.0f', attempt) .. ' times: ' .. row.host .. how
     lease.finish(name, row, 'failed', { verdict = row.kill and 'killed' or 'lost', question = text })
   else
     lease.finish(name, row, 'blocked', { verdict = 'lost', question = doubt })
@@ -91,9 +91,12 @@ verb.register {
     if not settling then lost, damage = reap_leases(most) end
     forget_routes()
     local forgotten = history.forget()
+    local met = offers.serve(8)
+    damage = damage or met
     local next_in = next_due(settling)
     if damage and #lost == 0 and forgotten == 0 then error(damage, 0) end
-    local more = #lost == most or #opened == most or forgotten == history.MOST or redis.call('EXISTS', base.key('opening')) == 1
+    local more = #lost == most or #opened == most or forgotten == history.MOST
+      or #call.offers > 0 or redis.call('EXISTS', base.key('opening')) == 1
     return { outcome = 'reaped', lost = lost, opened = base.list(opened), forgotten = forgotten > 0 and forgotten or nil,
       next_due = next_in, more = more or nil }
   end,

@@ -47,12 +47,7 @@ end
 local function move_on(ask, one)
   local row = lease.record(one.workspace)
   if not row or row.status ~= 'running' or row.host ~= ask.host or base.number(row.token) ~= one.token then return nil end
-  local ttl = row.mode == 'asker' and base.number(row.ttl) or base.setting('lease_ttl', 300000)
-  redis.call('ZADD', base.key('leases'), call.now + ttl, one.workspace)
-  facts.due(call.now + ttl)
-  local fields = { pid = one.pid }
-  if row.mode == 'push' then fields.confirmed, fields.ttl = '1', ttl end
-  base.write(base.key('workspace', one.workspace), fields)
+  lease.prolong(one.workspace, row, one.pid)
   return row
 end
 
@@ -99,6 +94,10 @@ verb.register {
     end
     if highest > (base.number(redis.call('GET', base.key('fence'))) or 0) then
       redis.call('SET', base.key('fence'), string.format('%.0f', highest))
+    end
+    if (ask.mode or row.mode) == 'push' then
+      sound.holds(offers.wait, ask.host)
+      offers.serve(1) -- before `unseen` is read: what it is given now it hears here too
     end
     for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do
       local record = not held[name] and lease.record(name)

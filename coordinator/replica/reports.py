@@ -2,9 +2,18 @@
 
 import logging
 
-from coordinator.messages import AgentCompleted, Fact, Ignored, Malformed, PokeQueue, RateLimitDetected, parse
+from coordinator.messages import (
+    AgentCompleted,
+    AgentStarted,
+    Fact,
+    Ignored,
+    Malformed,
+    PokeQueue,
+    RateLimitDetected,
+    parse,
+)
 from coordinator.models import Workspace
-from coordinator.operations import BackOff, Complete, Query
+from coordinator.operations import BackOff, Complete, Confirm, Query
 from coordinator.replica.notices import Notices
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
@@ -28,6 +37,8 @@ class Reports:
                 self._sweeper.poke()
             case AgentCompleted() as report:
                 await self._complete(report, as_of)
+            case AgentStarted() as report:
+                await self._confirm(report)
             case RateLimitDetected() as report:
                 await self._back_off(report)
                 await self._store.run(self._notices.push(report, text, entry))
@@ -74,3 +85,10 @@ class Reports:
         if report.token is not None:
             return [run for run in found if run.token == report.token]
         return [run for run in found if run.mode != "pull"]
+
+    async def _confirm(self, report: AgentStarted) -> None:
+        if report.token is None:
+            log.debug("ignored type=AgentStarted workspace=%s: it has no token", report.workspace)
+            return
+        answer = await self._store.run(Confirm(workspace=report.workspace, token=report.token))
+        log.info("started workspace=%s answer=%s", report.workspace, answer.outcome)

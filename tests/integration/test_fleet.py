@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.operations import BackOff, Kill, Submit
+from coordinator.operations import BackOff, Kill, Renew, Submit
 from coordinator.operations.submit import Granted, Queued
 from tests import marks
 from tests.fleet import Fleet
@@ -187,6 +187,15 @@ async def test_a_host_whose_directory_is_gone_takes_no_work(server_url: str, tmp
         assert (await fleet.record("gone/t1")).status == "queued"
         (tmp_path / "elsewhere").rename(fleet.root)
         await fleet.becomes("gone/t1", "completed")
+
+
+async def test_a_worker_under_the_name_of_a_push_host_asks_for_its_work(server_url: str, tmp_path: Path) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
+        await fleet.store.run(Renew(host="h1", incarnation="svc", pools=["gemini"], slots=1, mode="push"))
+        fleet.serve("r1")
+        fleet.work("h1", 1)
+        await fleet.store.run(Submit(workspace="mine/t1", agent="codex", task="0"))
+        assert (await fleet.becomes("mine/t1", "completed")).mode == "pull"
 
 
 async def test_a_second_worker_of_the_same_name_is_refused_and_the_first_goes_on(

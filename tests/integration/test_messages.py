@@ -189,7 +189,7 @@ async def test_a_report_without_a_workspace_ends_the_runs_of_its_repo_that_no_wo
     await service.queue("worker", repo="go-io", org="core")
     await service.queue("pushed", agent="gemini", repo="go-io", org="core")
     assert await service.granted() == ["worker"]
-    assert await service.granted("p1") == ["pushed"]
+    assert (await service.record("pushed")).host == "p1"
     await service.ask_for("asked", repo="go-io", org="core")
     await service.ask_for("model", "codex:gpt-5.4", repo="go-io", org="core")
     await service.ask_for("elsewhere", repo="go-io", org="other")

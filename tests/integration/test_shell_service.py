@@ -5,9 +5,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +47,45 @@ def service(server_url: str) -> Iterator[Callable[..., "subprocess.Popen[str]"]]
     def start(*words: str) -> "subprocess.Popen[str]":
         command = ["sh", str(SERVICE), *words]
         started.append(
-            subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                command,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         )
         return started[-1]
 
     yield start
     for process in started:
-        process.terminate()
-        process.communicate()
+        _kill(process)
+
+
+def _kill(service: "subprocess.Popen[str]") -> None:
+    """Kill -9 it with all that it started."""
+    with suppress(ProcessLookupError):  # it has ended, and nothing is left of it
+        os.killpg(service.pid, signal.SIGKILL)
+    service.communicate()
+
+
+@pytest.fixture
+def serve(redis: "Redis", server_url: str, tmp_path: Path) -> Iterator[Callable[[int], None]]:
+    """Starts so many replicas, and waits until they hear the bus."""
+    environ = {**os.environ, "REDIS_URL": server_url, "CORE_WORKSPACE": str(tmp_path)}
+    command = [sys.executable, "-m", "coordinator", "serve"]
+    with ExitStack() as ends:
+
+        def start(count: int) -> None:
+            for _ in range(count):
+                replica = ends.enter_context(
+                    subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                )
+                ends.callback(replica.terminate)
+            wait_until_sync(lambda: dict(redis.pubsub_numsub(BUS))[BUS] == count, "the replicas hear the bus")
+
+        yield start
 
 
 def _call(redis: "Redis", verb: str, question: object) -> dict[str, Any]:
@@ -81,22 +114,61 @@ def test_a_shell_script_lives_a_whole_life_as_a_host(redis: "Redis", service: Ca
 
 
 def test_the_run_of_an_asker_is_ended_by_one_publish(
-    redis: "Redis", server_url: str, tmp_path: Path, service: Callable[..., Any]
+    redis: "Redis", serve: Callable[[int], None], service: Callable[..., Any]
 ) -> None:
     _call(redis, "thaw", {})
-    serve = [sys.executable, "-m", "coordinator", "serve"]
-    environ = {**os.environ, "REDIS_URL": server_url, "CORE_WORKSPACE": str(tmp_path)}
-    with subprocess.Popen(serve, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as replica:
-        try:
-            wait_until_sync(lambda: dict(redis.pubsub_numsub(BUS))[BUS], "a replica hears the bus")
-            asker = service("asker", "svc-1", "core/go-io/task-1", "codex")
-            wait_until_sync(lambda: redis.zcard("{dispatch}:status:running"), "the asker runs it")
-            report = {"type": "AgentCompleted", "agent": "codex", "workspace": "core/go-io/task-1", "status": "merged"}
-            assert redis.publish(BUS, json.dumps(report)) == 1
-            assert _output(asker) == ["granted", "merged"]
-        finally:
-            replica.terminate()
-            replica.communicate(timeout=10)
+    serve(1)
+    asker = service("asker", "svc-1", "core/go-io/task-1", "codex")
+    wait_until_sync(lambda: redis.zcard("{dispatch}:status:running"), "the asker runs it")
+    report = {"type": "AgentCompleted", "agent": "codex", "workspace": "core/go-io/task-1", "status": "merged"}
+    assert redis.publish(BUS, json.dumps(report)) == 1
+    assert _output(asker) == ["granted", "merged"]
+
+
+def _waits(redis: "Redis", host: str) -> None:
+    wait_until_sync(lambda: redis.hexists(f"{{dispatch}}:host:{host}", "waiting"), f"{host} waits for work")
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("how", ["confirm", "report"])
+def test_a_shell_script_lives_and_dies_as_a_push_host(
+    redis: "Redis", serve: Callable[[int], None], service: Callable[..., Any], how: str, replicas: int
+) -> None:
+    """It runs one to its end; killed in the next, it leaves its slot back and the question whether it is dead."""
+    _call(redis, "apply", {"settings": {"lease_ttl": 3000, "beat": 1000, "kill_grace": 0}})
+    _call(redis, "thaw", {})
+    serve(replicas)
+    shell = service("push", "sh1", "shell", how)
+    _waits(redis, "sh1")
+    _call(redis, "submit", {"workspace": "one", "agent": "shell", "task": "work"})
+    wait_until_sync(lambda: redis.zcard("{dispatch}:status:completed"), "it has run to its end")
+    _call(redis, "submit", {"workspace": "two", "agent": "shell", "task": "hold"})
+    wait_until_sync(lambda: redis.hget("{dispatch}:workspace:two", "confirmed"), "its next run is confirmed")
+    assert redis.smembers("{dispatch}:slots:shell") == {"two"}
+    _kill(shell)
+    wait_until_sync(lambda: redis.zcard("{dispatch}:status:blocked"), "its lease has ended")
+    question = redis.hget("{dispatch}:workspace:two", "question")
+    assert question == "no proof of death: sh1 went silent; retry when the agent is certainly dead"
+    assert redis.exists("{dispatch}:slots:shell", "{dispatch}:slots:*", "{dispatch}:held:sh1") == 0
+    facts: Any = redis.xrange("{dispatch}:events")
+    assert [row["type"] for _, row in facts if row["type"] in ("SpawnQueued", "ReportRefused")] == ["SpawnQueued"] * 2
+
+
+@pytest.mark.reference("W6")
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_grant_that_a_push_host_never_confirms_goes_to_another(
+    redis: "Redis", serve: Callable[[int], None], service: Callable[..., Any], replicas: int
+) -> None:
+    _call(redis, "apply", {"settings": {"spawn_timeout": 2000}})
+    _call(redis, "thaw", {})
+    serve(replicas)
+    service("push", "deaf", "shell", "never")
+    _waits(redis, "deaf")
+    _call(redis, "submit", {"workspace": "one", "agent": "shell", "task": "work"})
+    assert redis.smembers("{dispatch}:held:deaf") == {"one"}
+    service("push", "sh2", "shell", "confirm")
+    wait_until_sync(lambda: redis.zcard("{dispatch}:status:completed"), "another has run it")
+    assert redis.hmget("{dispatch}:workspace:one", "host", "attempt") == ["sh2", "2"]
 
 
 def _examples(text: str) -> list[tuple[str, str]]:
@@ -158,7 +230,8 @@ def test_the_examples_show_every_outcome_of_every_verb() -> None:
     }
     for verb, answers in {
         "submit": "granted queued already refused invalid", "claim": "claimed outdated", "renew": "renewed taken",
-        "complete": "completed already stale unknown", "kill": "killing invalid", "host": "set refused unknown",
+        "complete": "completed already stale unknown", "confirm": "confirmed stale unknown",
+        "kill": "killing invalid", "host": "set refused unknown",
         "explain": "explained unknown", "apply": "applied invalid damaged", "reap": "reaped", "back_off": "set",
     }.items():  # fmt: skip
         assert {outcome for name, outcome in seen if name == f"dispatch_{verb}"} >= set(answers.split()), verb

@@ -20,10 +20,14 @@ class Base(RuleBasedStateMachine):
     open_world: Callable[[bool], World]
 
     @initialize(
-        tight=st.booleans(), prompt=some.mostly, slots=st.tuples(some.slots, some.slots, some.slots), limits=some.limits
+        tight=st.booleans(),
+        prompt=some.mostly,
+        slots=st.tuples(some.slots, some.slots, some.slots),
+        limits=some.limits,
+        pushed=st.integers(0, 2),
     )
-    def begin(self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int]) -> None:
-        """Three hosts that wait, some limits, and the fleet thawed.
+    def begin(self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int], pushed: int) -> None:
+        """Three hosts that wait, the last `pushed` of them push hosts, some limits, and the fleet thawed.
 
         With `tight` bounds a call stops early; `prompt` hosts answer every poke at once, and operators soon thaw.
         """
@@ -33,10 +37,11 @@ class Base(RuleBasedStateMachine):
         self.fact = "0-0"
         self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}))
         self.fleet.thaw(ops.Thaw())
-        for name, count in zip(some.HOSTS, slots, strict=False):
+        for place, (name, count) in enumerate(zip(some.HOSTS, slots, strict=False)):
             self.world.listen(name)
-            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=["codex", "claude"][:count], slots=count))
-            self._claim(name, None)
+            pools, mode = ["codex", "claude"][:count], some.MODES[place >= 3 - pushed]
+            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=pools, slots=count, mode=mode))
+            self._answer(name)
 
     def teardown(self) -> None:
         if hasattr(self, "fleet"):
@@ -50,7 +55,7 @@ class Base(RuleBasedStateMachine):
     def pokes_are_answered(self) -> None:
         if hasattr(self, "fleet") and self.prompt:
             for name in sorted(set(self.fleet.view.poked) - self.fleet.dead):
-                self._claim(name, None)
+                self._answer(name)
             self.cold = self.cold + 1 if self.fleet.truth.freeze_of("*") else 0
             if self.cold > 3:
                 self.fleet.thaw(ops.Thaw())
@@ -76,6 +81,17 @@ class Base(RuleBasedStateMachine):
     def _claim(self, name: str, count: int | None, *, twice: bool = False) -> bool:
         return self.fleet.claim(ops.Claim(**self._asking(name, count)), twice=twice)
 
+    def _pushed(self, name: str) -> bool:
+        host = self.fleet.truth.hosts.get(name)
+        return host is not None and host.mode == "push"
+
+    def _answer(self, name: str) -> None:
+        """A worker that was poked claims; a replica looks for a push host."""
+        if self._pushed(name):
+            self.fleet.reap()
+        else:
+            self._claim(name, None)
+
     def _token(self, name: str, which: int) -> int:
         """0: the one in force; 1: an older one; 2: one that never was."""
         task = self.fleet.truth.tasks.get(name)
@@ -95,7 +111,7 @@ class Base(RuleBasedStateMachine):
             if not poked:
                 break
             for name in poked:
-                if name in fleet.dead:
+                if name in fleet.dead or self._pushed(name):
                     fleet.pass_time(max(int(fleet.view.poked.get(name, 0)) - fleet.truth.now, 0))
                 else:
                     while self._claim(name, None):

@@ -14,6 +14,7 @@ _KEY_CLOCK: Final = (
 _TIGHT: Final = (
     ("local MOST_EXAMINED = 64", "local MOST_EXAMINED = 2", 1),
     ("verb.tidy(8)", "verb.tidy(1)", 3),
+    ("offers.serve(8)", "offers.serve(1)", 1),
     ("local MOST_REOPENED = 64", "local MOST_REOPENED = 1", 1),
     ("history.MOST = 16", "history.MOST = 2", 1),
 )

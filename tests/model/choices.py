@@ -1,6 +1,6 @@
 """What the machine chooses from: few names, so that they meet."""
 
-from typing import Final
+from typing import Final, Literal
 
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from coordinator.operations.track import OnDisk
 HOSTS: Final = ("h1", "h2", "h3", "h4")
 AGENTS: Final = ("codex", "codex:big", "codex:small", "claude")
 NAMES: Final = tuple(f"w{number}" for number in range(10))
+MODES: Final[tuple[Literal["pull", "push"], ...]] = ("pull", "push")
 LIMIT_KEYS: Final = ("*", "codex", "codex:big", "claude", "repo:core/io", "repo:web", "team")
 
 workspaces = st.sampled_from(NAMES)

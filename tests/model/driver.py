@@ -48,13 +48,31 @@ class Driver:
 
     def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
         """Every law holds; and when the question is asked again, nothing changes twice."""
+        self._follow_pushes()
         moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
         for law in laws.ALWAYS:
             law(moment)
-        if twice and not self.view.due(self.truth.now):
+        if twice and not self.view.due(self.truth.now) and not self._wakes_a_push_host(answer):
             again = self.world.ask(operation)
             laws.a_retry_changes_nothing_twice(self.view, View(self.world.keys()), answer, again)
         self.sound = True
+
+    def _unfinished(self) -> bool:
+        """Whether keys still wait to be opened: work may have been passed over."""
+        return self.view.opening or any(when <= self.truth.now for when in self.view.timers.values())
+
+    def _follow_pushes(self) -> None:
+        """What runs and nobody asked for was handed to push hosts at the end of the call, in this order."""
+        new = {name for name in self.view.of_status("running") if self.truth.tasks[name].status != "running"}
+        for name in sorted(new, key=lambda name: int(self.view.records[name]["token"])):
+            record = self.view.records[name]
+            self.truth.push(name, record["host"], best=not self._unfinished())
+            self.truth.tasks[name].token = int(record["token"])
+
+    def _wakes_a_push_host(self, answer: Any) -> bool:
+        """Whether this question, asked again, wakes one host more, and that host starts something."""
+        waits = any(host.mode == "push" and self.view.waits(name) for name, host in self.truth.hosts.items())
+        return waits and answer.outcome in ("set", "thawed")
 
     def _nothing_changed(self, pending: bool) -> None:
         if not pending:
@@ -94,8 +112,8 @@ class Driver:
     def _expected(self, ask: Asking, answer: Any) -> Given:
         """Exactly this; where the call stopped at a bound, what it then gave, if it might."""
         names = [grant.workspace for grant in answer.grants]
-        unfinished = self.view.opening or any(when <= self.truth.now for when in self.view.timers.values())
-        return self.truth.claim(ask, most=len(names) if answer.more else None, told=names if unfinished else None)
+        most = len(names) if answer.more else None
+        return self.truth.claim(ask, most=most, told=names if self._unfinished() else None)
 
     def _given(self, answer: Any, given: Given) -> None:
         """A claim handed out what it must: the best first, and all that fits."""
@@ -144,11 +162,24 @@ class Driver:
             assert answer.outcome == "taken", answer
             self._nothing_changed(pending)
         else:
+            self._follow_pushes()
             unseen = {grant.workspace for grant in answer.unseen}
-            assert (set(answer.lost), set(answer.kill), unseen) == told, f"{answer} for {told}"
+            assert (set(answer.lost), set(answer.kill)) == told, f"{answer} for {told}"
+            assert unseen == self.truth.unseen(ask), f"{unseen} for {self.truth.unseen(ask)}"
             assert answer.ttl == self.truth.settings["lease_ttl"]
             shown = max((one.token for one in ask.held or ()), default=0)
             assert int(self.view.keys.get("fence", 0)) >= shown, "a token that was shown may be given again"
+        self._lawful(ask, answer, twice)
+
+    def confirm(self, ask: ops.Confirm, *, twice: bool = False) -> None:
+        pending = self._pending
+        answer = self._ask(ask)
+        told = self.truth.confirm(ask)
+        assert (answer.outcome, getattr(answer, "status", None), getattr(answer, "kill", False)) == told, answer
+        if answer.outcome == "confirmed":
+            assert answer.ttl == self.truth.settings["lease_ttl"]
+        else:
+            self._nothing_changed(pending)
         self._lawful(ask, answer, twice)
 
     def reap(self, limit: int = 64, *, twice: bool = False) -> bool:

@@ -207,6 +207,10 @@ class Fleet:
             return No(asker, "hosts_full", held, host.slots)
         return self.judge(task)
 
+    def silent(self, host: Host) -> bool:
+        """Whether a host has missed three beats."""
+        return self.now - host.beat > 3 * self.settings["beat"]
+
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl

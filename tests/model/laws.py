@@ -161,9 +161,18 @@ def who_waits_where_agrees(at: Moment) -> None:
         assert not (now.waits(name) and name in now.poked), f"{name} waits and is poked"
         assert not (now.waits(name) and "quiet" in host), f"{name} is quiet and waits"
     assert set(now.poked) <= set(now.hosts), "a host that is gone is poked"
-    assert set(now.poked) - set(at.before.poked) <= at.listening, "a poke went where nobody listens"
+    poked = {name for name in set(now.poked) - set(at.before.poked) if now.hosts[name]["mode"] == "pull"}
+    assert poked <= at.listening, "a poke went where nobody listens"
     served = {(route, name) for route, names in now.served.items() for name in names}
     assert served == {(route, name) for name, routes in now.serves.items() for route in routes}, "served is not serves"
+
+
+def a_push_host_with_room_waits(at: Moment) -> None:
+    """Nobody asks for it: what becomes ready must find it."""
+    for name, host in at.truth.hosts.items():
+        if host.mode == "push" and not host.quiet and not at.truth.silent(host):
+            room = host.room > len(at.truth.held(name))
+            assert not room or at.now.waits(name) or name in at.now.poked, f"{name} has room, and nobody knows"
 
 
 def the_keys_tell_the_truth(at: Moment) -> None:
@@ -246,6 +255,7 @@ ALWAYS: tuple[Law, ...] = (
     work_conserving,
     tokens_only_grow,
     who_waits_where_agrees,
+    a_push_host_with_room_waits,
     the_keys_tell_the_truth,
     what_was_forgotten_is_counted,
     hosts_tell_the_truth,

@@ -175,6 +175,14 @@ class FleetMachine(Stories):
             told = [Ending(workspace=task, token=self._token(task, which), **ending)]
             self.fleet.renew(ops.Renew(host=name, incarnation=host.incarnation, endings=told))
 
+    @precondition(lambda self: self.fleet.truth.running())
+    @rule(data=st.data(), which=st.sampled_from([0, 0, 0, 1, 2]), twice=some.rarely)
+    def confirm(self, data: st.DataObject, which: int, twice: bool) -> None:
+        """A push host says that it starts a run; or somebody says so of another's."""
+        pushed = [task for task in self._running() if task.mode == "push"]
+        task = data.draw(st.sampled_from(pushed or self._running()))
+        self.fleet.confirm(ops.Confirm(workspace=task.name, token=self._token(task.name, which), pid=5), twice=twice)
+
     @rule(name=some.hosts, deaf=st.booleans())
     def crash(self, name: str, deaf: bool) -> None:
         """A host asks for nothing more; it may still hear its pokes, and lose them."""

@@ -82,20 +82,20 @@ PLANTED: Final = (
     Plant(
         "poked_and_still_waiting",
         "A poked host stays in the waiting sets and is poked again instead of the next.",
-        "local function wake(host, route)\n  hosts.leave(host)",
-        "local function wake(host, route)\n  base.key(host)",
+        "'mode', 'beat')\n  hosts.leave(host)",
+        "'mode', 'beat')\n  base.key(host)",
     ),
     Plant(
         "poke_not_passed_on",
         "A host that was poked and found other work leaves the rest asleep.",
-        "do call.touched[route] = true end\n  local first",
-        "do call.touched[route] = nil end\n  local first",
+        "do call.touched[route] = true end\n  if pushed",
+        "do call.touched[route] = nil end\n  if pushed",
     ),
     Plant(
         "lost_poke_forgotten",
         "A poke that led to no claim goes to nobody else.",
-        "do call.touched[route] = true end\n    end",
-        "do call.touched[route] = nil end\n    end",
+        "do call.touched[route] = true end\n  end\nend\n\n-- Pokes",
+        "do call.touched[route] = nil end\n  end\nend\n\n-- Pokes",
     ),
     Plant(
         "poked_without_a_receiver",
@@ -360,5 +360,35 @@ PLANTED: Final = (
         "A copy of a workspace on another host's disk changes its record.",
         "return (old.requires or host) ~= host or",
         "return false and",
+    ),
+    Plant(
+        "end_of_a_pushed_run_unseen",
+        "A push host whose run ends does not wait again: it is given nothing until it beats.",
+        "if row.host then offers.room(row.host, row.mode == 'pull') end",
+        "if row.host and row.mode == 'asker' then offers.room(row.host, false) end",
+    ),
+    Plant(
+        "pushed_to_a_silent_host",
+        "A push host that beats no more is still handed work.",
+        "return call.now - (base.number(beat) or 0) > hosts.silent_after() end",
+        "return call.now - (base.number(beat) or 0) > 10 * hosts.silent_after() end",
+    ),
+    Plant(
+        "offers_left_untold",
+        "A call that handed out all it may leaves the other push hosts to the next tick.",
+        "if call.offers[1] then facts.due(call.now) end",
+        "if call.offers[0] then facts.due(call.now) end",
+    ),
+    Plant(
+        "pushed_host_that_asked_for_less_sleeps",
+        "A push host that claims less than it has room for is not handed the rest.",
+        "if (pushed and free or want) > #answer.grants and",
+        "if want > #answer.grants and",
+    ),
+    Plant(
+        "confirmed_by_anyone",
+        "A lease that a worker must renew lives on by a word of somebody else.",
+        "if row.mode ~= 'push' then return 'no push host holds this run' end",
+        "if not row.mode then return 'no push host holds this run' end",
     ),
 )

@@ -15,8 +15,7 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
         return No(task.route, "no_host", 0, 0)
     if any(host.name in idle for host in serving):
         return None
-    silent_after = 3 * truth.settings["beat"]
-    live = [host for host in serving if not host.quiet and truth.now - host.beat <= silent_after]
+    live = [host for host in serving if not host.quiet and not truth.silent(host)]
     if not live:
         return No(task.route, "no_host", 0, 0)
     used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.room for host in live)

@@ -131,6 +131,36 @@ class Stories(Base):
             self.fleet.reap()
         self.fleet.dead -= dozing
 
+    @rule(
+        name=some.hosts,
+        asks=st.lists(some.plain_submits, min_size=1, max_size=3),
+        confirms=st.booleans(),
+        lapses=st.booleans(),
+    )
+    def push(self, name: str, asks: list[ops.Submit], confirms: bool, lapses: bool) -> None:
+        """A host is handed work it did not ask for, and confirms it or not, and may be heard of no more."""
+        row = {"pools": ["claude", "codex"], "slots": 2, "mode": "push"}
+        incarnation = self.fleet.truth.hosts[name].incarnation if name in self.fleet.truth.hosts else "i0"
+        self.fleet.renew(ops.Renew(host=name, incarnation=incarnation, **row))
+        for ask in asks:
+            self._submit(ask)
+        handed = [task for task in self._running() if task.host == name and task.mode == "push"]
+        for task in handed if confirms else ():
+            self.fleet.confirm(ops.Confirm(workspace=task.name, token=task.token))
+        if handed and lapses:
+            self.fleet.pass_time(max(handed[0].deadline - self.fleet.truth.now, 0))
+            self.fleet.reap()
+
+    @precondition(lambda self: any(self._pushed(name) for name in self.fleet.truth.hosts))
+    @rule(ask=some.plain_submits, ms=st.sampled_from([30_000, 30_001, 61_000]), name=some.hosts)
+    def fall_silent(self, ask: ops.Submit, ms: int, name: str) -> None:
+        """Push hosts have not beaten for a while when work comes; one beats again."""
+        self.fleet.pass_time(ms)
+        self._submit(ask)
+        host = self.fleet.truth.hosts.get(name)
+        if host:
+            self.fleet.renew(ops.Renew(host=name, incarnation=host.incarnation))
+
     @rule()
     def settle_down(self) -> None:
         self._settle_down()

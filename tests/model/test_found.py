@@ -115,12 +115,14 @@ def test_a_push_host_confirms_every_run_anew(fleet: Driver) -> None:
 def test_a_push_run_that_is_not_confirmed_goes_back_though_its_host_beats(fleet: Driver) -> None:
     waiting(fleet, "h1", mode="push")
     submit(fleet, "w")
-    claim(fleet, "h1")
+    old = fleet.truth.tasks["w"].token
     for _ in range(2):
         fleet.pass_time(30_000)
         fleet.renew(ops.Renew(host="h1", incarnation="i"))
-    fleet.reap()
-    assert fleet.truth.tasks["w"].status == "queued"
+    fleet.reap()  # and the host, which has room again, is handed it anew
+    assert fleet.truth.tasks["w"].attempt == 2
+    fleet.confirm(ops.Confirm(workspace="w", token=old))
+    assert not fleet.truth.tasks["w"].confirmed
 
 
 def test_replicas_hear_of_a_lease_that_became_shorter(fleet: Driver) -> None:

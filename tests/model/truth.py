@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from coordinator.operations import Claim, Complete, Host, Kill, Renew, Retry, Submit
+from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Renew, Retry, Submit
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
@@ -72,18 +72,32 @@ class Truth(Tracked):
         answer = Given()
         if free == 0:
             answer.refusal = No(host.name, "hosts_full", held, host.room)
-        ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
         while len(answer.names) < (want if most is None else most):
             task = self.pick(host) if told is None else self._allowed(host, told[len(answer.names) :])
             if not task:
                 break
-            self.start(task, host.name, host.mode, ttl)
-            task.machine = host.machine
+            self._grant(task, host)
             answer.names.append(task.name)
         if free and len(answer.names) < want and self.refuses("*"):
             answer.refusal = self.refuses("*")
         host.seq, host.given = ask.seq, [(name, -1) for name in answer.names]
         return answer
+
+    def _grant(self, task: Task, host: fleet_model.Host) -> None:
+        ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
+        self.start(task, host.name, host.mode, ttl)
+        task.machine = host.machine
+
+    def push(self, name: str, host_name: str, *, best: bool) -> None:
+        """A workspace was handed to a host that had not asked; the `best` that fits it, but while keys wait to open."""
+        host = self.hosts[host_name]
+        assert host.mode == "push", f"{name} was handed to {host_name}, which asks for itself"
+        assert not host.quiet, f"{name} was handed to {host_name}, which is quiet"
+        assert not self.silent(host), f"{name} was handed to {host_name}, which is silent"
+        assert len(self.held(host_name)) < host.room, f"{name} was handed to {host_name}, which is full"
+        task = self.pick(host) if best else self._allowed(host, [name])
+        assert task is self.tasks[name], f"{name} was handed to {host_name}, the best that fits is {task}"
+        self._grant(self.tasks[name], host)
 
     def _allowed(self, host: fleet_model.Host, told: list[str]) -> Task | None:
         task = self.tasks[told[0]] if told else None
@@ -124,8 +138,23 @@ class Truth(Tracked):
         self.begin()
         return self.report(ask, as_of_is_old)
 
-    def renew(self, ask: Renew) -> tuple[set[str], set[str], set[str]] | None:
-        """lost, to kill, unseen; None when another machine beats under this name."""
+    def confirm(self, ask: Confirm) -> tuple[str, str | None, bool]:
+        """The outcome, the status the workspace has where it is refused, whether it shall end."""
+        self.begin()
+        task = self.tasks.get(ask.workspace)
+        if not task:
+            return "unknown", None, False
+        if task.mode != "push" or not self._runs(task.name, ask.token):
+            return "stale", task.status, False
+        self._confirmed(task)
+        return "confirmed", None, task.killed
+
+    def _confirmed(self, task: Task) -> None:
+        task.confirmed, task.ttl = True, self.settings["lease_ttl"]
+        task.deadline = self.now + task.ttl
+
+    def renew(self, ask: Renew) -> tuple[set[str], set[str]] | None:
+        """lost, to kill; None when another machine beats under this name."""
         self.begin()
         host = self.hosts.get(ask.host)
         other = host and host.incarnation != ask.incarnation and ask.machine and host.machine not in (None, ask.machine)
@@ -142,20 +171,25 @@ class Truth(Tracked):
         self.settle()
         for ending in ask.endings or ():
             self.report(ending)
-        lost, kill, seen = set(), set(), set()
+        lost, kill = set(), set()
         for one in ask.held or ():
             task = self.tasks.get(one.workspace)
             if not task or task.host != host.name or not self._runs(task.name, one.token):
                 lost.add(one.workspace)
                 continue
-            seen.add(task.name)
-            task.deadline = self.now + (task.ttl if task.mode == "asker" else self.settings["lease_ttl"])
             if task.mode == "push":
-                task.confirmed, task.ttl = True, self.settings["lease_ttl"]
+                self._confirmed(task)
+            else:
+                task.deadline = self.now + (task.ttl if task.mode == "asker" else self.settings["lease_ttl"])
             if task.killed:
                 kill.add(task.name)
-        unheard = [task for task in self.held(host.name) if task.name not in seen and task.mode != "asker"]
-        return lost, kill, {task.name for task in unheard if task.machine in (None, host.machine)}
+        return lost, kill
+
+    def unseen(self, ask: Renew) -> set[str]:
+        """What a host that has beaten holds and did not show."""
+        host, shown = self.hosts[ask.host], {(one.workspace, one.token) for one in ask.held or ()}
+        runs = [task for task in self.held(host.name) if task.mode != "asker" and task.machine in (None, host.machine)]
+        return {task.name for task in runs if (task.name, task.token) not in shown}
 
     def reap(self, limit: int) -> list[tuple[str, str]]:
         """(name, what it became) of every lost run, in the order of their deadlines."""

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from coordinator.messages import (
     AgentCompleted,
+    AgentStarted,
     ChannelPush,
     Fact,
     Gate,
@@ -42,6 +43,15 @@ def test_the_reports_we_act_on() -> None:
     completed = parse('{"type":"AgentCompleted","agent":"codex","repo":"go-io","workspace":"a/b","status":"merged"}')
     assert isinstance(completed, AgentCompleted)
     assert (completed.workspace, completed.status, completed.token) == ("a/b", "merged", None)
+
+
+def test_a_start_is_told_with_or_without_its_token() -> None:
+    assert parse('{"type":"AgentStarted","agent":"codex","workspace":"a/b","token":17}') == AgentStarted(
+        workspace="a/b", agent="codex", token=17
+    )
+    bare = parse('{"type":"AgentStarted","agent":"codex","repo":"go-io","workspace":"a/b"}')
+    assert isinstance(bare, AgentStarted)
+    assert bare.token is None
 
 
 @pytest.mark.reference(26, 34, 83, "T32")
@@ -122,6 +132,7 @@ def test_each_wrong_field_is_named() -> None:
         '{"type":"ChannelPush","channel":"x","data":NaN}': "data",
         '{"type":"ChannelPush","channel":"x","data":1e400}': "data",
         '{"type":"ChannelPush","data":1}': "channel",
+        '{"type":"AgentStarted","workspace":"x","token":-1}': "token",
     }
     for text, field in cases.items():
         found = parse(text)

@@ -90,6 +90,7 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
         "as_of": "seq", "claim": "asking",
     }),
+    "confirm": ({"workspace": "w", "token": 1}, {"workspace": "name", "token": "count", "pid": "count"}),
     "kill": ({"workspace": "w"}, {
         "workspace": "name", "agent": "name", "repo": "name", "host": "name", "all": "flag", "by": "name",
         "reason": "name", "cursor": "name",

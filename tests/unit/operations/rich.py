@@ -43,7 +43,10 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "claim", _claim("h1", 1))
     ask(redis, "limit", {"key": "repo:*", "limit": 3})
     ask(redis, "submit", {"workspace": "asked", "agent": "cursor", "asker": "svc"})
-    runs = ("run", "hurt", "late", "done", "asked")
+    push = {"host": "p1", "incarnation": "i1", "pools": ["shell"], "slots": 2, "mode": "push"}
+    ask(redis, "renew", push)
+    ask(redis, "submit", {"workspace": "pushed", "agent": "shell"})
+    runs = ("run", "hurt", "late", "done", "asked", "pushed")
     tokens = {name: int(redis.hget(f"{ROOT}:workspace:{name}", "token") or 0) for name in runs}
     ask(redis, "complete", {"workspace": "done", "token": tokens["done"], "status": "completed"})
     ask(redis, "complete", {"workspace": "hurt", "token": tokens["hurt"], "status": "failed"})
@@ -78,7 +81,7 @@ def make_due(redis: "Redis") -> None:
 
 def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
     """Questions that between them touch every key that `build` made."""
-    held = [{"workspace": name, "token": tokens[name]} for name in ("run", "late")]
+    held: list[dict[str, object]] = [{"workspace": name, "token": tokens[name]} for name in ("run", "late")]
     return [
         ("submit", {"workspace": "new", "agent": "codex", "repo": "r", "org": "o"}),
         ("submit", {"workspace": "new", "agent": "claude", "labels": ["gpu"]}),
@@ -86,6 +89,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("submit", {"workspace": "new", "agent": "gemini", "keys": ["team"]}),
         ("submit", {"workspace": "new", "agent": "codex", "asker": "h1"}),
         ("submit", {"workspace": "new", "agent": "cursor"}),
+        ("submit", {"workspace": "new", "agent": "shell"}),
         ("submit", {"workspace": "done", "again": True, "agent": "codex:big"}),
         ("claim", _claim("h1", 3)),
         ("claim", _claim("h2", 1)),
@@ -98,6 +102,9 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("complete", {**held[1], "status": "completed", "claim": _claim("h1", 3)}),
         ("complete", {"workspace": "asked", "status": "completed", "claim": _claim("h2", 1)}),
         ("complete", {"workspace": "run", "status": "completed"}),
+        ("complete", {"workspace": "pushed", "status": "completed"}),
+        ("confirm", {"workspace": "pushed", "token": tokens["pushed"]}),
+        ("confirm", held[0]),
         ("kill", {"workspace": "run"}),
         ("kill", {"workspace": "by-gate"}),
         ("kill", {"agent": "codex"}),
@@ -129,6 +136,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("apply", {"limits": {"codex:big": 4}, "rates": {"codex": {"min_delay": 6}}, "settings": {"beat": 5000}}),
         ("host", {"host": "h1", "action": "quiet"}),
         ("host", {"host": "h3", "action": "thaw"}),
+        ("host", {"host": "p1", "action": "thaw"}),
         ("host", {"host": "h2", "action": "forget"}),
         ("host", {"host": "h1", "action": "forget", "dead": True}),
         ("reap", {}),

@@ -190,19 +190,6 @@ async def test_lanes_refused_one_after_the_other_wait_under_the_key_that_refused
     assert await fleet.redis.exists("{t}:blocked") == 0
 
 
-@pytest.mark.reference(79)
-async def test_a_push_host_gets_a_lease_it_must_confirm_and_the_fact_that_starts_it(fleet: Fleet) -> None:
-    await fleet.host("p1", mode="push")
-    await fleet.queue("a", task="x")
-    (grant,) = (await fleet.claim("p1")).grants
-    assert grant.ttl == 60_000
-    assert await fleet.facts() == ["Thawed", "AgentStarted", "SpawnQueued"]
-    assert '"ttl":60000' in (await fleet.store.last_events(1))[0].json.replace(" ", "")
-    renewed = await fleet.beat("p1", grant)
-    assert renewed.lost == ()
-    assert await fleet.redis.hget("{t}:workspace:a", "confirmed") == "1"
-
-
 async def test_an_opened_group_is_looked_at_by_its_best_lane(fleet: Fleet) -> None:
     await fleet.host(slots=9)
     await fleet.limit("team", 0)

@@ -44,7 +44,7 @@ async def test_an_askers_lost_run_has_no_proof_of_death(fleet: Fleet) -> None:
 async def test_a_push_host_proves_death_only_by_never_having_begun(fleet: Fleet, confirmed: bool) -> None:
     await fleet.host("p1", mode="push")
     await fleet.queue("a")
-    (grant,) = (await fleet.claim("p1")).grants
+    (grant,) = (await fleet.beat("p1")).unseen
     if confirmed:
         await fleet.beat("p1", grant)
     await fleet.lapse("a")
