@@ -38,21 +38,22 @@ local function is_foreign(old, host)
   return (old.requires or host) ~= host or (old.host ~= NOBODY and (old.host or host) ~= host)
 end
 
+-- Whether the registry may have forgotten how this run of ours ended: then it is not queued again.
+local function is_too_old(one, status)
+  return one.token and one.token < call.now - base.settings().history and (status == 'queued' or status == 'running')
+end
+
 -- Whether a statement says more of an ended workspace than the registry knows. One without a date and a token is somebody's explicit word.
 -- Dates are the host's clock, endings the server's. A host that is ahead could date a file after an ending that came later; the date that was
 -- taken before (`updated_at`) and the token speak against it, so only a file never tracked, of a run without a token, could be queued once
 -- more. News from a host that is behind is missed while it is dated before the ending, and taken when its file is next written.
 local function is_news(one, old, status)
+  if is_too_old(one, status) then return false end
   if one.token and one.token <= (base.number(old.token) or 0) and (status == 'queued' or status == 'running' or status == old.status) then
     return false -- of the very run that the registry saw end, or of one before it
   end
   if not one.updated_at then return true end
   return one.updated_at > (base.number(old.ended_at) or 0) and one.updated_at ~= base.number(old.updated_at)
-end
-
--- Whether an unknown one of a run of ours may be unknown because its record was forgotten: then it is not queued again.
-local function is_too_old(one, status)
-  return one.token and one.token < call.now - base.settings().history and (status == 'queued' or status == 'running')
 end
 
 -- Whether a run is track's own, and the statement its host's, and no older than what began it.

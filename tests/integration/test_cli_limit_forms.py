@@ -63,7 +63,7 @@ def test_a_file_with_a_mistake_is_refused_and_what_was_in_force_stays(cli: Cli, 
 def test_a_whole_file_is_in_force_in_all_its_parts(thawed: Cli) -> None:
     thawed.config.write_text(WHOLE)
     changes = {change["path"]: change["now"] for change in thawed.json("config", "apply")["changes"]}
-    assert changes["rates.gemini.sustained_delay"] == "120000"
+    assert changes["rates.gemini.sustained_delay"] == 120_000
     assert thawed.json("limits")["limits"] == {"claude": 3, "codex": 5, "codex:gpt-5.4": 1}
     assert thawed.json("config", "show")["default_agent"] == "codex"
     thawed("dispatch", "a/1")

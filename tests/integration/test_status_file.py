@@ -8,7 +8,6 @@ from typing import Any
 import psutil
 import pytest
 
-from coordinator.operations import Submit
 from tests.fleet import Fleet
 from tests.waiting import wait_until
 
@@ -20,7 +19,8 @@ async def test_a_queued_task_is_started_once_and_its_file_says_by_whom(server_ur
     async with Fleet(server_url, tmp_path, {"codex": 1}, WAITS) as fleet:
         workspace = fleet.root / "core/go-io/task-5"
         workspace.mkdir(parents=True)
-        (workspace / "status.json").write_text('{"status": "queued", "agent": "claude", "issue": 5, "runs": 0}')
+        queued = {"status": "queued", "agent": "codex:gpt-5.4", "repo": "go-io", "org": "core", "issue": 5, "runs": 0}
+        (workspace / "status.json").write_text(json.dumps(queued))
 
         def on_disk() -> dict[str, Any]:
             found: dict[str, Any] = json.loads((workspace / "status.json").read_text())
@@ -29,7 +29,6 @@ async def test_a_queued_task_is_started_once_and_its_file_says_by_whom(server_ur
         fleet.serve("r1")
         fleet.work("h1", 2)
         await fleet.ready(1)
-        await fleet.store.run(Submit(workspace="core/go-io/task-5", agent="codex:gpt-5.4", repo="go-io", org="core"))
         await wait_until(lambda: (workspace / "here").exists() and on_disk()["status"] == "running", "it runs")
         said = on_disk()
         assert (said["agent"], said["repo"], said["runs"], said["issue"]) == ("codex:gpt-5.4", "go-io", 1, 5)

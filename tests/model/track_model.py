@@ -27,8 +27,7 @@ class Tracked(Gates):
             task = Task(one.workspace, self.default_agent, self.next_order())
             first = one.status or "queued"
             task.requires = host or (None if first == "running" else one.host)
-            old = one.token is not None and one.token < self.now - self.settings["history"]
-            if old and first in ("queued", "running"):  # it may be one that was forgotten
+            if self._is_too_old(one, first):  # it may be one that was forgotten
                 first, task.requires = "blocked", host or one.host
             self.tasks[task.name] = task
             self._enter(task, one, host, first)
@@ -42,7 +41,13 @@ class Tracked(Gates):
             return None
         return "changed" if self._enter(task, one, host, status) else None
 
+    def _is_too_old(self, one: OnDisk, status: str) -> bool:
+        old = one.token is not None and one.token < self.now - self.settings["history"]
+        return old and status in ("queued", "running")
+
     def _is_news(self, task: Task, one: OnDisk, status: str) -> bool:
+        if self._is_too_old(one, status):
+            return False
         if one.token is not None and one.token <= task.token and status in ("queued", "running", task.status):
             return False
         return one.updated_at is None or (one.updated_at > task.ended_at and one.updated_at != task.dated)
