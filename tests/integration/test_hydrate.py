@@ -140,6 +140,30 @@ def test_by_hand_it_says_what_it_found_and_what_is_wrong(cli: Cli) -> None:
     assert cli.do(Query(workspace="core/x/one")).workspaces[0].requires == "h7"
 
 
+@pytest.mark.reference("T34", "T75", "T76", "T77", "T78", "T79", "T80")
+def test_every_field_of_a_file_is_known_and_one_that_is_missing_or_broken_is_no_workspace(cli: Cli) -> None:
+    said = {
+        "status": "blocked", "agent": "codex:gpt-5.4", "repo": "go-io", "org": "core", "task": "Fix it",
+        "branch": "b/1", "pid": 0, "question": "which port?", "pr_url": "https://x/1", "started_at": MOMENT, "runs": 3, "issue": 5,
+        "process_id": "p-1", "updated_at": MOMENT, "unheard_of": [1],
+    }  # fmt: skip
+    for name in ("whole", "missing", "broken"):
+        for part in ("repo", ".meta"):
+            (cli.root / "a/b/c/d" / name / part).mkdir(parents=True)
+    (cli.root / "a/b/c/d/whole/status.json").write_text(json.dumps(said))
+    (cli.root / "a/b/c/d/broken/status.json").write_text('{"status": "queued", "agent"')
+    first, *problems = _out(cli, "hydrate", "--host", "h1")
+    assert first.endswith(": 2 workspaces, 1 new, 0 changed, 0 of other hosts")
+    assert len(problems) == 1
+    assert problems[0].startswith("problem: a/b/c/d/broken/status.json: ")
+    (known,) = cli.json("workspaces")["workspaces"]
+    same = ("status", "agent", "repo", "org", "task", "branch", "question", "pr_url", "runs")
+    assert {field: known[field] for field in same} == {field: said[field] for field in same}
+    assert (known["workspace"], known["started_at"], "pid" in known) == ("a/b/c/d/whole", 1_774_519_200_000, False)
+    assert cli.json("why", "a/b/c/d/whole")["question"] == "which port?"
+    assert "there is no workspace" in cli.wrong("why", "a/b/c/d/missing", code=2)
+
+
 @pytest.mark.parametrize(("hosts", "name"), [(["build-1"], "build-1"), (["a", "b"], None), ([], None)])
 def test_by_hand_the_host_is_the_only_one_that_worked_there(cli: Cli, hosts: list[str], name: str | None) -> None:
     cli.root.mkdir()

@@ -8,13 +8,14 @@ from typing import Any
 import psutil
 import pytest
 
+from coordinator.operations import Retry
 from tests.fleet import Fleet
 from tests.waiting import wait_until
 
 WAITS: dict[str, object] = {"codex": {"command": ["sh", "-c", "pwd > here; until [ -e end ]; do sleep 0.02; done"]}}
 
 
-@pytest.mark.reference(48, 80, "W10", "T33", "T35", "T81", "T93")
+@pytest.mark.reference(48, 80, "W10", "T33", "T35", "T81", "T83", "T93")
 async def test_a_queued_task_is_started_once_and_its_file_says_by_whom(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}, WAITS) as fleet:
         workspace = fleet.root / "core/go-io/task-5"
@@ -38,4 +39,6 @@ async def test_a_queued_task_is_started_once_and_its_file_says_by_whom(server_ur
         await fleet.becomes("core/go-io/task-5", "completed")
         done = on_disk()
         assert (done["status"], "pid" in done, done["runs"]) == ("completed", False, 1)
+        await fleet.store.run(Retry(workspace="core/go-io/task-5"))  # it finds its end at once
+        await wait_until(lambda: (on_disk()["status"], on_disk()["runs"]) == ("completed", 2), "it ran again")
         assert datetime.fromisoformat(done["updated_at"]) >= datetime.fromisoformat(said["updated_at"])
