@@ -144,7 +144,8 @@ def test_by_hand_it_says_what_it_found_and_what_is_wrong(cli: Cli) -> None:
 def test_every_field_of_a_file_is_known_and_one_that_is_missing_or_broken_is_no_workspace(cli: Cli) -> None:
     said = {
         "status": "blocked", "agent": "codex:gpt-5.4", "repo": "go-io", "org": "core", "task": "Fix it",
-        "branch": "b/1", "pid": 0, "question": "which port?", "pr_url": "https://x/1", "started_at": MOMENT, "runs": 3, "issue": 5,
+        "branch": "b/1", "pid": 0, "question": "which port?", "pr_url": "https://x/1", "started_at": MOMENT,
+        "runs": 3, "issue": 5,
         "process_id": "p-1", "updated_at": MOMENT, "unheard_of": [1],
     }  # fmt: skip
     for name in ("whole", "missing", "broken"):
