@@ -55,7 +55,7 @@ def run(cli: Cli, name: str, status: str = "completed", **more: str) -> None:
     cli.end(grant, status, **more)
 
 
-@pytest.mark.reference("W25")
+@pytest.mark.reference(30, 31, "W25")
 def test_a_start_and_an_ending_are_told_with_the_count_and_limit_of_the_pool(thawed: Cli, client: Client) -> None:
     thawed.do(Apply(limits={"codex": 5}))
     thawed("dispatch", "a/1", "--agent", "codex:gpt-5.4", "--repo", "core/go-io", "--task", "x")
@@ -72,6 +72,7 @@ def test_a_start_and_an_ending_are_told_with_the_count_and_limit_of_the_pool(tha
     assert f"status completed, {named}, running 0, limit 5; pull request https://git.example/pr/9" in ended
 
 
+@pytest.mark.reference(31)
 def test_a_pool_without_a_limit_is_counted_too(thawed: Cli, client: Client) -> None:
     for name in ("a/1", "a/2"):
         thawed("dispatch", name, "--agent", "claude:opus", "--task", "x")
