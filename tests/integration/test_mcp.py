@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 
 from coordinator.operations import Apply
 from tests.cli import COMMAND, Cli
@@ -175,7 +176,10 @@ def test_resume_answers_the_one_that_asks(cli: Cli, client: Client) -> None:
     client.told("dispatch", workspace="a/1", agent="codex")
     assert client.told("resume", workspace="a/1", answer="8080")[0] == "a/1 is queued"
     (grant,) = cli.claim()
-    cli.end(grant, "blocked", question="which port?")
+    cli.end(grant, "blocked", question='which "port"?\nnow')
+    listed = client.told("workspaces")[0]
+    assert listed.startswith("a/1 blocked codex on h1 ")
+    assert listed.endswith(""" ago asks "which 'port'? now\"""")
     text, fields = client.told("resume", workspace="a/1", answer="8080")
     assert (text, fields["count"]) == ("a/1 queued again in front, for host h1", 1)
     (grant,) = cli.claim()
@@ -188,7 +192,7 @@ def test_workspaces_are_found_by_filters_in_pages(cli: Cli, client: Client) -> N
         client.told("dispatch", workspace=f"a/{at}", agent="codex")
     client.told("dispatch", workspace="b/1", agent="claude")
     text, fields = client.told("workspaces", agent="codex", status="queued", count=2, newer="1h")
-    assert text.splitlines()[0].startswith("a/2 queued codex 0s ago")
+    assert text.splitlines()[0].startswith("a/2 queued codex ")
     assert [row["workspace"] for row in fields["workspaces"]] == ["a/2", "a/1"]
     _, rest = client.told("workspaces", agent="codex", status="queued", count=2, cursor=fields["cursor"])
     assert [row["workspace"] for row in rest["workspaces"]] == ["a/0"]
@@ -311,6 +315,17 @@ def test_a_wrong_argument_is_named_with_its_mend_and_changes_nothing(cli: Cli, c
         assert result["structuredContent"]["outcome"] == "invalid"
         assert text.startswith(result["structuredContent"]["problems"][0]["field"])
     assert (cli.json("status")["total"], cli.json("status")["frozen"]) == (0, True)
+
+
+def test_a_call_that_waits_for_redis_keeps_no_other_waiting(cli: Cli, client: Client) -> None:
+    client.told("start")
+    with Redis.from_url(cli.url) as raw:
+        raw.client_pause(2000)
+        client.say("tools/call", id="slow", params={"name": "status"})
+        assert client.ask("ping")["result"] == {}
+        assert client.under("slow") == []
+        wait_until_sync(lambda: client.under("slow"), "the call is answered", 20.0)
+    assert client.under("slow")[0]["result"]["isError"] is False
 
 
 def test_what_was_asked_before_the_client_left_is_answered(cli: Cli) -> None:

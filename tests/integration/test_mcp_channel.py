@@ -1,5 +1,6 @@
 """coordinator mcp: what it says unasked, on the channel of a client."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from redis import Redis
 
 from coordinator import embedded
 from coordinator.operations import Apply, Kill, Push, Thaw
-from tests.cli import Cli
+from coordinator.store import Store
+from tests.cli import ROOT, Cli
 from tests.mcp import Client, Message
 from tests.waiting import wait_until_sync
 
@@ -118,12 +120,20 @@ def test_meta_is_texts_under_plain_names(thawed: Cli, client: Client) -> None:
 
 @pytest.mark.reference("W25")
 def test_many_facts_are_few_messages_and_none_is_lost(thawed: Cli, client: Client) -> None:
-    for at in range(120):
-        thawed.do(Push(channel="build.status", data=str(at)))
-    thawed.do(Push(channel="the.end"))
+    async def push() -> None:
+        async with Store.connect(thawed.url, ROOT) as store:
+            for at in range(20):  # one by one, as things happen
+                await store.run(Push(channel="build.status", data=str(at)))
+            await asyncio.gather(
+                *(store.run(Push(channel="build.status", data=str(at))) for at in range(20, 120))
+            )  # in one trip
+            await store.run(Push(channel="the.end"))
+
+    asyncio.run(push())
     wait_until_sync(lambda: any("the.end" in one["meta"]["channel"] for one in client.news()), "all is told", 20.0)
     news = client.news()
     assert sum(int(one["meta"]["count"]) for one in news) == 121
+    assert len(news) < 8
     assert all(len(one["content"].splitlines()) <= 21 for one in news)
     seen = []
     for one in news:  # each says which facts it is about: those can be asked for
@@ -163,7 +173,8 @@ def test_what_was_written_by_hand_keeps_nothing_from_being_told(thawed: Cli, cli
         raw.set("{dispatch}:limits", "by hand")
         fact = {"agent": "codex", "workspace": "a/2"}
         raw.xadd("{dispatch}:events", {"type": "AgentStarted", "json": json.dumps(fact)})
-        assert heard(client, "workspace a/2")["content"] == "agent.status: status started, agent codex, workspace a/2"
+        lines = heard(client, "workspace a/2")["content"].splitlines()
+        assert "agent.status: status started, agent codex, workspace a/2" in lines  # without the counts
         raw.delete("{dispatch}:limits")
     run(thawed, "a/3")
     heard(client, "status completed, repo go-io, agent codex, workspace a/3, running 0, limit 0")

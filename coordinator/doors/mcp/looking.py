@@ -9,14 +9,14 @@ from pydantic import Field, ValidationError
 from coordinator.doors.endings import ended, sentence, state
 from coordinator.doors.facts import fact_of
 from coordinator.doors.listing import about, found, told
-from coordinator.doors.mcp.told import clean, shorter
+from coordinator.doors.mcp.told import clean, quoted, shorter
 from coordinator.doors.mcp.tool import Answer, Caller, Given, Tool, fields_of, properties, text
 from coordinator.doors.pools import unserved
 from coordinator.doors.session import duration, question
 from coordinator.doors.texts import because
 from coordinator.doors.times import ago
 from coordinator.errors import InvalidQuestion
-from coordinator.models import Question
+from coordinator.models import Question, Workspace
 from coordinator.operations import Explain, GetStatus, Query, Retry
 from coordinator.operations._fields import Positive, StreamId
 from coordinator.operations.explain import Explained
@@ -44,7 +44,7 @@ async def _why(caller: Caller, given: Given) -> Answer:
         ran = why.status != "running" and record
         host = f" on {why.host}" if why.host else ""
         said = sentence(record) if ran and record else f"{why.workspace} does not wait: it is running{host}"
-        return Answer(shorter(said), fields_of(why))
+        return Answer(clean(said), shorter(fields_of(why)))
     place = f", place {why.place} of its lane" if why.place else ""
     because_of = because(why.refusal) if why.refusal else "nothing refuses it, a host is being woken for it"
     hints = await unserved(caller.session, [why.agent])
@@ -79,7 +79,7 @@ async def _workspaces(caller: Caller, given: Given) -> Answer:
     page = await found(caller.session, asked.model_copy(update=times), asked.count or _PAGE)
     lines = [
         f"{row.workspace} {row.status} {row.agent}{f' on {row.host}' if row.host else ''} {ago(row.since, now)}"
-        f" {clean(about(row), 200)}".rstrip()
+        f" {_about(row)}".rstrip()
         for row in page.workspaces
     ]
     more = [f"more with cursor {page.cursor}"] if page.cursor else []
@@ -111,6 +111,10 @@ async def _events_since(caller: Caller, given: Given) -> Answer:
         fields["trimmed"] = True
         lines.insert(0, "the oldest facts are no longer kept: some after this cursor may be missing; see workspaces")
     return Answer("\n".join([*lines, f"cursor {cursor}"]), fields)
+
+
+def _about(row: Workspace) -> str:
+    return f"asks {quoted(row.question)}" if row.status == "blocked" and row.question else clean(about(row), 200)
 
 
 def _order(seq: str) -> tuple[int, int]:
