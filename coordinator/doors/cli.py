@@ -26,6 +26,7 @@ Exit codes: 0 done or queued, 1 refused, 2 usage or bad input, 3 Redis can not b
 COMMANDS: Final = {
     "demo": ("demo",),
     "serve": ("up", "serve"),
+    "mcp": ("mcp",),
     "setup": ("init", "library"),
     "hydrate": ("hydrate",),
     "dispatch": ("dispatch",),

@@ -21,7 +21,7 @@ from coordinator.store import Store
 Reply = TypeVar("Reply")
 Answer = TypeVar("Answer")
 
-__all__ = ["PATIENCE", "Session", "duration", "opened", "question", "server_of", "who", "workspace_root"]
+__all__ = ["PATIENCE", "Session", "address", "duration", "opened", "question", "server_of", "who", "workspace_root"]
 
 PATIENCE: Final = 6.0
 """Seconds a person waits for Redis before it counts as unreachable; the store itself tries longer."""
@@ -47,6 +47,12 @@ class Session:
         """Say something on the bus, in time; the answer is how many heard it."""
         return await self.within(self.store.publish(json))
 
+    async def close(self) -> None:
+        """End the connections. Calls to a server that does not answer are not waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self.store.close()
+
     async def within(self, answer: Awaitable[Answer]) -> Answer:
         """What `answer` gives, in time."""
         try:
@@ -57,25 +63,30 @@ class Session:
             raise StoreUnavailable(f"{said}: is it running, and is REDIS_URL right?") from None
 
 
+def address(settings: Settings, root: str | None = None) -> tuple[str, str]:
+    """URL and redis-cli line of REDIS_URL's server, else of the embedded one of the workspace root.
+
+    StoreUnavailable when there is neither.
+    """
+    if settings.redis_url:
+        return settings.redis_url, redis_cli.line(settings.redis_url)
+    place = workspace_root(settings, root)
+    server = embedded.find(place)
+    if server is None:
+        raise StoreUnavailable(f"no server runs for {place}: start one with `coordinator up`, or set REDIS_URL")
+    return server.url, server.cli
+
+
 @contextlib.asynccontextmanager
 async def opened(root: str | None = None) -> AsyncIterator[Session]:
-    """The server of REDIS_URL, else the embedded one of the workspace root; StoreUnavailable when there is neither."""
+    """The session of one command, on the server at `address`."""
     settings = Settings.from_environ(os.environ)
-    url = settings.redis_url
-    if url:
-        session = Session(settings, Store.connect(url, settings.root), redis_cli.line(url))
-    else:
-        place = workspace_root(settings, root)
-        server = embedded.find(place)
-        if server is None:
-            raise StoreUnavailable(f"no server runs for {place}: start one with `coordinator up`, or set REDIS_URL")
-        session = Session(settings, Store.connect(server.url, settings.root), server.cli)
+    url, line = address(settings, root)
+    session = Session(settings, Store.connect(url, settings.root), line)
     try:
         yield session
     finally:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):  # calls to a server that does not answer are not waited for
-                await session.store.close()
+        await session.close()
 
 
 @contextlib.contextmanager

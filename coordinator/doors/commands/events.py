@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from coordinator.doors.facts import fact_of
 from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, note, say
 from coordinator.doors.session import Session, opened
@@ -63,7 +64,7 @@ async def _follow(session: Session, after: str, *, as_json: bool) -> None:
 
 
 def _print(entry: Entry, *, as_json: bool) -> None:
-    fact = _fact(entry)
+    fact = fact_of(entry)
     if as_json:
         return emit(fact, seq=entry.id)
     subject, says = _told(entry.type, fact)
@@ -80,14 +81,6 @@ def _told(kind: str, fact: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return str(fact.get("channel", "")), data if isinstance(data, dict) else {"data": data}
     subject = next((str(fact[name]) for name in _SUBJECTS if name in fact), "")
     return subject, {name: said for name, said in fact.items() if name not in _HIDDEN and str(said) != subject}
-
-
-def _fact(entry: Entry) -> dict[str, Any]:
-    try:
-        found = json.loads(entry.json)
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else {"type": entry.type, "text": entry.json}
 
 
 def _short(value: object) -> str:
