@@ -220,8 +220,8 @@ class Driver:
         answer = self._ask(ask)
         new, changed, foreign = self.truth.track(ask)
         assert (answer.new, answer.changed, answer.foreign) == (new, changed, foreign), f"{answer} for {ask}"
-        for task in self.truth.running():
-            if task.token == -1:  # track tells nobody the token
+        for task in self.truth.tasks.values():
+            if task.token == -1:  # track tells nobody the token, and the run may have ended in the same question
                 task.token = int(self.view.records[task.name].get("token", 0))
         self._lawful(ask, answer, twice)
 

@@ -8,6 +8,7 @@ from tests.model.running import run
 from tests.servers import VALKEY, Servers
 
 
+@pytest.mark.timeout(300)  # on a busy machine; it ends as soon as the bug is found
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.name)
 def test_a_planted_bug_is_caught(plant: Plant, servers: Servers) -> None:
     build.text(plant=plant)  # it is in the library, where nothing else may be wrong
