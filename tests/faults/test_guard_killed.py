@@ -155,10 +155,11 @@ async def test_a_start_that_nobody_awaits_any_more_does_not_happen_late(host: Ho
 
 async def test_a_token_is_refused_at_once_even_when_no_guard_answers(host: Host) -> None:
     await (await host.start(7)).ended()
+    await wait_until(lambda: len(host.server().children()) == 1, "only the guard that waits is left")
     standing = [host.server(), *host.server().children()]
-    for each in standing:
-        each.suspend()
     try:
+        for each in standing:
+            each.suspend()
         with pytest.raises(GuardError, match="token 7 was already started"):
             await host.start(7)
     finally:

@@ -9,7 +9,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from tests.leftovers import end, leftovers
 from tests.servers import REDIS, Servers, program
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_sync
 
 LIBRARY = """#!lua name=probe
 redis.register_function('probe', function(keys, args)
@@ -77,4 +77,4 @@ def test_a_process_that_outlives_its_test_is_found_also_when_it_is_nobodys_child
 
     assert f"{elsewhere.pid} sleep 60" in list(end(found))
     assert elsewhere.wait() == -9
-    assert leftovers(tmp_path, servers.pids) == []
+    wait_until_sync(lambda: leftovers(tmp_path, servers.pids) == [], "both are gone")
