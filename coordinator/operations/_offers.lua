@@ -43,6 +43,10 @@ end
 function offers.serve(most)
   local damage
   hosts.wake()
+  if call.offers[1] then -- as a claim does first: what the clock has opened goes before what waited behind it
+    latch.fire(8)
+    hosts.wake()
+  end
   while call.offers[1] and call.served < most do
     local host = table.remove(call.offers, 1)
     if redis.call('ZSCORE', base.key('poked'), host) then -- else it has claimed for itself

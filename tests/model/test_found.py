@@ -216,3 +216,14 @@ def test_a_worker_hears_that_an_asker_of_its_host_has_ended(fleet: Driver) -> No
     fleet.world.heard()
     fleet.complete(ops.Complete(workspace="a", status="completed"))
     assert fleet.world.heard() == ["h1"]
+
+
+def test_what_a_gate_let_go_is_pushed_before_what_waited_behind_it(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="p1", incarnation="i0", pools=["codex"], slots=1, mode="push"))
+    fleet.limit(ops.Limit(key="repo:web", limit=0))
+    submit(fleet, "behind", repo="web")
+    fleet.back_off(ops.BackOff(key="codex", duration=5000))
+    submit(fleet, "first", priority=9)
+    fleet.pass_time(5000)  # and nobody has looked since
+    fleet.limit(ops.Limit(key="repo:web", clear=True))
+    assert fleet.truth.tasks["first"].status == "running"
