@@ -144,7 +144,8 @@ def test_by_hand_it_says_what_it_found_and_what_is_wrong(cli: Cli) -> None:
 def test_every_field_of_a_file_is_known_and_one_that_is_missing_or_broken_is_no_workspace(cli: Cli) -> None:
     said = {
         "status": "blocked", "agent": "codex:gpt-5.4", "repo": "go-io", "org": "core", "task": "Fix it",
-        "branch": "b/1", "pid": 0, "question": "which port?", "pr_url": "https://x/1", "started_at": MOMENT, "runs": 3, "issue": 5,
+        "branch": "b/1", "pid": 0, "question": "which port?", "pr_url": "https://x/1", "started_at": MOMENT,
+        "runs": 3, "issue": 5,
         "process_id": "p-1", "updated_at": MOMENT, "unheard_of": [1],
     }  # fmt: skip
     for name in ("whole", "missing", "broken"):
@@ -209,3 +210,32 @@ async def test_what_a_server_that_came_back_empty_has_lost_is_brought_back(serve
         await fleet.becomes_known("old", "merged")
         await fleet.becomes_known("long", "queued")  # a new namespace is frozen
         assert marks.starts(marks.read(fleet.marks)) == {"long": 1}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.reference("W11")
+async def test_what_waits_here_and_lives_is_known_before_the_first_claim(server_url: str, tmp_path: Path) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 3}) as fleet:
+        await fleet.store.run(Submit(workspace="lives", agent="codex", task="0"))
+        await fleet.store.run(Submit(workspace="waits", agent="codex", task="0"))
+        with living() as pid:
+            put(fleet.root, "lives", "running", pid=pid)
+            fleet.serve("r1")
+            fleet.work("h1", 4)
+            await fleet.becomes("waits", "completed", deadline=30)
+            assert (await fleet.record("lives")).pid == pid
+        assert marks.starts(marks.read(fleet.marks)) == {"waits": 1}
+
+
+@pytest.mark.timeout(120)
+async def test_a_worker_that_holds_nothing_brings_back_what_the_server_has_lost(
+    server_url: str, tmp_path: Path
+) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 3}, beat="300ms") as fleet:
+        put(fleet.root, "old", "merged")
+        fleet.serve("r1")
+        fleet.work("h1", 4)
+        await fleet.becomes_known("old", "merged")
+        await fleet.ready(1)
+        await fleet.store.redis.flushall()
+        await fleet.becomes_known("old", "merged")

@@ -362,6 +362,12 @@ PLANTED: Final = (
         "return false and",
     ),
     Plant(
+        "proof_of_death_unheard",
+        "The word of its host about a run that lapsed is not taken: it stays blocked, or runs uncounted.",
+        "local proves = lapsed(old) and",
+        "local proves = false and",
+    ),
+    Plant(
         "end_of_a_pushed_run_unseen",
         "A push host whose run ends does not wait again: it is given nothing until it beats.",
         "if row.host then offers.room(row.host, row.mode == 'pull') end",

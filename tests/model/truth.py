@@ -230,6 +230,7 @@ class Truth(Tracked):
             self.requeue(task)
         else:
             self.finish(task, "blocked")
+            task.lapsed = task.tracked
         return task.status
 
     def kill(self, ask: Kill) -> tuple[set[str], int]:
