@@ -101,6 +101,7 @@ def _judged(statement: Statement, marked: dict[str, int]) -> tuple[OnDisk, bool]
     one = statement.said
     if one.status not in ("queued", "running"):
         return one, False
+    one = one.model_copy(update={"dir": one.workspace})  # it runs where it lies, or not at all
     pid = marked.get(one.workspace)
     if pid is None and one.status == "running" and one.pid and _fits(one.pid, statement):
         pid = one.pid

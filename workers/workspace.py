@@ -53,7 +53,12 @@ class Workspace:
         return self.meta / f"agent-{pool_of(agent)}.log"
 
     def prepare(self, grant: Grant) -> None:
-        """Make the directory ready for a new run: the last run's log is put aside, its mark of a timeout is gone."""
+        """Make the directory ready for a new run: the last run's log is put aside, its mark of a timeout is gone.
+
+        One that was named is not made, where no source would fill it: it was removed or renamed since.
+        """
+        if grant.dir and not grant.source and not self.path.is_dir():
+            raise WorkspaceError(f"{self.path} is gone: put it back and retry {self.name}, or dispatch it anew")
         try:
             self.meta.mkdir(parents=True, exist_ok=True)
             log = self.log(grant.agent)

@@ -239,3 +239,22 @@ async def test_a_worker_that_holds_nothing_brings_back_what_the_server_has_lost(
         await fleet.ready(1)
         await fleet.store.redis.flushall()
         await fleet.becomes_known("old", "merged")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.reference("W11")
+async def test_what_was_renamed_or_removed_runs_under_its_new_name_alone(server_url: str, tmp_path: Path) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 3}) as fleet:
+        for name in ("core/x/old", "core/x/removed"):
+            put(fleet.root, name, "queued", task="0")
+        await hydrate(fleet.store, fleet.root, "h1")
+        (fleet.root / "core/x/old").rename(fleet.root / "core/x/new")
+        (fleet.root / "core/x/removed/status.json").unlink()
+        (fleet.root / "core/x/removed").rmdir()
+        fleet.serve("r1")
+        fleet.work("h1", 4)
+        await fleet.becomes_known("core/x/new", "completed")
+        for name in ("core/x/old", "core/x/removed"):
+            assert "is gone" in ((await fleet.becomes(name, "failed")).question or "")
+        assert marks.starts(marks.read(fleet.marks)) == {"core/x/new": 1}
+        assert [path.name for path in (fleet.root / "core/x").iterdir()] == ["new"]

@@ -56,6 +56,17 @@ def test_a_file_between_the_layouts_makes_no_workspace_of_what_is_around_others(
             Workspace(tmp_path, f"{name}/x")
 
 
+def test_a_directory_that_was_named_and_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    grant = Grant(workspace="a", token=7, ttl=5, agent="codex", attempt=1, dir="b")
+    with pytest.raises(WorkspaceError, match="is gone"):
+        Workspace(tmp_path, "a", "b").prepare(grant)
+    Workspace(tmp_path, "a", "c").prepare(grant.model_copy(update={"dir": "c", "source": "/src"}))
+    (tmp_path / "b").mkdir()
+    Workspace(tmp_path, "a", "b").prepare(grant)
+    Workspace(tmp_path, "d").prepare(grant.model_copy(update={"dir": None}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c", "d"]
+
+
 @pytest.mark.reference(48, "W17", "T82")
 def test_fields_of_others_stay_and_a_none_goes(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "a/b")
