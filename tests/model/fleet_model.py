@@ -233,7 +233,7 @@ class Fleet:
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
-        task.took, task.lapsed = 0, False
+        task.took, task.lapsed, task.tracked = 0, False, False
 
     def pick(self, host: Host) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""
