@@ -130,8 +130,8 @@ PLANTED: Final = (
     Plant(
         "answer_forgotten_with_a_lost_run",
         "A run that is lost takes the answer with it.",
-        "status, fields.host, fields.pid, fields.kill, fields.mode = 'queued', false, false, false, false",
-        "status, fields.host, fields.answer, fields.kill, fields.mode = 'queued', false, false, false, false",
+        "fields.status, fields.host, fields.pid, fields.kill, fields.mode",
+        "fields.status, fields.host, fields.answer, fields.kill, fields.mode",
     ),
     Plant(
         "reaped_alive",
