@@ -86,7 +86,8 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
         if statement.said.workspace in guarded:
             continue
         one, lives = _judged(statement, marked)
-        if one.status == "queued" and (unknown := sorted(statement.doubted & _DECIDES)):
+        decides = _DECIDES | {"pid"} if statement.said.status == "running" else _DECIDES
+        if one.status == "queued" and (unknown := sorted(statement.doubted & decides)):
             where = f"{one.workspace}/{tree.STATUS}"
             problems.append(Problem(where, f"is not queued, for its {unknown[0]} is not known", "mend the field"))
             continue

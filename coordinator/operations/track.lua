@@ -71,7 +71,7 @@ end
 local function lives(one, host) return host and one.status == 'running' and (one.pid or 0) > 0 end
 
 -- Whether a run of track's own waits for a proof of death: nobody told of it before its lease ran out.
-local function lapsed(old) return old.tracked and old.status == 'blocked' and old.verdict == 'lost' end
+local function lapsed(old) return old.tracked == '1' and old.status == 'blocked' and old.verdict == 'lost' end
 
 -- What a statement does: 'foreign', 'renew', 'end', 'enter', or nil when all stays as it is; and the status it speaks of.
 local function meaning(one, old, host)
@@ -127,7 +127,7 @@ local function enter(name, one, old, host, status)
     lease.requeue(name, row, { queued_at = said_at, ended_at = false, question = one.question or false, verdict = one.verdict or false,
       exit_code = one.exit_code or false })
   else
-    base.write(base.key('workspace', name), { status = status, ended_at = said_at, tracked = '1', mode = false })
+    base.write(base.key('workspace', name), { status = status, ended_at = said_at, tracked = '2' })
     if old.status then redis.call('ZREM', base.key('status', old.status), name) end
     redis.call('ZADD', base.key('status', status), history.since(said_at), name)
   end
@@ -139,7 +139,7 @@ local function finish(name, one, old, host, status)
   local fields = { question = one.question or false, verdict = one.verdict or false, exit_code = one.exit_code or false,
     pr_url = one.pr_url, updated_at = one.updated_at or false }
   if status ~= 'queued' then
-    fields.mode = false
+    fields.tracked = '2'
     lease.finish(name, old, status, fields)
     base.write(base.key('workspace', name), fields_of(one, old, host, status)) -- what it then is, after it gave back what it was
   elseif old.kill then

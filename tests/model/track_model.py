@@ -70,7 +70,7 @@ class Tracked(Gates):
             self.requeue(task)
         else:
             task.status, task.tracked, task.took, task.lapsed = status, True, 0, False
-            task.mode = None
+            task.told = True
             task.ended_at = self.now if one.updated_at is None else min(one.updated_at, self.now)
             kept = self.settings["history"]
             task.since = max(task.ended_at, self.now - kept + min(DAY, kept // 2))
@@ -106,7 +106,7 @@ class Tracked(Gates):
             self.finish(task, "failed")
         else:
             self.finish(task, one.status)
-            task.mode = None
+            task.told = True
             self._describe(task, one)
         task.dated = one.updated_at
         return "changed"
