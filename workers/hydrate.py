@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -81,9 +81,13 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
             read_ += [statement] if statement else []
     said, alive = [], set()
     marked = _marked(top)  # after the files: what was started meanwhile is seen
+    guarded |= set(_guarded(top))  # and is its guard's
     for statement in read_:
+        if statement.said.workspace in guarded:
+            continue
         one, lives = _judged(statement, marked)
-        if one.status == "queued" and (unknown := sorted(statement.doubted & _DECIDES)):
+        decides = _DECIDES | {"pid"} if statement.said.status == "running" else _DECIDES
+        if one.status == "queued" and (unknown := sorted(statement.doubted & decides)):
             where = f"{one.workspace}/{tree.STATUS}"
             problems.append(Problem(where, f"is not queued, for its {unknown[0]} is not known", "mend the field"))
             continue
@@ -98,6 +102,7 @@ def _judged(statement: Statement, marked: dict[str, int]) -> tuple[OnDisk, bool]
     one = statement.said
     if one.status not in ("queued", "running"):
         return one, False
+    one = one.model_copy(update={"dir": one.workspace})  # it runs where it lies, or not at all
     pid = marked.get(one.workspace)
     if pid is None and one.status == "running" and one.pid and _fits(one.pid, statement):
         pid = one.pid
@@ -171,17 +176,38 @@ class Disk:
 
     def __init__(self, store: Store, root: Path, host: str) -> None:
         self._store, self._root, self._host = store, root, host
-        self._names: Collection[str] | None = None  # None: all
-        self._anew = asyncio.Event()
+        self._names: Collection[str] | None = None  # None: all, until that was told
+        self._anew, self._tried = asyncio.Event(), asyncio.Event()
+        self._epoch: int | None = None
 
     def look(self) -> None:
         """Tell of everything again: the registry has lost what it knew."""
         self._anew.set()
 
+    def heard(self, epoch: int | None) -> None:
+        """The server's epoch. With another than before it has restarted, and may have lost what it knew."""
+        if epoch != self._epoch:
+            self.look()
+        self._epoch = epoch
+
+    def before(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """`work`, but not before everything was told once, or could not be: what runs here is not started again."""
+
+        async def then() -> None:
+            await self._tried.wait()
+            await work()
+
+        return then
+
     async def work(self) -> None:
         """Tell, and wait for the next reason to."""
-        self._anew.clear()
-        told = await hydrate(self._store, self._root, self._host, self._names)
+        if self._anew.is_set():
+            self._anew.clear()
+            self._names = None
+        try:
+            told = await hydrate(self._store, self._root, self._host, self._names)
+        finally:
+            self._tried.set()
         if self._names is None:
             for problem in told.problems[:_MOST_NAMED]:
                 log.warning("on the disk: %s", problem)
@@ -196,4 +222,3 @@ class Disk:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOK_EVERY if told.alive else None):
                 await self._anew.wait()
-                self._names = None

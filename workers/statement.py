@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,6 +20,8 @@ _READ: Final = (
     "updated_at",
 )  # fmt: skip
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_PAUSES: Final = (0.01, 0.1)  # seconds
+_JUST_NOW: Final = 1.0  # seconds
 _ANEW: Final = "write it anew, or move its directory away"
 
 
@@ -35,12 +38,20 @@ class Statement(NamedTuple):
 
 
 def read(root: Path, name: str) -> tuple[Statement | None, list[Problem]]:
-    """What the file of a workspace says; None, mostly with a reason, when it says nothing."""
-    try:
-        raw, written = content(root / name / STATUS)
-    except ValueError as error:
-        return None, [Problem(f"{plain(name)}/{STATUS}", str(error), _ANEW)]
-    return parse(name, raw, written)
+    """What the file of a workspace says; None, mostly with a reason, when it says nothing.
+
+    One that says nothing and was written just now is read again: its writer may not be done.
+    """
+    for pause in (*_PAUSES, None):
+        try:
+            raw, written = content(root / name / STATUS)
+        except ValueError as error:
+            return None, [Problem(f"{plain(name)}/{STATUS}", str(error), _ANEW)]
+        statement, problems = parse(name, raw, written)
+        if statement or pause is None or abs(time.time() - written) > _JUST_NOW:
+            break
+        time.sleep(pause)
+    return statement, problems
 
 
 def parse(name: str, raw: bytes, written: float) -> tuple[Statement | None, list[Problem]]:

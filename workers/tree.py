@@ -11,6 +11,7 @@ from coordinator.words import WORKSPACE, shown
 STATUS: Final = "status.json"
 LONGEST: Final = 4 << 20  # bytes; a longer status.json is nobody's
 _DEPTHS: Final = (1, 3)  # <root>/<name>, and <root>/<org>/<repo>/<id>
+_META: Final = ".meta"  # in the reference runner's beside `repo/`; one that works without a checkout has no `repo/`
 
 
 class Tree(NamedTuple):
@@ -21,7 +22,7 @@ class Tree(NamedTuple):
 
 
 def walk(root: Path) -> Tree:
-    """Every directory with a status.json that is one or three deep, or that has `repo/` and `.meta/` too; none inside
+    """Every directory with a status.json that is one or three deep, or that has `.meta/` too; none inside
     another. Links to directories are not followed, so none leads round in a circle or out of the root. The servers' and
     the hosts' own directories, whose names begin with a dot, are not looked at.
 
@@ -39,7 +40,7 @@ def walk(root: Path) -> Tree:
         except OSError as error:
             problems.append(Problem(plain(name) or str(top), f"can not be read: {error.strerror}", "mend its rights"))
             continue
-        if depth and STATUS in entries and (depth in _DEPTHS or _is_checked_out(entries)):
+        if depth and STATUS in entries and (depth in _DEPTHS or (_META in entries and _is_directory(entries[_META]))):
             if WORKSPACE.accepts(name):
                 names.append(name)
             else:
@@ -50,13 +51,15 @@ def walk(root: Path) -> Tree:
     return Tree(tuple(sorted(names)), tuple(sorted(problems)))
 
 
+def is_workspace(directory: Path, depth: int) -> bool:
+    """Whether `walk` takes a directory that lies so many steps below the root for a workspace."""
+    known = directory / _META
+    return os.path.lexists(directory / STATUS) and (depth in _DEPTHS or (known.is_dir() and not known.is_symlink()))
+
+
 def plain(name: str) -> str:
     """A name from a disk as text that can be written anywhere."""
     return name.encode("utf-8", "backslashreplace").decode() if name.isprintable() else shown(name)
-
-
-def _is_checked_out(entries: "dict[str, os.DirEntry[str]]") -> bool:
-    return all(part in entries and _is_directory(entries[part]) for part in ("repo", ".meta"))
 
 
 def _below(entries: "dict[str, os.DirEntry[str]]", *, at_top: bool) -> list[str]:

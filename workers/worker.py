@@ -84,8 +84,8 @@ class Worker:
             held.end("stopped", grace_ms)
 
     def _loops(self) -> dict[str, Callable[[], Any]]:
-        return {"beat": self._beat, "poke": self._hear, "claim": self._claims.work, "watch": self._watch,
-                "disk": self._disk.work}  # fmt: skip
+        return {"beat": self._beat, "poke": self._hear, "disk": self._disk.work, "watch": self._watch,
+                "claim": self._disk.before(self._claims.work)}  # fmt: skip
 
     async def _adopt(self) -> None:
         """Take over what an earlier worker of this host left, then tell Redis that this incarnation holds it."""
@@ -129,6 +129,7 @@ class Worker:
             seconds = reply.retry_in // 1000 + 1
             raise HostTaken(f"host {self._host} is a worker elsewhere: choose another --host, or wait {seconds} s")
         self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
+        self._disk.heard(reply.epoch)
         for held in newest.values():
             if held.workspace in reply.lost:
                 held.end("lost")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from coordinator.errors import WorkspaceError
 from coordinator.models import Grant
 from coordinator.words import pool_of
-from workers.tree import STATUS, content
+from workers.tree import STATUS, content, is_workspace
 
 _LONGEST_QUESTION: Final = 60_000  # characters of BLOCKED.md that travel
 _BEGINNING: Final = 64 << 10  # bytes of a log in which a program says which session it is in
@@ -29,8 +29,8 @@ class Workspace:
             inside = ()
         if not inside or inside[0].startswith("."):
             raise WorkspaceError(f"the directory of {name} ({self.path}) leaves the workspace root {root}")
-        for above in list(self.path.parents)[: len(inside) - 1]:
-            if (above / "status.json").exists():
+        for steps, above in enumerate(list(self.path.parents)[: len(inside) - 1], 1):
+            if is_workspace(above, len(inside) - steps):
                 raise WorkspaceError(f"{name} lies inside the workspace {above}, whose agent works there too")
 
     @property
@@ -53,7 +53,12 @@ class Workspace:
         return self.meta / f"agent-{pool_of(agent)}.log"
 
     def prepare(self, grant: Grant) -> None:
-        """Make the directory ready for a new run: the last run's log is put aside, its mark of a timeout is gone."""
+        """Make the directory ready for a new run: the last run's log is put aside, its mark of a timeout is gone.
+
+        One that was named is not made, where no source would fill it: it was removed or renamed since.
+        """
+        if grant.dir and not grant.source and not self.path.is_dir():
+            raise WorkspaceError(f"{self.path} is gone: put it back and retry {self.name}, or dispatch it anew")
         try:
             self.meta.mkdir(parents=True, exist_ok=True)
             log = self.log(grant.agent)

@@ -22,8 +22,9 @@ end
 local function forget(name, status)
   local row = {}
   for i, value in ipairs(redis.call('HMGET', base.key('workspace', name), unpack(FIELDS))) do row[FIELDS[i]] = value or nil end
-  if row.status == status and row.updated_at and not row.token and not row.tracked then
-    -- It was called off before it ran, and its file may still say that it waits: without the record it would be queued again.
+  if row.status == status and row.updated_at and row.mode ~= 'pull' and row.tracked ~= '2' then
+    -- It ended otherwise than by its disk's word or under a worker, which writes its file: that may still say that it waits or runs.
+    -- Without the record it would be queued again.
     redis.call('ZADD', base.key('status', status), call.now, name)
     return false
   end

@@ -126,7 +126,7 @@ end
 -- Puts a workspace back into the queue at its old place.
 function lease.requeue(name, row, fields)
   if row.status == 'running' then release(name, row) end
-  fields.status, fields.host, fields.pid, fields.kill, fields.mode = 'queued', false, false, false, false
+  fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
   queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))

@@ -1,6 +1,6 @@
 -- renew: a host's beat. Registers the host, moves its leases on, repeats its endings, and learns what it must know.
--- Answers renewed{ttl, beat, kill_grace, lost[], kill[], unseen[grants]}: leases it no longer has, runs someone asked to end, grants it never
--- received. taken{host, machine, retry_in}: another machine beats under this name.
+-- Answers renewed{ttl, beat, kill_grace, lost[], kill[], unseen[grants], epoch}: leases it no longer has, runs someone asked to end, grants it never
+-- received; another epoch than before: the registry may have lost what it knew. taken{host, machine, retry_in}: another machine beats under it.
 local HELD = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, pid = 'integer' }
 local ENDING = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, status = { is = 'ended', must = true },
   verdict = 'line', exit_code = 'signed', question = 'text', pr_url = 'line', retry_after = { is = 'integer', most = 31536000 },
@@ -80,7 +80,7 @@ verb.register {
     register(ask, row)
     for _, ending in ipairs(ask.endings or {}) do lease.report(ending) end
     local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),
-      kill_grace = base.setting('kill_grace', 15000), lost = {}, kill = {}, unseen = {} }
+      kill_grace = base.setting('kill_grace', 15000), lost = {}, kill = {}, unseen = {}, epoch = base.number(call.control.epoch) }
     local held, highest = {}, 0
     for _, one in ipairs(ask.held or {}) do
       highest = math.max(highest, one.token)

@@ -12,7 +12,10 @@ from coordinator.words import AgentName, Count, HostName, Label, Millis
 
 
 class Renewed(Record):
-    """Leases last `ttl` ms; beat again in `beat` ms. Runs the host has lost, must end, or never received."""
+    """Leases last `ttl` ms; beat again in `beat` ms. Runs the host has lost, must end, or never received.
+
+    With another `epoch` than before the registry may have lost what it knew.
+    """
 
     outcome: Literal["renewed"] = "renewed"
     ttl: Millis
@@ -21,6 +24,7 @@ class Renewed(Record):
     lost: LuaList[str] = ()
     kill: LuaList[str] = ()
     unseen: LuaList[Grant] = ()
+    epoch: Count | None = None
 
 
 class Taken(Record):

@@ -1,6 +1,7 @@
 -- track: bring workspaces into the registry as they lie on a disk, or as their own service runs them.
--- What is unknown is entered; what waits stays. A running one is a fact, not an admission: it holds its slots also beyond a limit, in
--- mode asker, and is track's own: its host's later word moves its lease on, ends it, or queues it again. Other runs stay as they are.
+-- What is unknown is entered; what waits stays, unless its host sees it alive. A running one is a fact, not an admission: it holds its slots
+-- also beyond a limit, in mode asker, and is track's own: its host's later word moves its lease on, ends it, or queues it again, also after
+-- the lease ran out. Other runs stay as they are.
 -- An ended one changes by news only (below); what is another host's is left alone and counted.
 -- Answers tracked{new, changed, foreign}.
 local RECORD = {
@@ -61,21 +62,30 @@ end
 local function may_move(one, old, host)
   if not old.tracked or not one.status or old.host ~= (host or one.host or NOBODY) then return false end
   if old.kill and one.status == 'queued' and not one.updated_at then return false end
-  local since = base.number(old.updated_at) or base.number(redis.call('ZSCORE', base.key('status', 'running'), one.workspace) or nil) or 0
+  local since = base.number(old.updated_at) or base.number(redis.call('ZSCORE', base.key('status', 'running'), one.workspace) or nil)
+    or base.number(old.token) or 0
   return not one.updated_at or one.updated_at >= since
 end
+
+-- Whether a host says that it sees the process that works there: a fact, whatever the registry thinks.
+local function lives(one, host) return host and one.status == 'running' and (one.pid or 0) > 0 end
+
+-- Whether a run of track's own waits for a proof of death: nobody told of it before its lease ran out.
+local function lapsed(old) return old.tracked == '1' and old.status == 'blocked' and old.verdict == 'lost' end
 
 -- What a statement does: 'foreign', 'renew', 'end', 'enter', or nil when all stays as it is; and the status it speaks of.
 local function meaning(one, old, host)
   local status = one.status or old.status or 'queued'
   if not old.status and is_too_old(one, status) then return 'enter', 'blocked' end
   if is_foreign(old, host) then return 'foreign' end
-  if old.status == 'queued' then return nil end
+  if old.status == 'queued' then return lives(one, host) and 'enter' or nil, status end
   if old.status == 'running' then
     if not may_move(one, old, host) then return nil end
     return status == 'running' and 'renew' or 'end', status
   end
-  if old.status and not is_news(one, old, status) then return nil end
+  local tells = (status ~= 'running' or lives(one, host)) and not is_too_old(one, status)
+  local proves = lapsed(old) and tells and may_move(one, old, host)
+  if old.status and not proves and not is_news(one, old, status) then return nil end
   return 'enter', status
 end
 
@@ -89,6 +99,7 @@ local function check(one, host, again)
   elseif what == 'enter' or again then
     status = status or one.status or 'queued'
     local lane = fields_of(one, old, host, status).lane
+    if old.status == 'queued' then sound.lane(old.lane) end
     sound.run(one.workspace, { status = again and 'running' or old.status, lane = lane }, host or one.host or NOBODY, status)
   end
 end
@@ -105,7 +116,9 @@ local function enter(name, one, old, host, status)
   if not differs(row, old, status) then return nil end
   row.place, row.updated_at = old.place or base.next('place'), one.updated_at or false
   if status == 'blocked' and not old.status and is_too_old(one, one.status or 'queued') then row.question = OLD end
+  if lapsed(old) then row.verdict, row.question = one.verdict or false, one.question or false end
   base.write(base.key('workspace', name), row)
+  if old.status == 'queued' then queue.remove(name, old.lane) end
   row.status, row.attempt, row.runs = old.status, old.attempt, row.runs or old.runs
   local said_at = math.min(one.updated_at or call.now, call.now)
   if status == 'running' then
@@ -114,7 +127,7 @@ local function enter(name, one, old, host, status)
     lease.requeue(name, row, { queued_at = said_at, ended_at = false, question = one.question or false, verdict = one.verdict or false,
       exit_code = one.exit_code or false })
   else
-    base.write(base.key('workspace', name), { status = status, ended_at = said_at, tracked = '1' })
+    base.write(base.key('workspace', name), { status = status, ended_at = said_at, tracked = '2' })
     if old.status then redis.call('ZREM', base.key('status', old.status), name) end
     redis.call('ZADD', base.key('status', status), history.since(said_at), name)
   end
@@ -126,6 +139,7 @@ local function finish(name, one, old, host, status)
   local fields = { question = one.question or false, verdict = one.verdict or false, exit_code = one.exit_code or false,
     pr_url = one.pr_url, updated_at = one.updated_at or false }
   if status ~= 'queued' then
+    fields.tracked = '2'
     lease.finish(name, old, status, fields)
     base.write(base.key('workspace', name), fields_of(one, old, host, status)) -- what it then is, after it gave back what it was
   elseif old.kill then

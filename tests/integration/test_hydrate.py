@@ -210,3 +210,51 @@ async def test_what_a_server_that_came_back_empty_has_lost_is_brought_back(serve
         await fleet.becomes_known("old", "merged")
         await fleet.becomes_known("long", "queued")  # a new namespace is frozen
         assert marks.starts(marks.read(fleet.marks)) == {"long": 1}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.reference("W11")
+async def test_what_waits_here_and_lives_is_known_before_the_first_claim(server_url: str, tmp_path: Path) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 3}) as fleet:
+        await fleet.store.run(Submit(workspace="lives", agent="codex", task="0"))
+        await fleet.store.run(Submit(workspace="waits", agent="codex", task="0"))
+        with living() as pid:
+            put(fleet.root, "lives", "running", pid=pid)
+            fleet.serve("r1")
+            fleet.work("h1", 4)
+            await fleet.becomes("waits", "completed", deadline=30)
+            assert (await fleet.record("lives")).pid == pid
+        assert marks.starts(marks.read(fleet.marks)) == {"waits": 1}
+
+
+@pytest.mark.timeout(120)
+async def test_a_worker_that_holds_nothing_brings_back_what_the_server_has_lost(
+    server_url: str, tmp_path: Path
+) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 3}, beat="300ms") as fleet:
+        put(fleet.root, "old", "merged")
+        fleet.serve("r1")
+        fleet.work("h1", 4)
+        await fleet.becomes_known("old", "merged")
+        await fleet.ready(1)
+        await fleet.store.redis.flushall()
+        await fleet.becomes_known("old", "merged")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.reference("W11")
+async def test_what_was_renamed_or_removed_runs_under_its_new_name_alone(server_url: str, tmp_path: Path) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 3}) as fleet:
+        for name in ("core/x/old", "core/x/removed"):
+            put(fleet.root, name, "queued", task="0")
+        await hydrate(fleet.store, fleet.root, "h1")
+        (fleet.root / "core/x/old").rename(fleet.root / "core/x/new")
+        (fleet.root / "core/x/removed/status.json").unlink()
+        (fleet.root / "core/x/removed").rmdir()
+        fleet.serve("r1")
+        fleet.work("h1", 4)
+        await fleet.becomes_known("core/x/new", "completed")
+        for name in ("core/x/old", "core/x/removed"):
+            assert "is gone" in ((await fleet.becomes(name, "failed")).question or "")
+        assert marks.starts(marks.read(fleet.marks)) == {"core/x/new": 1}
+        assert [path.name for path in (fleet.root / "core/x").iterdir()] == ["new"]

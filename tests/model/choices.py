@@ -116,6 +116,7 @@ _on_disk = st.builds(
     priority=_priority,
     repo=st.sampled_from([None, None, "web"]),
     host=st.sampled_from([None, None, "svc"]),
+    pid=st.sampled_from([None, 5]),
 )
 on_disk = st.lists(_on_disk, max_size=3)
 ages = st.sampled_from([None, None, 0, 1, 1000, 31_000, -500_000, "same", "same"])

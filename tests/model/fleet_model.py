@@ -51,6 +51,8 @@ class Task:
     took: int = 0  # its last run
     cost: int = 0  # all its runs
     tracked: bool = False  # its run was entered by track
+    told: bool = False  # its ending was told by track
+    lapsed: bool = False  # that run has no proof of death
     dated: int | None = None  # the date of the last statement that track took
     ended_at: int = 0
 
@@ -221,17 +223,19 @@ class Fleet:
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
         task.since = task.started = self.now
-        task.tracked = False
+        task.tracked = task.lapsed = task.told = False
 
     def finish(self, task: Task, status: str) -> None:
         task.answer = None if task.status == "running" else task.answer
         task.took = self.now - task.started if task.status == "running" else 0
         task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
+        task.lapsed = task.told = False
         self.ended = self.ended + 1 if self.running() or self.queued() else 0
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
         task.took = 0
+        task.lapsed = task.tracked = task.told = False
 
     def pick(self, host: Host) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""

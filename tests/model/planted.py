@@ -130,8 +130,8 @@ PLANTED: Final = (
     Plant(
         "answer_forgotten_with_a_lost_run",
         "A run that is lost takes the answer with it.",
-        "status, fields.host, fields.pid, fields.kill, fields.mode = 'queued', false, false, false, false",
-        "status, fields.host, fields.answer, fields.kill, fields.mode = 'queued', false, false, false, false",
+        "fields.status, fields.host, fields.pid, fields.kill, fields.mode",
+        "fields.status, fields.host, fields.answer, fields.kill, fields.mode",
     ),
     Plant(
         "reaped_alive",
@@ -360,6 +360,12 @@ PLANTED: Final = (
         "A copy of a workspace on another host's disk changes its record.",
         "return (old.requires or host) ~= host or",
         "return false and",
+    ),
+    Plant(
+        "proof_of_death_unheard",
+        "The word of its host about a run that lapsed is not taken: it stays blocked, or runs uncounted.",
+        "local proves = lapsed(old) and",
+        "local proves = false and",
     ),
     Plant(
         "end_of_a_pushed_run_unseen",

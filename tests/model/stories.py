@@ -87,6 +87,26 @@ class Stories(Base):
         told = file if task.tracked or at is None else file.model_copy(update={"token": task.token})
         fleet.track(ops.Track(workspaces=[told], host=teller or host))
 
+    @rule(
+        name=some.workspaces,
+        status=st.sampled_from(["running", "queued", "completed", "blocked"]),
+        pid=st.sampled_from([5, None]),
+        older=st.sampled_from([0, 0, 1]),
+        tellers=st.tuples(some.hosts, st.sampled_from([None, None, "h1"])),
+    )
+    def tell_of_one_that_lapsed(
+        self, name: str, status: Any, pid: int | None, older: int, tellers: tuple[str, str | None]
+    ) -> None:
+        """A run that was found has no word of its host until its lease has run out; then there is one."""
+        fleet = self.fleet
+        file = OnDisk(workspace=name, status="running", agent="codex", updated_at=fleet.truth.now, pid=5)
+        fleet.track(ops.Track(workspaces=[file], host=tellers[0]))
+        if fleet.truth.tasks[name].status == "running":
+            fleet.pass_time(max(fleet.truth.tasks[name].deadline - fleet.truth.now, 0))
+        fleet.reap()
+        file = file.model_copy(update={"status": status, "pid": pid, "updated_at": (file.updated_at or 0) - older})
+        fleet.track(ops.Track(workspaces=[file], host=tellers[1] or tellers[0]))
+
     @rule(ending=some.endings)
     def work(self, ending: dict[str, Any]) -> None:
         """Every worker ends what it runs and asks for the next."""

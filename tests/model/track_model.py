@@ -37,7 +37,12 @@ class Tracked(Gates):
         if task.status == "running":
             return self._move(task, one, host or one.host or NOBODY)
         status = one.status or task.status
-        if task.status == "queued" or not self._is_news(task, one, status):
+        lives = bool(host and one.status == "running" and one.pid)
+        if task.status == "queued":
+            return "changed" if lives and self._enter(task, one, host, status) else None
+        proves = task.lapsed and self._is_its_own(task, one, host or one.host or NOBODY)
+        proves = proves and (status != "running" or lives) and not self._is_too_old(one, status)
+        if not proves and not self._is_news(task, one, status):
             return None
         return "changed" if self._enter(task, one, host, status) else None
 
@@ -64,7 +69,8 @@ class Tracked(Gates):
         elif status == "queued":
             self.requeue(task)
         else:
-            task.status, task.tracked, task.took = status, True, 0
+            task.status, task.tracked, task.took, task.lapsed = status, True, 0, False
+            task.told = True
             task.ended_at = self.now if one.updated_at is None else min(one.updated_at, self.now)
             kept = self.settings["history"]
             task.since = max(task.ended_at, self.now - kept + min(DAY, kept // 2))
@@ -78,13 +84,17 @@ class Tracked(Gates):
     def _shown(self, task: Task) -> tuple[Any, ...]:
         return task.status, task.agent, task.priority, task.lane, task.repo, task.org
 
-    def _move(self, task: Task, one: OnDisk, holder: str) -> str | None:
+    def _is_its_own(self, task: Task, one: OnDisk, holder: str) -> bool:
+        """Whether a run is track's own, and this the word of its host, and no older than what began it."""
         if not task.tracked or not one.status or task.host != holder:
-            return None
+            return False
         if task.killed and one.status == "queued" and one.updated_at is None:
-            return None
-        since = task.since if task.dated is None else task.dated
-        if one.updated_at is not None and one.updated_at < since:
+            return False
+        began = task.since if task.status == "running" else task.token
+        return one.updated_at is None or one.updated_at >= (began if task.dated is None else task.dated)
+
+    def _move(self, task: Task, one: OnDisk, holder: str) -> str | None:
+        if not one.status or not self._is_its_own(task, one, holder):
             return None
         if one.status == "running":
             task.deadline = self.now + LONG
@@ -96,6 +106,7 @@ class Tracked(Gates):
             self.finish(task, "failed")
         else:
             self.finish(task, one.status)
+            task.told = True
             self._describe(task, one)
         task.dated = one.updated_at
         return "changed"

@@ -207,7 +207,7 @@ class Truth(Tracked):
         till = self.now - self.settings["history"]
         due = [task for task in self.tasks.values() if task.status in FORGOTTEN and task.since <= till]
         due.sort(key=lambda task: (FORGOTTEN.index(task.status), task.since, task.name))
-        kept = [task for task in due if task.dated is not None and not task.token and not task.tracked]
+        kept = [task for task in due if task.dated is not None and task.mode != "pull" and not task.told]
         due = [task for task in due if task not in kept]
         for task in kept:
             assert listed(task) in (task.since, self.now), task
@@ -230,6 +230,7 @@ class Truth(Tracked):
             self.requeue(task)
         else:
             self.finish(task, "blocked")
+            task.lapsed = task.tracked
         return task.status
 
     def kill(self, ask: Kill) -> tuple[set[str], int]:

@@ -117,6 +117,16 @@ def test_what_would_run_as_something_else_is_not_queued(tmp_path: Path, field: s
     assert only(look(tmp_path))[0] == "failed"
 
 
+@pytest.mark.reference("W1", "W11")
+@pytest.mark.parametrize("pid", ["12", 1.5, 10**20])
+def test_what_seems_to_run_under_a_pid_that_can_not_be_read_is_not_queued(tmp_path: Path, pid: Any) -> None:
+    put(tmp_path, NAME, "running", pid=pid)
+    found = look(tmp_path)
+    assert (found.said, found.problems[-1].problem) == ([], "is not queued, for its pid is not known")
+    put(tmp_path, NAME, "queued", pid=pid)
+    assert only(look(tmp_path))[0] == "queued"
+
+
 @pytest.mark.reference(47, 78, "W15")
 def test_bad_files_hide_no_good_ones_and_the_oldest_is_told_first(tmp_path: Path) -> None:
     put(tmp_path, "a", "queued", updated_at="2026-03-26T10:00:00Z")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +169,28 @@ def test_what_is_no_file_is_not_read_and_named(tmp_path: Path) -> None:
         "huge": "is longer than 4 MiB",
     }
     assert read(tmp_path, "real")[0] is not None
+
+
+@pytest.mark.reference(48, "W16")
+def test_a_file_that_is_being_written_is_read_again_and_an_old_torn_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = put(tmp_path, "a", "queued") / "status.json"
+    whole = file.read_text()
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            file.write_text(whole)  # its writer is done meanwhile
+
+    monkeypatch.setattr(time, "sleep", wait)
+    file.write_text(whole[:9])
+    statement, problems = read(tmp_path, "a")
+    assert (statement and statement.said.status, problems, len(pauses)) == ("queued", [], 2)
+    file.write_text(whole[:9])
+    assert read(tmp_path, "a")[0] is None
+    assert len(pauses) == 4
+    os.utime(file, (WRITTEN, WRITTEN))
+    assert read(tmp_path, "a")[0] is None
+    assert len(pauses) == 4

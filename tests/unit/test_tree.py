@@ -23,6 +23,13 @@ def test_workspaces_are_one_or_three_deep_or_anywhere_with_a_checkout(tmp_path: 
     assert walk(tmp_path) == (tuple(wanted), ())
 
 
+def test_one_that_works_without_a_checkout_is_found_at_any_depth(tmp_path: Path) -> None:
+    for name in ("email/index", "a/b/c/d"):
+        put(tmp_path, f"{name}/.meta")
+        put(tmp_path, name, "completed")
+    assert walk(tmp_path).names == ("a/b/c/d", "email/index")
+
+
 def test_what_lies_inside_a_workspace_is_its_own(tmp_path: Path) -> None:
     put(tmp_path, "outer", "completed", checked_out=True)
     put(tmp_path, "outer/repo/inner", "queued", checked_out=True)

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from coordinator.errors import WorkspaceError
 from coordinator.models import Grant
 from coordinator.words import WORKSPACE
+from tests.trees import put
 from workers.source import branch_for
+from workers.tree import walk
 from workers.workspace import Workspace, rfc3339
 
 
@@ -36,11 +38,33 @@ def test_a_loop_of_links_is_refused(tmp_path: Path) -> None:
 
 def test_a_workspace_inside_another_is_refused(tmp_path: Path) -> None:
     outer = Workspace(tmp_path, "a/b")
-    outer.path.mkdir(parents=True)
+    outer.meta.mkdir(parents=True)
     outer.write({"status": "completed"})
     with pytest.raises(WorkspaceError, match="lies inside the workspace"):
         Workspace(tmp_path, "a/b/repo/c")
     Workspace(tmp_path, "a/c")
+
+
+def test_a_file_between_the_layouts_makes_no_workspace_of_what_is_around_others(tmp_path: Path) -> None:
+    put(tmp_path, "core/go-io", "completed")
+    put(tmp_path, "core/go-io/task-5", "queued")
+    assert walk(tmp_path).names == ("core/go-io/task-5",)
+    Workspace(tmp_path, "core/go-io/task-5")
+    for name in ("one", "a/b/three"):
+        put(tmp_path, name, "completed")
+        with pytest.raises(WorkspaceError, match="lies inside the workspace"):
+            Workspace(tmp_path, f"{name}/x")
+
+
+def test_a_directory_that_was_named_and_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    grant = Grant(workspace="a", token=7, ttl=5, agent="codex", attempt=1, dir="b")
+    with pytest.raises(WorkspaceError, match="is gone"):
+        Workspace(tmp_path, "a", "b").prepare(grant)
+    Workspace(tmp_path, "a", "c").prepare(grant.model_copy(update={"dir": "c", "source": "/src"}))
+    (tmp_path / "b").mkdir()
+    Workspace(tmp_path, "a", "b").prepare(grant)
+    Workspace(tmp_path, "d").prepare(grant.model_copy(update={"dir": None}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c", "d"]
 
 
 @pytest.mark.reference(48, "W17", "T82")

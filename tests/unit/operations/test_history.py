@@ -2,7 +2,7 @@
 
 import pytest
 
-from coordinator.operations import Apply, Cancel, GetStatus, Query, Reap, Retry
+from coordinator.operations import Apply, Cancel, Complete, GetStatus, Query, Reap, Retry
 from coordinator.operations.apply import FleetSettings
 from coordinator.operations.status import Summed
 from tests.servers import REAL
@@ -157,6 +157,24 @@ async def test_what_was_called_off_before_it_ran_is_kept_since_its_file_may_say_
     assert await reap(fleet) == 0
     await fleet.track(["a"], **waits)
     assert (await fleet.record("a")).status == "failed"
+
+
+@pytest.mark.parametrize("retried", [False, True])
+async def test_a_found_run_that_ended_by_report_is_kept_since_its_file_may_say_that_it_runs(
+    fleet: Fleet, retried: bool
+) -> None:
+    runs = {"agent": "codex", "status": "running", "updated_at": 1_600_000_000_000}
+    await fleet.track(["a"], **runs)
+    await fleet.store.run(Complete(workspace="a", status="completed"))
+    if retried:
+        await fleet.store.run(Retry(workspace="a"))
+        await fleet.store.run(Cancel(workspace="a"))
+    await keep(fleet, 0)
+    assert await reap(fleet) == 0
+    await fleet.track(["a"], **{**runs, "status": "queued"})
+    assert (await fleet.record("a")).status == ("failed" if retried else "completed")
+    await fleet.track(["a"], agent="codex", status="merged")  # now its disk says so too
+    assert await reap(fleet) == 1
 
 
 async def test_a_forgotten_run_of_ours_is_not_queued_again_by_an_old_disk(fleet: Fleet) -> None:

@@ -150,3 +150,10 @@ async def test_a_higher_token_lifts_the_fence(fleet: Fleet) -> None:
     assert (await fleet.beat("h1", ahead)).lost == ("from-before",)
     await fleet.queue("b")
     assert (await fleet.claim()).grants[0].token > ahead.token
+
+
+async def test_a_beat_tells_of_another_epoch_when_the_server_has_lost_what_it_knew(fleet: Fleet) -> None:
+    first = await fleet.host("h1")
+    assert (await fleet.beat("h1")).epoch == first.epoch
+    await fleet.redis.flushall()
+    assert ((await fleet.host("h1")).epoch or 0) > (first.epoch or 0) > 0

@@ -95,6 +95,51 @@ async def test_a_run_told_of_again_lives_on_and_one_that_lapses_has_no_proof_of_
     assert (await fleet.store.run(Retry(workspace="a"))).count == 1
 
 
+async def _lapsed(fleet: Fleet, found: Mapping[str, object]) -> None:
+    await _track(fleet, found, host="h1")
+    await fleet.lapse("a")
+    await fleet.store.run(Reap())
+    assert (await fleet.record("a")).status == "blocked"
+
+
+@pytest.mark.reference("W11")
+@pytest.mark.parametrize("status", ["queued", "completed", "failed"])
+async def test_the_word_of_its_host_is_the_proof_that_a_lapsed_run_waits_for(fleet: Fleet, status: str) -> None:
+    found = {**RUNNING, "updated_at": 5}
+    await _lapsed(fleet, found)
+    assert await _track(fleet, {**found, "status": status, "updated_at": 4}, host="h1") == (0, 0, 0)
+    assert await _track(fleet, {**found, "status": status}, host="h2") == (0, 0, 1)
+    assert await _track(fleet, {**found, "status": status}, host="h1") == (0, 1, 0)
+    record = await fleet.record("a")
+    assert (record.status, record.verdict, record.question) == (status, None, None)
+
+
+@pytest.mark.reference("W1", "W11")
+async def test_a_lapsed_run_that_its_host_sees_alive_counts_again_and_no_other_word_makes_it_run(fleet: Fleet) -> None:
+    found = {**RUNNING, "updated_at": 5}
+    await _lapsed(fleet, found)
+    assert await _track(fleet, {**found, "pid": -1}, host="h1") == (0, 0, 0)
+    assert await _track(fleet, found, host="h1") == (0, 1, 0)
+    assert await fleet.redis.scard("{t}:slots:codex") == 1
+    assert await _track(fleet, found, host="h1") == (0, 0, 0)
+    assert await _track(fleet, {**found, "status": "queued"}, host="h1") == (0, 1, 0)
+
+
+@pytest.mark.reference("W11")
+async def test_what_waits_and_is_seen_alive_by_its_host_is_not_started_again(fleet: Fleet) -> None:
+    await fleet.queue("a")
+    await fleet.queue("b")
+    await fleet.host("h1")
+    assert await _track(fleet, RUNNING) == (0, 0, 0)  # nobody's word
+    assert await _track(fleet, {**RUNNING, "pid": -1}, host="h1") == (0, 0, 0)
+    assert await _track(fleet, RUNNING, host="h1") == (0, 1, 0)
+    record = await fleet.record("a")
+    assert (record.status, record.mode, record.host, record.pid) == ("running", "asker", "h1", 5)
+    assert await fleet.granted() == ["b"]
+    assert await _track(fleet, {**RUNNING, "status": "queued"}, host="h1") == (0, 1, 0)
+    assert await fleet.granted() == ["a"]
+
+
 @pytest.mark.reference("T15")
 @pytest.mark.parametrize("status", ["completed", "merged", "failed", "blocked"])
 async def test_the_host_that_told_of_a_run_tells_its_ending(fleet: Fleet, status: str) -> None:
