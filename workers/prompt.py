@@ -2,7 +2,7 @@
 
 from coordinator.models import Grant
 
-_ANSWERED = "The answer stands in ANSWER.md in this directory, and reads:"
+_TOLD = "It stands in ANSWER.md in this directory, and reads:"
 _AGAIN = (
     "An earlier run of this task has ended in this directory. Look at what it left, also in git, and go on from there: "
     "do not begin anew what is done."
@@ -10,7 +10,9 @@ _AGAIN = (
 
 
 def prompt(grant: Grant, *, goes_on: bool, again: bool) -> str:
-    """The task; after it the answer to the question of an earlier run, alone where the agent's own session goes on.
+    """The task; after it the answer to an earlier run, alone where the agent's own session goes on.
+
+    Whoever has completed or failed may be told more too, so no answer speaks of a question as if there had been one.
 
     `again` is for a program that is told in prose and starts anew in a directory where a run has worked: it reads that
     this is so. The reference runner says so to every drained task, and has it commit when it is done; here the task
@@ -18,9 +20,11 @@ def prompt(grant: Grant, *, goes_on: bool, again: bool) -> str:
     """
     if grant.answer is not None:
         if goes_on:
-            return f"The question that you left in BLOCKED.md was answered. {_ANSWERED}\n\n{grant.answer}"
-        asked = "An earlier run of this task worked in this directory and left a question, which was answered."
-        return _joined(grant.task, f"{asked} {_ANSWERED}\n\n{grant.answer}")
+            return f"You are told more: the answer, if you left a question in BLOCKED.md. {_TOLD}\n\n{grant.answer}"
+        more = "You are told more: the answer, if it left a question."
+        return _joined(
+            grant.task, f"An earlier run of this task worked in this directory. {more} {_TOLD}\n\n{grant.answer}"
+        )
     return _joined(grant.task, _AGAIN) if again else grant.task
 
 

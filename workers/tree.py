@@ -79,20 +79,27 @@ def content(path: Path) -> tuple[bytes, float]:
     Raises ValueError that says what is there instead; a link is not followed, a pipe or a device not waited for.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        whole, written = beginning(path, LONGEST + 1, os.O_NOFOLLOW)
     except OSError as error:
         raise ValueError("is a link" if path.is_symlink() else f"can not be read: {error.strerror}") from None
+    if len(whole) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST >> 20} MiB")
+    return whole, written
+
+
+def beginning(path: Path, most: int, flags: int = 0) -> tuple[bytes, float]:
+    """The first bytes of a file that anybody may have left, at most so many, and when it was last written.
+
+    Raises OSError; ValueError where it is no file: a pipe or a device is not waited for.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | flags)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("is not a file")
-        whole = b""
-        while len(whole) <= LONGEST and (piece := os.read(descriptor, LONGEST + 1 - len(whole))):
-            whole += piece
-    except OSError as error:
-        raise ValueError(f"can not be read: {error.strerror}") from None
+        start = b""
+        while len(start) < most and (piece := os.read(descriptor, most - len(start))):
+            start += piece
     finally:
         os.close(descriptor)
-    if len(whole) > LONGEST:
-        raise ValueError(f"is longer than {LONGEST >> 20} MiB")
-    return whole, found.st_mtime
+    return start, found.st_mtime

@@ -10,9 +10,9 @@ from typing import Any, Final
 from coordinator.errors import WorkspaceError
 from coordinator.models import Grant
 from coordinator.words import pool_of
-from workers.tree import STATUS, content, is_workspace
+from workers.tree import STATUS, beginning, content, is_workspace
 
-_LONGEST_QUESTION: Final = 60_000  # characters of BLOCKED.md that travel
+_LONGEST_QUESTION: Final = 60_000  # bytes of BLOCKED.md that travel
 _BEGINNING: Final = 64 << 10  # bytes of a log in which a program says which session it is in
 
 
@@ -87,13 +87,9 @@ class Workspace:
 
     def said(self, agent: str) -> str:
         """The beginning of what the agent printed."""
-        log = self.log(agent)
         try:
-            if not log.is_file():  # an agent may have put anything in its place
-                return ""
-            with log.open("rb") as file:
-                return file.read(_BEGINNING).decode("utf-8", "replace")
-        except OSError:
+            return beginning(self.log(agent), _BEGINNING)[0].decode("utf-8", "replace")
+        except (OSError, ValueError):  # an agent may have put anything in its place
             return ""
 
     def session(self) -> dict[str, Any]:
@@ -105,14 +101,15 @@ class Workspace:
         _replace(self.meta / "session.json", json.dumps(fields) + "\n")
 
     def question(self) -> str | None:
-        """What the agent asks in BLOCKED.md; None when it asks nothing."""
+        """What the agent asks in BLOCKED.md, its beginning where it is long; None when it asks nothing."""
         for place in (self.repo, self.path):
             try:
-                text = (place / "BLOCKED.md").read_bytes()[: 4 * _LONGEST_QUESTION].decode("utf-8", "replace").strip()
-            except OSError:
+                found = beginning(place / "BLOCKED.md", 4 * _LONGEST_QUESTION)[0]
+            except (OSError, ValueError):
                 continue
+            text = found.decode("utf-8", "replace").strip()
             if text:
-                return text[:_LONGEST_QUESTION]
+                return text.encode()[:_LONGEST_QUESTION].decode("utf-8", "ignore")
         return None
 
     def read(self) -> dict[str, Any]:

@@ -132,5 +132,5 @@ async def poke(store: Answering) -> Poked:
             return Poked(heard, tuple(lost), tuple(opened.elements()))
 
 
-def _listed(names: Sequence[str] | None) -> list[str] | None:
-    return None if names is None else list(names)
+def _listed(names: Sequence[str] | None) -> Any:
+    return names if names is None or isinstance(names, str) else list(names)  # a text is no list of its letters

@@ -18,10 +18,10 @@ _TIMES: Final = ("lease_ttl", "beat", "kill_grace")
 _ELSEWHERE: Final = ("runtime", "image", "gpu")  # what the reference runner starts agents in
 
 
-def _root(value: str) -> str:
-    if not value.startswith("~/") and not PurePosixPath(value).is_absolute():
-        raise wrong(f"must be an absolute path, got {shown(value)}", "write it like ~/Code/.core/workspace")
-    return value
+def _root(value: str | None) -> str | None:
+    """None for a path that is relative: it would be another directory for each who starts something."""
+    absolute = value and (value.startswith("~/") or PurePosixPath(value).is_absolute())
+    return value if absolute else None
 
 
 def _at_least_one(value: int) -> int:
@@ -37,7 +37,7 @@ class Dispatch(Part):
 
     default_agent: AgentName = "claude"
     default_template: str = "coding"
-    workspace_root: Annotated[str, AfterValidator(_root)] | None = None
+    workspace_root: Annotated[str | None, AfterValidator(_root)] = None
     timeout_minutes: Count = 60  # of a run whose runner names no timeout; 0: none
     runtime: Any = None
     image: Any = None
@@ -83,6 +83,14 @@ def timing_problems(given: object) -> list[Problem]:
         return []
     said = f"{written(dispatch.lease_ttl)} is below {MISSED_BEATS} beats and kill_grace ({written(least)})"
     return [Problem("dispatch.lease_ttl", said, f"write lease_ttl: {written(least)}")]
+
+
+def relative_root(given: object) -> Iterator[Problem]:
+    """A warning for a workspace_root that is no absolute path: the reference runner reads such and uses none."""
+    root = given.get("workspace_root") if isinstance(given, Mapping) else None
+    if root and _root(root) is None:
+        said = f"{shown(root)} is no absolute path: $CORE_WORKSPACE/workspace is used, else ~/Code/.core/workspace"
+        yield Problem("dispatch.workspace_root", said, "leave it out, or write it like ~/Code/.core/workspace")
 
 
 def no_effect(dispatch: Dispatch) -> Iterator[Problem]:

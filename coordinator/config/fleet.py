@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from coordinator.config import resets, yamltext
 from coordinator.config.concurrency import limits_of
-from coordinator.config.dispatching import Dispatch, Rates, no_effect, timing_problems, unpaced
+from coordinator.config.dispatching import Dispatch, Rates, no_effect, relative_root, timing_problems, unpaced
 from coordinator.config.identities import Identity
 from coordinator.config.runners import Runner, contradictions, oddities
 from coordinator.errors import ConfigError, Problem
@@ -141,7 +141,7 @@ def _odd(fleet: Fleet, tree: Mapping[str, Any]) -> list[Problem]:
     if (named or fleet.runners) and pool_of(agent) not in fleet.runners:
         fix = f"name another, or add {pool_of(agent)} to runners"
         found.append(Problem("dispatch.default_agent", f"no runner of this host serves {agent}", fix))
-    found += no_effect(fleet.dispatch)
+    found += [*relative_root(tree.get("dispatch")), *no_effect(fleet.dispatch)]
     for pool, given in _parts(tree, "rates"):
         found += [*resets.oddities(pool, given), *unpaced(pool, fleet.pace[pool])]
     for pool, runner in fleet.runners.items():

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from coordinator.doors.session import Session
+from coordinator.doors.texts import short
 from coordinator.doors.times import span
 from coordinator.errors import StoreUnavailable
 from coordinator.models import Workspace
@@ -60,14 +61,27 @@ async def ended(session: Session, name: str) -> Workspace | None:
 
 def sentence(record: Workspace) -> str:
     """How a workspace ended: `core/go-io/task-5 failed after 3m20s on h1: exit code 1`."""
+    code = f"exit code {record.exit_code}" if record.exit_code else ""
+    why = short(record.question or "") or code if record.status not in GOOD else ""
+    details = [detail for detail in (why, record.pr_url) if detail]
+    return when(record) + (f": {', '.join(details)}" if details else "")
+
+
+def when(record: Workspace) -> str:
+    """How it ended, without why: `core/go-io/task-5 blocked after 3m20s on h1`."""
     text = f"{record.workspace} {record.status}"
     if record.started_at and record.ended_at and record.ended_at >= record.started_at:
         text += f" after {span(record.ended_at - record.started_at)}"
-    text += f" on {record.host}" if record.host else ""
-    code = f"exit code {record.exit_code}" if record.exit_code else ""
-    why = record.question or code if record.status not in GOOD else ""
-    details = [detail for detail in (why, record.pr_url) if detail]
-    return text + (f": {', '.join(details)}" if details else "")
+    return text + (f" on {record.host}" if record.host else "")
+
+
+def way_on(record: Workspace) -> str | None:
+    """What a blocked workspace waits for, as a command; None for one that waits for nobody."""
+    if record.status != "blocked":
+        return None
+    if record.verdict == "lost":
+        return f"when its agent is certainly dead: coordinator retry {record.workspace}"
+    return f"answer with: coordinator resume {record.workspace} --answer TEXT"
 
 
 async def state(session: Session, name: str) -> str:

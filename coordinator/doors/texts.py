@@ -9,6 +9,13 @@ from coordinator.errors import InvalidQuestion, Problem
 from coordinator.models import Refusal
 from coordinator.words import TASK_BYTES, shown
 
+_SHORT = 300  # characters of a text that somebody wrote, in a sentence
+
+
+def short(text: str) -> str:
+    """The beginning of a long text; `why` shows the whole question of a workspace."""
+    return text if len(text) <= _SHORT else f"{text[:_SHORT].rstrip()} ..."
+
 
 def because(refusal: Refusal) -> str:
     """A refusal as a sentence: its text, the key where the text does not name it, and the earliest time."""

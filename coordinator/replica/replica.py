@@ -30,13 +30,13 @@ def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) ->
     )
 
 
-async def begin(store: Store, fleet: Fleet, *, thawed: bool) -> None:
+async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") -> None:
     """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is."""
     status = await store.run(GetStatus())
     if status.new:
-        await store.run(application(fleet, if_new=True, by="serve"))
+        await store.run(application(fleet, if_new=True, by=by))
         if thawed:
-            await store.run(Thaw(by="serve"))
+            await store.run(Thaw(by=by))
         status = await store.run(GetStatus())
     if status.frozen:
         log.warning("frozen: nothing starts until somebody runs `coordinator start`")

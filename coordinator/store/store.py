@@ -51,8 +51,11 @@ class Store:
 
     @classmethod
     def connect(cls, url: str, root: str) -> Self:
-        """A store on the server at `url`; the connection is made with the first call."""
-        return cls(connect(url), root, without_password(url))
+        """A store on the server at `url`; the connection is made with the first call.
+
+        `root` is the namespace, with or without its braces: without them its keys would be another fleet's.
+        """
+        return cls(connect(url), root if root.startswith("{") else f"{{{root}}}", without_password(url))
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,10 +14,10 @@ from tests.waiting import wait_until_sync
 
 
 @contextmanager
-def serving(cli: Cli, dispatch: str | None) -> Iterator[None]:
+def serving(cli: Cli, dispatch: str | None, word: str = "serve") -> Iterator[None]:
     """A replica that has begun; it is told to end, and ends well."""
     environ = {**os.environ, **({} if dispatch is None else {"CORE_AGENT_DISPATCH": dispatch})}
-    with subprocess.Popen([*COMMAND, "serve"], env=environ, text=True, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([*COMMAND, word], env=environ, text=True, stderr=subprocess.PIPE) as process:
         assert process.stderr
         try:
             wait_until_sync(lambda line=process.stderr: "serving" in line.readline(), "it serves", 30)  # type: ignore[misc]
@@ -43,6 +43,17 @@ def test_a_replica_that_ends_freezes_nothing_and_one_that_begins_thaws_nothing(c
     cli("stop", "--reason", "release day")
     with serving(cli, "1"):
         assert cli.json("status")["freeze"]["reason"] == "release day"
+
+
+@pytest.mark.reference("W20")
+def test_up_thaws_the_namespace_that_it_makes_and_none_that_somebody_stopped(cli: Cli) -> None:
+    cli.config.write_text("runners: {x: {command: [sleep, '1']}}\nconcurrency: {x: 1}\n")
+    with serving(cli, None, "up"):
+        assert cli.json("status")["frozen"] is False
+    cli("stop", "--reason", "release day")
+    with serving(cli, "1", "up"):
+        assert cli.json("status")["freeze"]["reason"] == "release day"
+        assert cli.json("dispatch", "a/1", "--agent", "x")["refusal"]["reason"] == "frozen"
 
 
 @pytest.mark.reference(55, 60, "T25", "T48", "T49", "T63")

@@ -168,6 +168,17 @@ def test_events_are_told_in_order_and_as_json(thawed: Cli) -> None:
     assert sorted(fact["seq"] for fact in facts) == [fact["seq"] for fact in facts]
 
 
+def test_changed_settings_are_told_one_by_one(thawed: Cli) -> None:
+    for limit in ("5", "7", "none"):
+        thawed("limits", "codex", limit)
+    lines = [line.partition("ConfigChanged")[2].split() for line in thawed.out("events", "--count", "3").splitlines()]
+    assert [" ".join(words) for words in lines] == [
+        "limits.codex=5",
+        'limits.codex="7 (was 5)"',
+        'limits.codex="none (was 7)"',
+    ]
+
+
 def test_a_notification_is_told_by_its_channel_and_what_it_says(thawed: Cli) -> None:
     data = '{"workspace":"a/1","status":"rejected","reason":"no tests","of":[{}]}'
     for push in (Push(channel="harvest.status", data=data), Push(channel="x", data="[1, null]"), Push(channel="y")):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.models import Grant
+from coordinator.operations import Reap, Submit
 from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli
 from tests.waiting import wait_until_sync
 
@@ -34,6 +35,35 @@ def test_what_waits_for_an_answer_is_told_from_what_is_broken(asking: Cli) -> No
     assert asking.json("status")["counts"]["blocked"] == 1
     assert "which port?" in asking.out("workspaces", "--status", "blocked")
     assert asking.out("workspaces", "--status", "failed") == "no workspace\n"
+
+
+def test_why_shows_all_lines_of_a_question_and_how_to_answer_it(asking: Cli) -> None:
+    (grant,) = asking.claim()
+    asking.end(grant, "blocked", question="which?\n 1. \x1b[31mred\n\n 2. " + "blue" * 200)
+    assert asking.out("why", "a/2").splitlines()[1:] == [
+        "  which?", "   1. \\x1b[31mred", "  ", "   2. " + "blue" * 200,
+        "answer with: coordinator resume a/2 --answer TEXT",
+    ]  # fmt: skip
+    waited = asking("wait", "a/2", code=REFUSED)
+    assert waited.stdout.endswith("blu ...\n")
+    assert len(waited.stdout) < 400
+    assert waited.stderr == "answer with: coordinator resume a/2 --answer TEXT\n"
+    assert max(map(len, asking.out("status").splitlines())) < 400
+    assert len(asking.json("why", "a/2")["question"]) > 800
+
+
+def test_who_has_no_proof_of_death_is_retried_and_not_answered(asking: Cli) -> None:
+    asking("resume", "a/1", "--answer", "8080")
+    asking.end(taken(asking))
+    asking("cancel", "a/2")
+    asking("dispatch", "a/3", "--agent", "claude", "--task", "x")
+    asking("cancel", "a/3")
+    asking.do(Submit(workspace="a/3", asker="svc", again=True, ttl=1))
+    wait_until_sync(
+        lambda: asking.do(Reap()).outcome == "reaped" and asking.json("status")["failed"] == 2, "it is lost"
+    )
+    assert "when its agent is certainly dead: coordinator retry a/3" in asking.out("status")
+    assert "when its agent is certainly dead: coordinator retry a/3" in asking.out("why", "a/3")
 
 
 def test_an_answered_one_is_queued_in_front_for_its_host(asking: Cli) -> None:
@@ -67,8 +97,21 @@ def test_when_its_host_is_gone_it_says_the_way_out_and_that_is_one(asking: Cli) 
     assert [(grant.workspace, grant.answer) for grant in grants] == [("a/1", "8080")]
 
 
+def test_a_host_that_is_there_and_has_no_such_agent_is_not_called_gone(asking: Cli) -> None:
+    result = asking("resume", "a/1", "--answer", "8080", "--agent", "nosuch")
+    assert result.stdout == "a/1 queued again in front, for host h1: host h1 does not serve 'nosuch'\n"
+    assert result.stderr == (
+        "give h1 a runner for it in its agents.yaml, or coordinator cancel a/1 and resume it with an agent h1 serves: "
+        "claude, codex\n"
+    )
+    asking("cancel", "a/1")
+    asking("resume", "a/1", "--answer", "8080", "--agent", "claude")
+    assert taken(asking).agent == "claude"
+
+
 def test_what_waits_or_runs_is_refused_and_nobody_is_bad_input(asking: Cli) -> None:
-    assert "a/2 is queued" in asking.wrong("resume", "a/2", "--answer", "x", code=REFUSED)
+    waits = asking.wrong("resume", "a/2", "--answer", "x", code=REFUSED)
+    assert waits.endswith("a/2 is queued: coordinator cancel a/2, then resume it, tells it something else")
     assert taken(asking).workspace == "a/2"
     assert "a/2 is running: coordinator kill ends it" in asking.wrong("resume", "a/2", "--answer", "x", code=REFUSED)
     assert "there is no workspace a/9" in asking.wrong("resume", "a/9", "--answer", "x", code=BAD_INPUT)

@@ -27,6 +27,12 @@ async def test_a_flushed_library_is_loaded_again(server_url: str) -> None:
         assert (await store.run(GetStatus())).queued == 1
 
 
+async def test_a_namespace_without_its_braces_is_the_same(server_url: str) -> None:
+    async with Store.connect(server_url, "{t}") as store, Store.connect(server_url, "t") as bare:
+        await store.run(Submit(workspace="w", agent="codex"))
+        assert (await bare.run(GetStatus())).queued == 1
+
+
 async def test_a_lost_subscription_comes_back_and_says_so(server_url: str) -> None:
     heard: list[Heard] = []
 

@@ -19,6 +19,14 @@ def store(raw: AsyncRedis) -> Store:
     return Store(raw, "{t}")
 
 
+async def test_a_text_in_a_lists_place_is_no_list_of_its_letters(store: Store) -> None:
+    with pytest.raises(InvalidQuestion, match="labels"):
+        await actions.dispatch(store, "a", labels="gpu")
+    with pytest.raises(InvalidQuestion, match="keys"):
+        await actions.dispatch(store, "a", keys="db")
+    assert (await actions.status(store)).groups["total"] == 0
+
+
 @pytest.mark.reference(10, "T24")
 async def test_nothing_is_dispatched_while_the_queue_is_frozen(store: Store) -> None:
     asked = await actions.dispatch(store, "a", "codex", asker="svc", otherwise="refuse")

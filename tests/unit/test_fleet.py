@@ -89,7 +89,7 @@ def test_what_the_file_says_is_a_question_that_the_library_takes() -> None:
 def test_every_problem_is_named_at_once_by_its_path() -> None:
     found = problems(
         "version: 1\n"
-        "dispatch: {default_agent: 'a b', lease_ttl: soon, beat: 0, max_attempts: 0, workspace_root: here}\n"
+        "dispatch: {default_agent: 'a b', lease_ttl: soon, beat: 0, max_attempts: 0, workspace_root: [here]}\n"
         "concurrency: {codex: [1]}\n"
         "rates: {gemini: {reset_utc: [6], min_delay: -3, daily_limit: many}}\n"
         "runners: {x: {command: run me}, y: {timeout: 0, adapter: clade}, z: {}, 'p q': {adapter: claude}}\n"

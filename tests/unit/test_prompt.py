@@ -25,8 +25,10 @@ def test_a_run_after_another_is_told_to_go_on_from_what_that_left() -> None:
 def test_an_answer_follows_the_task_and_is_all_that_a_session_that_goes_on_needs(again: bool) -> None:
     asked = grant(answer="port {repo} 8080\n")
     fresh, goes_on = (prompt(asked, goes_on=goes_on, again=again) for goes_on in (False, True))
-    assert fresh.startswith("Fix it.\n\nAn earlier run of this task worked in this directory and left a question")
-    assert fresh.endswith("The answer stands in ANSWER.md in this directory, and reads:\n\nport {repo} 8080\n")
-    assert goes_on.startswith("The question that you left in BLOCKED.md was answered. The answer stands in ANSWER.md")
+    assert fresh.startswith("Fix it.\n\nAn earlier run of this task worked in this directory. You are told more: ")
+    assert goes_on.startswith(
+        "You are told more: the answer, if you left a question in BLOCKED.md. It stands in ANSWER.md"
+    )
+    assert fresh.endswith("It stands in ANSWER.md in this directory, and reads:\n\nport {repo} 8080\n")
     assert goes_on.endswith("port {repo} 8080\n")
     assert "Fix it." not in goes_on

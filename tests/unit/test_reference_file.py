@@ -71,6 +71,17 @@ def test_of_a_file_with_every_known_key_and_number_only_its_missing_runners_are_
     assert (ben.host, ben.active, ben.roles) == ("10.0.0.7", False, ("qa", "plan"))
 
 
+@pytest.mark.reference(43, 61)
+@pytest.mark.parametrize("root", [".core/workspace", "workspace", "./x", "~bob/x", "."])
+def test_a_relative_workspace_root_is_read_and_used_for_nothing_as_there(root: str) -> None:
+    read, (odd,) = parse(f"version: 1\ndispatch: {{default_template: coding, workspace_root: {root}}}")
+    assert read.dispatch.workspace_root is None
+    assert str(odd) == (
+        f"dispatch.workspace_root: '{root}' is no absolute path: $CORE_WORKSPACE/workspace is used, "
+        "else ~/Code/.core/workspace; leave it out, or write it like ~/Code/.core/workspace"
+    )
+
+
 @pytest.mark.reference(61)
 def test_an_empty_text_says_nothing() -> None:
     read, odd = parse(

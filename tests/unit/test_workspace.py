@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from coordinator.errors import WorkspaceError
 from coordinator.models import Grant
+from coordinator.operations import Complete
 from coordinator.words import WORKSPACE
 from tests.trees import put
 from workers.source import branch_for
@@ -140,6 +141,32 @@ def test_a_log_that_is_no_file_says_nothing(tmp_path: Path) -> None:
     assert workspace.said("codex") == ""
     os.mkfifo(workspace.log("codex"))  # to open it would wait for ever
     assert workspace.said("codex") == ""
+
+
+def test_a_question_that_is_no_file_is_none_and_holds_nobody_up(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "a")
+    workspace.repo.mkdir(parents=True)
+    os.mkfifo(workspace.repo / "BLOCKED.md")  # to open it would wait for ever
+    (workspace.path / "BLOCKED.md").symlink_to("/dev/zero")  # to read all of it too
+    assert workspace.question() is None
+    workspace.tell("yes")
+    (workspace.path / "BLOCKED.md").symlink_to("repo/ANSWER.md")
+    assert workspace.question() == "yes"
+
+
+@pytest.mark.parametrize(
+    "text", [b"x" * 400_000, "é".encode() * 200_000, b"x" + "\U0001f600".encode() * 20_000, b"\xff" * 70_000]
+)
+def test_of_a_long_question_its_beginning_travels(tmp_path: Path, text: bytes) -> None:
+    workspace = Workspace(tmp_path, "a")
+    workspace.path.mkdir()
+    (workspace.path / "BLOCKED.md").write_bytes(text)
+    os.truncate(workspace.path / "BLOCKED.md", 1 << 40)  # a hole takes no disk, and no memory holds it
+    question = workspace.question()
+    assert question
+    assert text.decode("utf-8", "replace").startswith(question)
+    assert 59_990 < len(question.encode()) <= 60_000
+    Complete(workspace="a", status="blocked", question=question)
 
 
 @given(st.from_regex(WORKSPACE.pattern, fullmatch=True).filter(WORKSPACE.accepts))

@@ -79,8 +79,18 @@ def _told(kind: str, fact: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if kind == "ChannelPush":
         data = fact.get("data")
         return str(fact.get("channel", "")), data if isinstance(data, dict) else {"data": data}
+    if kind == "ConfigChanged":
+        fact = {name: said for name, said in fact.items() if name != "changes"} | _changes(fact.get("changes"))
     subject = next((str(fact[name]) for name in _SUBJECTS if name in fact), "")
     return subject, {name: said for name, said in fact.items() if name not in _HIDDEN and str(said) != subject}
+
+
+def _changes(changes: Any) -> dict[str, Any]:
+    """Each setting that was changed, with what it is now and what it was."""
+    found = [one for one in changes if isinstance(one, dict)] if isinstance(changes, list) else []
+    now = {str(one.get("path")): str(one.get("now", "none")) for one in found}
+    was = {str(one.get("path")): f" (was {one['was']})" for one in found if "was" in one}
+    return {name: said + was.get(name, "") for name, said in now.items()}
 
 
 def _short(value: object) -> str:

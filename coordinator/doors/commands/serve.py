@@ -18,7 +18,6 @@ from coordinator.doors.printing import say
 from coordinator.doors.session import server_of
 from coordinator.errors import first
 from coordinator.log import configure
-from coordinator.operations import Thaw
 from coordinator.store import Store
 from workers import host as machine
 from workers.cli import stop_by_signals
@@ -47,8 +46,9 @@ def up(
     slots: Annotated[int, typer.Option(min=1, max=1024, help="The most agents to run here at once.")] = 4,
     host: Annotated[str | None, typer.Option(help="This host's name; the machine's by default.")] = None,
 ) -> None:
-    """All of one machine: the embedded server, a replica and a worker, thawed.
+    """All of one machine: the embedded server, a replica and a worker.
 
+    A new namespace begins thawed; one that somebody stopped stays so until coordinator start.
     The first Ctrl-C takes no more work and lets what runs end; the second ends it.
     """
     configure()
@@ -68,8 +68,7 @@ async def _up(config: str | None, root: str | None, slots: int, host: str | None
     settings, known, place = _known(config, root)
     runners = served(known, settings.config_file(config)[0])
     async with _store(settings, place) as store:
-        await replica.begin(store, known, thawed=True)
-        await store.run(Thaw(by="up"))
+        await replica.begin(store, known, thawed=True, by="up")
         worker = Worker(store, place, runners, host=host or machine.name(), slots=slots, labels=[])
         stop_by_signals(worker)
         stop = asyncio.Event()

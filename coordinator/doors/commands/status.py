@@ -6,9 +6,11 @@ from collections.abc import Iterable
 import typer
 
 from coordinator import actions
+from coordinator.doors.endings import way_on
 from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened
+from coordinator.doors.texts import short
 from coordinator.doors.times import ago, ahead
 from coordinator.models import HostView, KeyView, Workspace
 from coordinator.operations import Hosts, Query
@@ -51,10 +53,10 @@ def _print(
         say(f"settling: nothing starts until every host has reported, at the latest {left}", "yellow")
     say(summary.text)
     for one in asking:
-        say(f"{one.workspace} asks: {one.question or 'nothing that is known'}", "yellow")
+        say(f"{one.workspace} asks: {short(one.question or 'nothing that is known')}", "yellow")
     if asking:
         more = "" if fleet.counts.get("blocked", 0) <= len(asking) else "; all: coordinator workspaces --status blocked"
-        say(f"answer with: coordinator resume {asking[0].workspace} --answer TEXT{more}")
+        say(f"{way_on(asking[0])}{more}")
     say("")
     print_keys(fleet.keys)
     say("")

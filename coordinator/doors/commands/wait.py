@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from coordinator.doors.endings import GOOD, ended, sentence, until_ended
+from coordinator.doors.endings import GOOD, ended, sentence, until_ended, way_on
 from coordinator.doors.failing import BAD_INPUT, REFUSED
 from coordinator.doors.live import LiveLine
 from coordinator.doors.options import WORK, Json, Root, Timeout, command
-from coordinator.doors.printing import complain, emit, say
+from coordinator.doors.printing import complain, emit, note, say
 from coordinator.doors.session import Session, duration, opened, question
 from coordinator.doors.texts import because
 from coordinator.operations import Explain
@@ -80,6 +80,8 @@ async def _report(session: Session, name: str, found: Explained | None, *, as_js
         emit(record)
     else:
         say(sentence(record), "" if record.status in GOOD else "red")
+        if on := way_on(record):
+            note(on)
     return 0 if found.status in GOOD else REFUSED
 
 

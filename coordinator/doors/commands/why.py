@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from coordinator.doors.endings import ended, sentence
+from coordinator.doors.endings import ended, sentence, way_on, when
 from coordinator.doors.failing import bad_input
 from coordinator.doors.options import LOOK, Json, Root, Workspace, command
 from coordinator.doors.pools import unserved
@@ -24,7 +24,8 @@ def add(app: typer.Typer) -> None:
 def why(workspace: Workspace, json: Json = False, root: Root = None) -> None:
     """Why a workspace waits.
 
-    The first limit key that refuses it, who holds that key, and the earliest time where there is one."""
+    The first limit key that refuses it, who holds that key, and the earliest time where there is one.
+    Of one that is blocked, all that its agent asks."""
     asyncio.run(_why(workspace, root, as_json=json))
 
 
@@ -80,6 +81,11 @@ def _facts(refusal: Refusal, now: int) -> list[tuple[str, str]]:
 
 async def _does_not_wait(session: Session, found: Explained, now: int) -> None:
     record = await ended(session, found.workspace)
+    if record and (on := way_on(record)):
+        say(f"{when(record)}, and asks:")
+        for line in (record.question or "nothing that is known").splitlines():
+            say(f"  {line}")
+        return say(on)
     if found.status != "running":
         return say(sentence(record) if record else f"{found.workspace} has {found.status}")
     since = f" since {ago(record.started_at, now)}" if record and record.started_at else ""
