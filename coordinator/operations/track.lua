@@ -89,18 +89,16 @@ local function meaning(one, old, host)
   return 'enter', status
 end
 
--- `again`: the name stands in this question before; it may run by then.
-local function check(one, host, again)
+local function check(one, host)
   base.expect('hash', base.key('workspace', one.workspace))
   local old = lease.record(one.workspace) or {}
   local what, status = meaning(one, old, host)
   if what == 'end' then
     for _, to in ipairs { status, 'failed' } do sound.run(one.workspace, old, old.host, to) end
-  elseif what == 'enter' or again then
-    status = status or one.status or 'queued'
+  elseif what == 'enter' then
     local lane = fields_of(one, old, host, status).lane
     if old.status == 'queued' then sound.lane(old.lane) end
-    sound.run(one.workspace, { status = again and 'running' or old.status, lane = lane }, host or one.host or NOBODY, status)
+    sound.run(one.workspace, { status = old.status, lane = lane }, host or one.host or NOBODY, status)
   end
 end
 
@@ -169,12 +167,13 @@ verb.register {
   name = 'track', writes = true,
   question = { workspaces = { is = 'list', must = true, most = 256, of = { is = 'shape', fields = RECORD } }, host = 'host' },
   answer = function(ask)
-    local counts, seen = { new = 0, changed = 0, foreign = 0, renew = 0 }, {}
-    for _, one in ipairs(ask.workspaces) do
-      check(one, ask.host, seen[one.workspace])
-      seen[one.workspace] = true
+    local counts, last, said = { new = 0, changed = 0, foreign = 0, renew = 0 }, {}, {}
+    for i, one in ipairs(ask.workspaces) do last[one.workspace] = i end
+    for i, one in ipairs(ask.workspaces) do -- of several about one workspace the last counts
+      if last[one.workspace] == i then said[#said + 1] = one end
     end
-    for _, one in ipairs(ask.workspaces) do
+    for _, one in ipairs(said) do check(one, ask.host) end
+    for _, one in ipairs(said) do
       local what = track(one, ask.host)
       if what then counts[what] = counts[what] + 1 end
     end

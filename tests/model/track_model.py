@@ -18,7 +18,8 @@ class Tracked(Gates):
     def track(self, ask: Track) -> tuple[int, int, int]:
         """How many were new, are known otherwise, and are another host's."""
         self.begin()
-        said = [self._track(one, ask.host) for one in ask.workspaces]
+        last = {one.workspace: one for one in ask.workspaces}
+        said = [self._track(one, ask.host) for one in ask.workspaces if last[one.workspace] is one]
         return said.count("new"), said.count("changed"), said.count("foreign")
 
     def _track(self, one: OnDisk, host: str | None) -> str | None:
