@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -74,7 +73,9 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
             await store.server()
             worker = Worker(store, root, runners, host=host, slots=slots, labels=labels)
             stop_by_signals(worker)
-            logging.getLogger(__name__).info("working host=%s slots=%d root=%s", host, slots, Path(root))
+            logging.getLogger(__name__).info(
+                "working host=%s slots=%d root=%s redis=%s", host, slots, root, store.where
+            )
             await worker.run()
 
 

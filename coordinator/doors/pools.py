@@ -1,4 +1,4 @@
-"""Which pools exist, and the guess for an agent that no host serves."""
+"""Which pools exist, the guess for an agent that no host serves, and the way out where one host alone may serve it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from coordinator.config import fleet
 from coordinator.config.settings import Settings
 from coordinator.doors.session import Session
 from coordinator.errors import ConfigError
+from coordinator.models import Refusal, Workspace
 from coordinator.operations import GetStatus, Hosts
 from coordinator.problems import guess
 from coordinator.words import pool_of
@@ -20,6 +21,24 @@ async def unserved(session: Session, agents: Iterable[str]) -> list[str]:
     limited = {pool_of(view.key) for view in status.keys if view.key != "*" and not view.key.startswith("repo:")}
     known = serving | limited | _of_file(session.settings)
     return [_sentence(pool, known, bool(seen.hosts)) for pool in wanted if pool not in serving]
+
+
+async def way_out(session: Session, record: Workspace, refusal: Refusal | None) -> str | None:
+    """What to do about an answered workspace whose host does not take it; None for any other."""
+    name, host = record.workspace, record.requires
+    if not record.pinned or not host or refusal is None or refusal.reason != "no_host":
+        return None
+    there = next(
+        (one for one in (await session.ask(Hosts())).hosts if one.host == host and one.state != "silent"), None
+    )
+    if there is None:
+        return (
+            f"if {host} is gone for good: coordinator cancel {name}, then coordinator retry {name} lets any host run it"
+        )
+    if pool_of(record.agent) in there.pools:
+        return None  # it is quiet, or has not such labels
+    other = f"coordinator cancel {name} and resume it with an agent {host} serves: {', '.join(sorted(there.pools))}"
+    return f"give {host} a runner for it in its agents.yaml, or {other}"
 
 
 def _sentence(pool: str, known: set[str], hosts: bool) -> str:

@@ -179,7 +179,11 @@ end
 function hosts.none(route)
   local head, rest = route:match('^([^+]*)(.*)$')
   local pool, wanted = head:match('^([^@]*)@?(.*)$')
-  local text = wanted == '' and 'no host serves \'' .. pool .. '\'' or 'host ' .. wanted .. ' does not serve \'' .. pool .. '\''
+  local who = 'no host serves'
+  if wanted ~= '' then
+    who = 'host ' .. wanted .. (redis.call('EXISTS', base.key('host', wanted)) == 1 and ' does not serve' or ' is not there to serve')
+  end
+  local text = who .. ' \'' .. pool .. '\''
   if rest ~= '' then text = text .. ' with labels ' .. table.concat(base.split(rest, '+'), ', ') end
   return { key = route, reason = 'no_host', used = 0, limit = 0, text = text }
 end

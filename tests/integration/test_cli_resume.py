@@ -88,13 +88,24 @@ def test_it_says_why_an_answered_one_waits(asking: Cli) -> None:
 def test_when_its_host_is_gone_it_says_the_way_out_and_that_is_one(asking: Cli) -> None:
     asking("host", "forget", "h1")
     result = asking("resume", "a/1", "--answer", "8080")
-    assert result.stdout == "a/1 queued again in front, for host h1: host h1 does not serve 'codex'\n"
+    assert result.stdout == "a/1 queued again in front, for host h1: host h1 is not there to serve 'codex'\n"
     assert "coordinator cancel a/1, then coordinator retry a/1" in result.stderr
+    asking.host("h2")  # which serves its agent, and has not its disk
+    why = asking.out("why", "a/1").splitlines()
+    assert why[0].endswith(": host h1 is not there to serve 'codex'")
+    assert why[-1] == result.stderr.strip()
     asking("cancel", "a/1")
     asking("retry", "a/1")
     asking.host("h2", slots=1)
     grants = asking.claim("h2")
     assert [(grant.workspace, grant.answer) for grant in grants] == [("a/1", "8080")]
+
+
+def test_a_quiet_host_needs_no_runner(asking: Cli) -> None:
+    asking("host", "quiet", "h1")
+    result = asking("resume", "a/1", "--answer", "8080")
+    assert result.stdout.endswith(": every host that serves codex@h1 is quiet or silent\n")
+    assert result.stderr == ""
 
 
 def test_a_host_that_is_there_and_has_no_such_agent_is_not_called_gone(asking: Cli) -> None:

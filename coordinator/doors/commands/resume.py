@@ -9,11 +9,12 @@ from coordinator.doors.commands.wait import wait_for
 from coordinator.doors.endings import ended, state
 from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.options import WORK, Json, Root, Workspace, command
+from coordinator.doors.pools import way_out
 from coordinator.doors.printing import emit, note, say
 from coordinator.doors.session import Session, opened, question, who
 from coordinator.doors.texts import because, text_of
 from coordinator.errors import InvalidQuestion, Problem
-from coordinator.operations import Explain, Hosts, Retry
+from coordinator.operations import Explain, Retry
 from coordinator.operations.explain import Explained
 
 
@@ -72,17 +73,6 @@ async def _print(session: Session, name: str, *, as_json: bool) -> None:
         return emit({"outcome": "done", "count": 1, "workspace": name, "host": host, "refusal": shown})
     said = f"{name} queued again in front{f', for host {host}' if host else ''}"
     say(f"{said}: {because(refusal)}" if refusal else said)
-    if refusal and refusal.reason == "no_host" and record and record.pinned and host:
-        note(await _way_out(session, name, host))
+    if record and (out := await way_out(session, record, refusal)):
+        note(out)
     return None
-
-
-async def _way_out(session: Session, name: str, host: str) -> str:
-    there = next(
-        (one for one in (await session.ask(Hosts())).hosts if one.host == host and one.state != "silent"), None
-    )
-    if there:
-        serves = ", ".join(sorted(there.pools)) or "nothing"
-        other = f"coordinator cancel {name} and resume it with an agent {host} serves: {serves}"
-        return f"give {host} a runner for it in its agents.yaml, or {other}"
-    return f"if {host} is gone for good: coordinator cancel {name}, then coordinator retry {name} lets any host run it"

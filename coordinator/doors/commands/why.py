@@ -7,7 +7,7 @@ import typer
 from coordinator.doors.endings import ended, sentence, way_on, when
 from coordinator.doors.failing import bad_input
 from coordinator.doors.options import LOOK, Json, Root, Workspace, command
-from coordinator.doors.pools import unserved
+from coordinator.doors.pools import unserved, way_out
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened, question
 from coordinator.doors.times import ago, ahead, clock
@@ -35,11 +35,15 @@ async def _why(workspace: str, root: str | None, *, as_json: bool) -> None:
         found, fleet = await asyncio.gather(session.ask(asked), session.ask(GetStatus()))
         if not isinstance(found, Explained):
             raise bad_input(f"there is no workspace {workspace}: see coordinator workspaces")
-        hints = await unserved(session, [found.agent]) if found.status == "queued" else []
+        anywhere = "@" not in (found.route or "")
+        hints = await unserved(session, [found.agent]) if found.status == "queued" and anywhere else []
         if as_json:
             return emit(found, **({"hint": hints[0]} if hints else {}))
         if found.status == "queued":
             _waits(found, hints, fleet.now)
+            record = None if anywhere else await ended(session, workspace)
+            if record and (out := await way_out(session, record, found.refusal)):
+                say(out)
         else:
             await _does_not_wait(session, found, fleet.now)
     return None

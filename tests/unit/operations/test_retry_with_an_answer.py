@@ -88,7 +88,7 @@ async def test_a_plain_retry_is_the_way_out_when_that_host_is_gone(fleet: Fleet)
     await fleet.store.run(Host(host="h1", action="forget"))
     refusal = await fleet.why("a")
     assert refusal
-    assert (refusal.reason, refusal.text) == ("no_host", "host h1 does not serve 'codex'")
+    assert (refusal.reason, refusal.text) == ("no_host", "host h1 is not there to serve 'codex'")
     await fleet.store.run(Cancel(workspace="a"))
     await fleet.store.run(Retry(status="failed"))
     assert (await fleet.record("a")).requires is None

@@ -121,7 +121,8 @@ async def test_an_asker_that_names_its_slots_gets_no_more(fleet: Fleet) -> None:
     [
         ({"agent": "codx"}, "no host serves 'codx'"),
         ({"labels": ["gpu", "arm"]}, "no host serves 'codex' with labels arm, gpu"),
-        ({"host": "h9"}, "host h9 does not serve 'codex'"),
+        ({"host": "h9"}, "host h9 is not there to serve 'codex'"),
+        ({"host": "h1", "agent": "claude"}, "host h1 does not serve 'claude'"),
     ],
 )
 async def test_what_no_host_serves_is_queued_and_says_so(fleet: Fleet, more: dict[str, object], text: str) -> None:
