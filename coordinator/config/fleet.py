@@ -11,7 +11,7 @@ from coordinator.config import resets, yamltext
 from coordinator.config.concurrency import limits_of
 from coordinator.config.dispatching import Dispatch, Rates, no_effect, relative_root, timing_problems, unpaced
 from coordinator.config.identities import Identity
-from coordinator.config.runners import Runner, contradictions, oddities
+from coordinator.config.runners import ADAPTERS, Runner, contradictions, oddities
 from coordinator.errors import ConfigError, Problem
 from coordinator.problems import path, problems_of, unknown_keys
 from coordinator.words import PoolName, pool_of, shown
@@ -138,7 +138,8 @@ def _odd(fleet: Fleet, tree: Mapping[str, Any]) -> list[Problem]:
         found.append(Problem("version", f"is {shown(version)}, and this program knows 1", "write version: 1"))
     agent = fleet.dispatch.default_agent
     named = "default_agent" in fleet.dispatch.model_fields_set
-    if (named or fleet.runners) and pool_of(agent) not in fleet.runners:
+    known = fleet.runners or ADAPTERS  # a host whose file names none starts the known programs it has
+    if (named or fleet.runners) and pool_of(agent) not in known:
         fix = f"name another, or add {pool_of(agent)} to runners"
         found.append(Problem("dispatch.default_agent", f"no runner of this host serves {agent}", fix))
     found += [*relative_root(tree.get("dispatch")), *no_effect(fleet.dispatch)]

@@ -47,11 +47,9 @@ def warnings(text: str) -> list[Problem]:
 
 
 @pytest.mark.reference(61, 62, "T62")
-def test_of_a_file_with_every_known_key_and_number_only_its_missing_runners_are_odd() -> None:
+def test_in_a_file_with_every_known_key_and_number_nothing_is_odd() -> None:
     read, odd = parse(SHIPPED)
-    assert [str(warning) for warning in odd] == [
-        "dispatch.default_agent: no runner of this host serves claude; name another, or add claude to runners"
-    ]
+    assert odd == []
     pools = {"claude": 5, "gemini": 1, "codex": 1, "local": 1, "opencode": 3}
     assert read.limits() == pools | {"opencode:opencode-go/deepseek-v4-pro": 1}
     rates = read.rates()
@@ -69,6 +67,13 @@ def test_of_a_file_with_every_known_key_and_number_only_its_missing_runners_are_
         ("dispatch", "worker", "review"),
     )
     assert (ben.host, ben.active, ben.roles) == ("10.0.0.7", False, ("qa", "plan"))
+
+
+@pytest.mark.parametrize("runners", ["", "runners: {codex: {adapter: codex}}"])
+def test_a_default_agent_that_no_host_could_start_is_odd(runners: str) -> None:
+    agent = "claude:opus" if runners else "local"
+    (odd,) = [one for one in warnings(f"dispatch: {{default_agent: {agent}}}\n{runners}") if "default" in one.field]
+    assert odd.problem == f"no runner of this host serves {agent}"
 
 
 @pytest.mark.reference(43, 61)
