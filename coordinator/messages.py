@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from coordinator.config.measures import SomeTime
 from coordinator.errors import Problem
 from coordinator.models import Record
-from coordinator.operations._fields import Channel, Ended, JsonText, Limited, Line, RepoPath, Text
+from coordinator.operations._fields import Channel, Ended, JsonText, Limited, Line, RepoPath, StreamId, Text
 from coordinator.problems import problems_of
 from coordinator.words import AgentName, Count, PoolName, Token, WorkspaceName, wrong
 
@@ -26,7 +26,16 @@ def _given(value: Any) -> Any:
     return value or None
 
 
-class AgentCompleted(Record):
+class _Said(Record):
+    """A report: a field that is null is one that is absent, as many languages write it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, said: Any) -> Any:
+        return {name: value for name, value in said.items() if value is not None} if isinstance(said, dict) else said
+
+
+class AgentCompleted(_Said):
     """A run ended, says a service; with no workspace, those of a repo. Without a token, only what no worker holds."""
 
     type: Literal["AgentCompleted"] = "AgentCompleted"
@@ -46,7 +55,7 @@ class AgentCompleted(Record):
         return self
 
 
-class AgentStarted(Record):
+class AgentStarted(_Said):
     """A push host starts what it was given; only with its token does it confirm that run."""
 
     type: Literal["AgentStarted"] = "AgentStarted"
@@ -56,13 +65,13 @@ class AgentStarted(Record):
     repo: str = ""
 
 
-class PokeQueue(Record):
+class PokeQueue(_Said):
     """Look at the queue now."""
 
     type: Literal["PokeQueue"] = "PokeQueue"
 
 
-class RateLimitDetected(Record):
+class RateLimitDetected(_Said):
     """A provider refuses a pool for a while, such as `30m0s`. Told on whatever it says; see `gate`."""
 
     type: Literal["RateLimitDetected"] = "RateLimitDetected"
@@ -77,7 +86,7 @@ class RateLimitDetected(Record):
             return Malformed(problems=tuple(problems_of(error)))
 
 
-class HarvestComplete(Record):
+class HarvestComplete(_Said):
     """What an agent made of a repo was taken in."""
 
     type: Literal["HarvestComplete"] = "HarvestComplete"
@@ -86,7 +95,7 @@ class HarvestComplete(Record):
     files: Count = 0
 
 
-class HarvestRejected(Record):
+class HarvestRejected(_Said):
     """What an agent made of a repo was not taken in, and why."""
 
     type: Literal["HarvestRejected"] = "HarvestRejected"
@@ -95,7 +104,7 @@ class HarvestRejected(Record):
     reason: Text = ""
 
 
-class InboxMessage(Record):
+class InboxMessage(_Said):
     """Somebody has mail: how many are new, of how many."""
 
     type: Literal["InboxMessage"] = "InboxMessage"
@@ -103,7 +112,7 @@ class InboxMessage(Record):
     total: Count
 
 
-class ChannelPush(Record):
+class ChannelPush(_Said):
     """A service's own notification; `data` is the text of any JSON value."""
 
     type: Literal["ChannelPush"] = "ChannelPush"
@@ -140,7 +149,7 @@ class _Envelope(Record):
 class Fact(Record):
     """Something the library did; only its id matters to those who act on reports."""
 
-    seq: str
+    seq: StreamId
     type: str
 
 

@@ -32,6 +32,10 @@ local function grant_head(host, row, lane)
   local record = lease.record(name)
   if not record or record.status ~= 'queued' or record.lane ~= lane then
     queue.remove(name, lane)
+    if not record then -- it does not wait any more either, and may have been the last
+      redis.call('ZREM', base.key('status', 'queued'), name)
+      call.ended = true
+    end
     return nil
   end
   queue.remove(name, lane)

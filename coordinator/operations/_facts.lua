@@ -34,14 +34,20 @@ function facts.notify(status, name, row, seq)
     .. ',"running":' .. string.format('%.0f', running) .. ',"limit":' .. string.format('%.0f', limit) .. '}')
 end
 
--- One more ending. The one after which nothing runs and nothing waits says how many there were since it was last so.
+-- One more ending.
 function facts.ended()
-  local count = redis.pcall('INCR', base.key('ended'))
-  if type(count) ~= 'number' then -- it was edited into something else by hand
-    redis.call('SET', base.key('ended'), '1')
-    count = 1
-  end
+  call.ended = true
+  if type(redis.pcall('INCR', base.key('ended'))) == 'number' then return end
+  redis.call('SET', base.key('ended'), '1') -- it was edited into something else by hand
+end
+
+-- The call with an ending after which nothing runs and nothing waits says how many there were since it was last so.
+-- Asked at its end: what ended in it may not be the last that it does.
+function facts.drained()
+  if not call.ended then return end
   if redis.call('ZCARD', base.key('status', 'running')) > 0 or redis.call('ZCARD', base.key('status', 'queued')) > 0 then return end
+  local count = base.number(redis.call('GET', base.key('ended')))
+  if not count then return end
   redis.call('DEL', base.key('ended'))
   facts.tell('QueueDrained', { completed = count })
   facts.push('queue.status', '{"completed":' .. string.format('%.0f', count) .. '}')

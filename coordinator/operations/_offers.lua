@@ -9,7 +9,11 @@ function offers.wait(host)
   local row = redis.call('HMGET', base.key('host', host), 'mode', 'slots', 'quiet', 'waiting', 'beat')
   if row[1] ~= 'push' or row[3] or row[4] or is_silent(row[5]) then return end
   local full = redis.call('SCARD', base.key('held', host)) >= (base.number(row[2]) or 0)
-  if full or redis.call('ZSCORE', base.key('poked'), host) then return end
+  if full then return end
+  if redis.call('ZSCORE', base.key('poked'), host) then -- an earlier call left it to the replicas: this one sees to it
+    call.offers[#call.offers + 1] = host
+    return
+  end
   hosts.wait(host)
   for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
 end

@@ -17,7 +17,10 @@ local function act(rule, root, text)
     hosts.new_epoch()
   end
   local answer = rule.answer(ask)
-  if rule.writes then offers.serve(1) end
+  if rule.writes then
+    offers.serve(1)
+    facts.drained()
+  end
   return answer
 end
 

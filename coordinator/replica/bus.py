@@ -1,9 +1,12 @@
 """Bus: hears reports and pokes as they are said. Pub/sub is a hint: after every gap the keys are looked at again."""
 
+import json
 import logging
 from contextlib import aclosing
+from uuid import uuid4
 
 from coordinator.errors import StoreUnusable
+from coordinator.messages import Fact, parse
 from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import steadily
@@ -12,12 +15,18 @@ from coordinator.store import Store
 log = logging.getLogger(__name__)
 
 
+def _when(seq: str) -> tuple[int, int]:
+    ms, _, number = seq.partition("-")
+    return int(ms), int(number or 0)
+
+
 class Bus:
     """Every message of this namespace, dated by the last fact heard before it."""
 
     def __init__(self, store: Store, reports: Reports, sweeper: Sweeper) -> None:
         self._store, self._reports, self._sweeper = store, reports, sweeper
-        self._as_of = "0-0"
+        self._as_of, self._mark = "0-0", ""
+        self._held: list[str] = []  # heard since the subscription, not yet dated
 
     async def run(self) -> None:
         """Hear for ever."""
@@ -26,14 +35,42 @@ class Bus:
     async def _hear(self) -> None:
         async with aclosing(self._store.hear("bus")) as messages:
             async for message in messages:
-                if not message.channel:  # subscribed, or subscribed again: what was said meanwhile is unknown
-                    self._as_of = await self._store.latest()
-                    self._sweeper.poke()
+                if not message.channel:
+                    await self._subscribed()
+                elif not self._mark:
+                    await self.hear(message.text)
                 else:
-                    await self._act(message.text)
+                    await self._date(message.text)
 
-    async def _act(self, text: str) -> None:
+    async def _subscribed(self) -> None:
+        """What was said before is unknown. What is heard from now on may be older than the answer of `latest`: until a
+        fact is heard, or this replica itself, it is held."""
+        self._held, self._mark = [], json.dumps({"type": "PokeQueue", "mark": uuid4().hex})
+        self._as_of = await self._store.latest()
+        await self._store.publish(self._mark)
+        self._sweeper.poke()
+
+    async def _date(self, text: str) -> None:
+        """Act on what was held: before this fact there was another; before the mark none but those known."""
+        fact = parse(text)
+        self._held.append(text)
+        if text != self._mark and not isinstance(fact, Fact):
+            return
+        if isinstance(fact, Fact):
+            self._as_of = await self._store.latest(before=fact.seq)
+        held, self._held, self._mark = self._held, [], ""
+        for one in held:
+            await self.hear(one)
+
+    async def hear(self, text: str) -> None:
+        """Act on one message."""
         try:
-            self._as_of = await self._reports.act(text, self._as_of) or self._as_of
+            seq = await self._reports.act(text, self._as_of)
+            if seq and await self._is_next(seq):
+                self._as_of = seq
         except StoreUnusable as error:  # a damaged key that this message needs: the next may need another
             log.warning("not acted on: %s", error)
+
+    async def _is_next(self, seq: str) -> bool:
+        """Facts are heard in order. Where two are not, one is forged: the older, or that beyond the newest there is."""
+        return _when(seq) > _when(self._as_of) or _when(self._as_of) > _when(await self._store.latest())

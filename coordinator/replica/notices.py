@@ -2,17 +2,13 @@
 
 import hashlib
 import json
-import time
-from collections.abc import Callable
+from collections import Counter
 from typing import Final, assert_never
 
 from coordinator.messages import ChannelPush, HarvestComplete, HarvestRejected, InboxMessage, Notice, RateLimitDetected
 from coordinator.operations import Push
 
-#: Seconds after which a text that is heard again is counted anew: longer than the library remembers an id, so that the
-#: first of a new count is never taken for the first of the old one.
-FORGOTTEN: Final = 65.0
-MOST: Final = 10_000
+MOST: Final = 100_000
 
 
 def said(notice: Notice) -> tuple[str, str]:
@@ -39,30 +35,26 @@ def _json(**fields: str | float) -> str:
 
 
 class Notices:
-    """Names each notice so that all replicas name it alike: by its text, and how many times that text was heard lately.
+    """Names each notice so that all replicas name it alike: by its text, the last fact that was heard before it, and
+    how many times the text was heard since then.
 
-    The same text twice is two notices. A replica that missed the first hearing takes the second for it: the others tell
-    both; where there is no other, it heard one and tells one. Replicas part only where a text comes again FORGOTTEN
-    seconds later to the millisecond, as their clocks differ: it is then told twice.
+    The same text twice is two notices. Whatever is told is a fact, so a replica that began late, or missed something,
+    agrees with the others again from the next fact on.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._heard: dict[str, tuple[int, float]] = {}  # digest -> how often, and when last; oldest first
+    def __init__(self) -> None:
+        self._after = ""
+        self._heard: Counter[str] = Counter()  # digest -> how often since the fact `_after`
 
-    def push(self, notice: Notice, text: str, entry: str | None = None) -> Push:
-        """The verb that tells `notice`, which was heard as `text`, or read as this entry of the inbox."""
+    def push(self, notice: Notice, text: str, after: str, entry: str | None = None) -> Push:
+        """The verb that tells `notice`, heard as `text` after the fact `after`, or read as this entry of the inbox."""
         channel, data = said(notice)
-        return Push(channel=channel, data=data, id=f"inbox:{entry}" if entry else self._name(text))
+        return Push(channel=channel, data=data, id=f"inbox:{entry}" if entry else self._name(text, after))
 
-    def _name(self, text: str) -> str:
-        now = self._clock()
-        while self._heard:
-            oldest = next(iter(self._heard))
-            if self._heard[oldest][1] > now - FORGOTTEN and len(self._heard) < MOST:
-                break
-            del self._heard[oldest]
+    def _name(self, text: str, after: str) -> str:
+        if after != self._after or len(self._heard) >= MOST:
+            self._after = after
+            self._heard.clear()
         digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
-        count = self._heard.pop(digest, (0, now))[0] + 1
-        self._heard[digest] = count, now
-        return f"{digest}:{count}"
+        self._heard[digest] += 1
+        return f"{digest}:{after}:{self._heard[digest]}"

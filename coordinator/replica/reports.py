@@ -41,13 +41,13 @@ class Reports:
                 await self._confirm(report)
             case RateLimitDetected() as report:
                 await self._back_off(report)
-                await self._store.run(self._notices.push(report, text, entry))
+                await self._store.run(self._notices.push(report, text, as_of, entry))
             case Malformed() as malformed:
                 self._count(malformed)
             case Ignored(type=kind):
                 log.debug("ignored type=%s", kind[:60])
             case notice:
-                await self._store.run(self._notices.push(notice, text, entry))
+                await self._store.run(self._notices.push(notice, text, as_of, entry))
         return None
 
     def _count(self, malformed: Malformed) -> None:

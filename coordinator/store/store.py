@@ -155,9 +155,10 @@ class Store:
         """Messages of channels of this namespace (`bus`, `poke:<host>`). See `listen`."""
         return listen(self.redis, tuple(self.key(name) for name in names))
 
-    async def latest(self) -> str:
-        """The id of the newest fact; `0-0` when there is none."""
-        entries = _entries(await self._do("XREVRANGE", self.key("events"), "+", "-", "COUNT", 1))
+    async def latest(self, before: str | None = None) -> str:
+        """The id of the newest fact, or of the newest `before` that one; `0-0` when there is none."""
+        end = f"({before}" if before else "+"
+        entries = _entries(await self._do("XREVRANGE", self.key("events"), end, "-", "COUNT", 1))
         return entries[0].id if entries else "0-0"
 
     async def last_events(self, count: int) -> list[Entry]:
@@ -175,9 +176,9 @@ class Store:
         pairs = found.items() if isinstance(found, Mapping) else found
         return [entry for _, entries in pairs for entry in _entries(entries)]
 
-    async def inbox(self, count: int = 64, block_ms: int = 2000) -> list[Entry]:
-        """The oldest reports somebody wanted kept, waiting up to `block_ms` for one."""
-        return await self._read("inbox", "0-0", count, block_ms)
+    async def inbox(self, after: str = "0-0", count: int = 64, block_ms: int = 2000) -> list[Entry]:
+        """The oldest reports after an id that somebody wanted kept, waiting up to `block_ms` for one."""
+        return await self._read("inbox", after, count, block_ms)
 
     async def clear_inbox(self, ids: list[str]) -> None:
         """Forget reports that were acted on."""

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from redis.asyncio import Redis as AsyncRedis
 from coordinator import actions
 from coordinator.operations import GetStatus, Push, Thaw
 from coordinator.replica import serve
+from coordinator.replica.bus import Bus
+from coordinator.replica.reports import Reports
+from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
 from tests.waiting import wait_until
@@ -39,10 +43,13 @@ class Service(Fleet):
         await wait_until(self._inbox_is_empty, "the inbox is read")
         await self.say("AgentCompleted", workspace=mark, status="completed")
 
-        async def refused() -> bool:
-            return [fact["workspace"] for fact in await self.of("ReportRefused")].count(mark) == REPLICAS
+        await wait_until(lambda: self.refused(mark, REPLICAS), "both replicas have heard it")
 
-        await wait_until(refused, "both replicas have heard it")
+    async def refused(self, mark: str, times: int) -> bool:
+        return [fact["workspace"] for fact in await self.of("ReportRefused")].count(mark) == times
+
+    async def listeners(self, count: int) -> bool:
+        return bool((await self.redis.pubsub_numsub(self.store.key("bus")))[0][1] == count)
 
     async def _inbox_is_empty(self) -> bool:
         return not await self.redis.xlen(self.store.key("inbox"))
@@ -72,13 +79,9 @@ async def service(server_url: str) -> AsyncIterator[Service]:
         stop = asyncio.Event()
         tasks = [asyncio.create_task(serve(store, stop)) for store in (one, other)]
         try:
-            bus = mine.key("bus")
-
-            async def both_hear() -> bool:
-                return (await redis.pubsub_numsub(bus))[0][1] == REPLICAS
-
-            await wait_until(both_hear, "both replicas hear the bus")
-            yield Service(mine, redis)
+            service = Service(mine, redis)
+            await wait_until(lambda: service.listeners(REPLICAS), "both replicas hear the bus")
+            yield service
         finally:
             stop.set()
             await asyncio.gather(*tasks)
@@ -118,6 +121,27 @@ async def test_the_same_text_twice_is_told_twice(service: Service) -> None:
         await service.say("InboxMessage", new=1, total=1)
     await service.all_is_done()
     assert await service.told() == [("inbox.status", {"new": 1, "total": 1})] * 3
+
+
+async def test_a_text_that_goes_on_is_told_once_by_a_replica_that_began_late(service: Service, server_url: str) -> None:
+    for _ in range(3):
+        await service.say("InboxMessage", new=0, total=5)
+        await service.all_is_done()
+    for name in await service.redis.zrange(service.store.key("pushed"), 0, -1):
+        await service.redis.zadd(service.store.key("pushed"), {str(name): 1})  # more than a minute ago
+    stop = asyncio.Event()
+    async with Store.connect(server_url, ROOT) as late:
+        task = asyncio.create_task(serve(late, stop))
+        await wait_until(lambda: service.listeners(REPLICAS + 1), "the third replica hears the bus")
+        await service.store.run(Push(channel="x"))
+        for count in (4, 5):
+            await service.store.publish(json.dumps({"type": "InboxMessage", "new": 0, "total": 5}))
+            mark = f"late/{count}"
+            await service.store.publish(json.dumps({"type": "AgentCompleted", "workspace": mark, "status": "failed"}))
+            await wait_until(partial(service.refused, mark, REPLICAS + 1), "all have heard it")
+            assert [channel for channel, _ in await service.told()].count("inbox.status") == count
+        stop.set()
+        await task
 
 
 async def test_what_is_kept_in_the_inbox_is_told_once(service: Service) -> None:
@@ -224,6 +248,32 @@ async def test_a_report_of_a_repo_ends_nothing_that_started_after_it(service: Se
     assert await service.statuses("a", "b") == ["completed", "running"]
 
 
+@pytest.mark.parametrize("seq", ["x", "0-1", "99999999999999-0"])
+async def test_a_forged_fact_dates_no_report(service: Service, caplog: pytest.LogCaptureFixture, seq: str) -> None:
+    await service.ask_for("a")
+    await service.say("AgentStarted", seq=seq)
+    await service.say("AgentCompleted", workspace="a", status="completed")
+    await service.all_is_done()
+    assert await service.statuses("a") == ["completed"]
+    assert "surprise" not in caplog.text
+
+
+async def test_a_forged_fact_of_the_future_is_forgotten_with_the_next(server_url: str) -> None:
+    async with Store.connect(server_url, ROOT) as store, AsyncRedis.from_url(server_url) as redis:
+        fleet = Fleet(store, redis)
+        await store.run(Thaw())
+        bus = Bus(store, Reports(store, Sweeper(store)), Sweeper(store))
+        await fleet.ask_for("a")
+        before = await store.latest()
+        await bus.hear('{"type":"X","seq":"99999999999999-0"}')
+        await bus.hear(json.dumps({"type": "X", "seq": before}))
+        await fleet.end(await fleet.ask_for("b"))
+        await fleet.ask_for("b", again=True)
+        await bus.hear('{"type":"AgentCompleted","workspace":"b","status":"failed"}')  # of its first run
+        await bus.hear('{"type":"AgentCompleted","workspace":"a","status":"failed"}')
+        assert [(await fleet.record(name)).status for name in "ab"] == ["failed", "running"]
+
+
 async def test_a_report_of_no_run_is_refused_by_a_fact(service: Service) -> None:
     await service.write("AgentCompleted", workspace="nobody", status="completed")
     await service.all_is_done()
@@ -253,6 +303,24 @@ async def test_a_damaged_key_stops_only_what_needs_it(service: Service, caplog: 
     await service.all_is_done()
     assert await service.statuses("a") == ["completed"]
     assert "not acted on: the key {dispatch}:pushed is a string, not a zset" in caplog.text
+
+
+async def test_an_entry_of_the_inbox_that_needs_a_damaged_key_is_kept_and_holds_up_no_other(service: Service) -> None:
+    await service.ask_for("a")
+    await service.ask_for("b")
+    key = service.store.key("workspace", "a")
+    await service.redis.rename(key, "{dispatch}-damaged")
+    await service.redis.set(key, "oops")
+    for name in ("a", "b"):
+        await service.write("AgentCompleted", workspace=name, status="completed")
+
+    async def ended(name: str) -> bool:
+        return await service.statuses(name) == ["completed"]
+
+    await wait_until(lambda: ended("b"), "the other one is read")
+    await service.redis.rename("{dispatch}-damaged", key)
+    await wait_until(lambda: ended("a"), "the one that was kept is read again")
+    await service.all_is_done()
 
 
 @pytest.mark.reference(18, 35, "W19")

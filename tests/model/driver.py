@@ -49,6 +49,7 @@ class Driver:
     def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
         """Every law holds; and when the question is asked again, nothing changes twice."""
         self._follow_pushes()
+        self.truth.ended = self.truth.ended if self.truth.running() or self.truth.queued() else 0
         moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
         for law in laws.ALWAYS:
             law(moment)

@@ -230,7 +230,7 @@ class Fleet:
         task.took = self.now - task.started if task.status == "running" else 0
         task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
         task.lapsed = task.told = False
-        self.ended = self.ended + 1 if self.running() or self.queued() else 0
+        self.ended += 1
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now

@@ -21,7 +21,7 @@ from coordinator.messages import (
     RateLimitDetected,
     parse,
 )
-from coordinator.replica.notices import FORGOTTEN, Notices, said
+from coordinator.replica.notices import Notices, said
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -148,22 +148,33 @@ def test_a_blank_channel_is_required(channel: str) -> None:
 
 
 def test_replicas_name_what_they_hear_alike_and_a_text_heard_again_otherwise() -> None:
-    now = [0.0]
-    one, other = Notices(lambda: now[0]), Notices(lambda: now[0] + 1000)
+    one, other = Notices(), Notices()
 
-    def named(notices: Notices, text: str) -> str | None:
-        return notices.push(ChannelPush(channel="x"), text).id
+    def named(notices: Notices, text: str, after: str) -> str | None:
+        return notices.push(ChannelPush(channel="x"), text, after).id
 
-    first, second = named(one, "a"), named(one, "a")
+    first, second = named(one, "a", "5-0"), named(one, "a", "5-0")
     assert first != second
-    assert (named(other, "a"), named(other, "b"), named(other, "a")) == (first, named(one, "b"), second)
-    now[0] = FORGOTTEN - 1
-    assert named(one, "a") not in (first, second)
-    now[0] = 2 * FORGOTTEN - 2
-    assert named(one, "a") not in (first, second)
-    now[0] = 4 * FORGOTTEN
-    assert named(one, "a") == first
-    assert one.push(ChannelPush(channel="x"), "a", entry="5-0").id == "inbox:5-0"
+    assert (named(other, "a", "5-0"), named(other, "b", "5-0")) == (first, named(one, "b", "5-0"))
+    assert named(other, "a", "5-0") == second
+    third, late = named(one, "a", "5-1"), Notices()
+    assert third not in (first, second)
+    assert named(late, "a", "5-1") == third  # one that heard nothing before that fact
+    assert one.push(ChannelPush(channel="x"), "a", "5-1", entry="5-0").id == "inbox:5-0"
+
+
+def test_a_null_is_as_good_as_absent() -> None:
+    said_by = {"type": "AgentCompleted", "workspace": "x", "status": "completed"}
+    nulls = dict.fromkeys(("agent", "repo", "token", "question", "pr_url", "retry_after"))
+    assert parse(json.dumps(said_by | nulls)) == AgentCompleted(workspace="x", status="completed")
+    assert parse('{"type":"HarvestComplete","repo":"x","branch":null,"files":null}') == HarvestComplete(repo="x")
+    assert parse('{"type":"HarvestRejected","repo":"x","reason":null}') == HarvestRejected(repo="x")
+    assert isinstance(parse('{"type":"AgentCompleted","workspace":"x","status":null}'), Malformed)
+
+
+@pytest.mark.parametrize("seq", ["x", "-1", "1-2-3", "1e3"])
+def test_a_fact_has_the_id_of_a_stream_entry(seq: str) -> None:
+    assert isinstance(parse(json.dumps({"type": "AgentStarted", "seq": seq})), Malformed)
 
 
 @given(_JSON)

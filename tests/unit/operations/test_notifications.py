@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis as AsyncRedis
 
-from coordinator.operations import BackOff, Cancel, Complete, Freeze, Host, Kill, Reap, Submit
+from coordinator.operations import BackOff, Cancel, Complete, Freeze, Host, Kill, Reap, Submit, Track
+from coordinator.operations.track import OnDisk
 from tests.unit.operations.asking import Fleet
 
 FIELDS = ["type", "seq", "status", "repo", "agent", "workspace", "running", "limit"]
@@ -92,6 +93,27 @@ async def test_the_queue_is_drained_when_nothing_runs_and_nothing_waits(fleet: F
     await fleet.end(await fleet.ask_for("d"))
     assert await drained(fleet) == [3, 1]
     assert await fleet.redis.exists(fleet.store.key("ended")) == 0
+
+
+@pytest.mark.reference(37)
+async def test_a_call_that_ends_the_last_one_and_queues_another_drains_nothing(fleet: Fleet) -> None:
+    await fleet.store.run(Track(workspaces=[OnDisk(workspace="a", status="running", agent="codex")], host="h1"))
+    both = [OnDisk(workspace="a", status="completed"), OnDisk(workspace="b", status="queued", agent="codex")]
+    await fleet.store.run(Track(workspaces=both, host="h1"))
+    assert await drained(fleet) == []
+    await fleet.store.run(Cancel(workspace="b"))
+    assert await drained(fleet) == [2]
+
+
+async def test_a_waiting_one_whose_record_was_deleted_by_hand_keeps_nothing_from_being_drained(fleet: Fleet) -> None:
+    await fleet.host(slots=1)
+    await fleet.queue("a", "b")
+    await fleet.redis.delete("{t}:workspace:a")
+    (grant,) = (await fleet.claim()).grants
+    assert grant.workspace == "b"
+    await fleet.end(grant)
+    assert await drained(fleet) == [1]
+    assert await fleet.redis.exists("{t}:status:queued") == 0
 
 
 @pytest.mark.reference(25, 37, "W26")

@@ -141,6 +141,18 @@ async def test_a_thaw_serves_one_push_host_and_tells_the_replicas_of_the_others(
     assert (len(await spawned(fleet)), answer.more) == (10, False)
 
 
+async def test_without_a_replica_the_beat_of_a_push_host_hands_it_what_waits(fleet: Fleet) -> None:
+    names = ["p1", "p2", "p3"]
+    await fleet.store.run(Kill(all=True))  # freezes
+    for name in names:
+        await fleet.host(name, mode="push", slots=1)
+    await fleet.queue("a", "b", "c")
+    await fleet.store.run(Thaw())  # serves one, and leaves the others to a replica
+    for name in (*names, *names):
+        await fleet.beat(name)
+    assert sorted(host for host, _ in await spawned(fleet)) == names
+
+
 async def test_a_push_host_that_claims_itself_gets_no_more_than_its_slots(fleet: Fleet) -> None:
     await fleet.store.run(Kill(all=True))  # freezes
     await fleet.host("p1", mode="push", slots=2)
