@@ -21,6 +21,8 @@ _ELSEWHERE: Final = ("runtime", "image", "gpu")  # what the reference runner sta
 def _root(value: str) -> str:
     if not value.startswith("~/") and not PurePosixPath(value).is_absolute():
         raise wrong(f"must be an absolute path, got {shown(value)}", "write it like ~/Code/.core/workspace")
+    if "\0" in value:
+        raise wrong(f"must not hold a NUL character, got {shown(value)}", "leave it out")
     return value
 
 
