@@ -310,8 +310,14 @@ PLANTED: Final = (
     Plant(
         "quota_of_a_calendar_day",
         "The quota starts anew at midnight, not at the reset.",
-        "local since = reset_before(pool, call.now)",
-        "local since = math.floor(call.now / DAY) * DAY",
+        "local function counts(pool) return pool.last and pool.last >= reset_before(pool, call.now) end",
+        "local function counts(pool) return pool.last and pool.last >= math.floor(call.now / DAY) * DAY end",
+    ),
+    Plant(
+        "starts_forgotten",
+        "A start that nothing paced is forgotten: rates that come after it let the next start at once.",
+        "  if not pool then return false end\n  with_starts",
+        "  if not pool or not (pool.delays or pool.daily > 0) then return false end\n  with_starts",
     ),
     Plant(
         "slow_failures_count",
