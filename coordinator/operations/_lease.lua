@@ -75,7 +75,10 @@ function lease.start(name, row, how)
   facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
   local pool = row.agent:match('^[^:]*')
-  if pace.started(pool) then latch.time(pool) end
+  if pace.started(pool) then
+    latch.time(pool)
+    latch.open(pool) -- a timer that was due and is moved has opened it: what waits for it would sleep on
+  end
   facts.due(deadline)
   return lease.grant_of(name, row)
 end

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coordinator import operations as ops
 from coordinator.operations.apply import Rates
 from tests.model.pace_model import DAY, Pace
-from tests.model.world import World
+from tests.model.world import START, World
 from tests.servers import FAKE
 
 #: The day of the table; its resets are at 06:00 unless a case names another time.
@@ -275,3 +275,17 @@ def test_a_delay_beyond_all_numbers_is_told_as_the_last_of_them(world: World) ->
     assert asker.start().token
     assert asker.start().until == 10**14 - 1
     assert [one.until for one in world.ask(ops.GetStatus()).keys if one.key == "gemini"] == [10**14 - 1]
+
+
+@pytest.mark.reference(72, "W4")
+def test_a_start_at_the_moment_a_gate_opens_leaves_nothing_asleep(world: World) -> None:
+    world.ask(ops.Apply(rates={"gemini": Rates(daily_limit=5)}))
+    world.ask(ops.BackOff(key="gemini", duration=5000))
+    world.ask(ops.Submit(workspace="waits", agent="gemini"))
+    world.listen("h1")
+    world.ask(ops.Claim(host="h1", incarnation="i", seq=1))
+    world.set_clock(START + 5000)
+    asked = world.ask(ops.Submit(workspace="asked", agent="gemini", asker="svc", otherwise="refuse"))
+    assert asked.outcome == "granted"
+    assert world.heard() == ["h1"]
+    assert [one.workspace for one in world.ask(ops.Claim(host="h1", incarnation="i", seq=2)).grants] == ["waits"]
