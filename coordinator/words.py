@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 NUMBER_END: Final = 10**14  # cjson writes 14 digits; a longer number would come back changed
 TASK_BYTES: Final = 1024 * 1024
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # half a character: no UTF-8 can carry it
+LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # half a character: no UTF-8 can carry it
 
 
 class Rule(NamedTuple):
@@ -59,7 +59,7 @@ def _whole(value: Any) -> Any:
 
 
 def _task(value: str) -> str:
-    if _LONE_SURROGATE.search(value):
+    if LONE_SURROGATE.search(value):
         raise wrong("must be Unicode text, got a lone surrogate", "send it as UTF-8")
     size = len(value.encode())
     if size > TASK_BYTES:

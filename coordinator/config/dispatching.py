@@ -20,6 +20,8 @@ _ELSEWHERE: Final = ("runtime", "image", "gpu")  # what the reference runner sta
 
 def _root(value: str | None) -> str | None:
     """None for a path that is relative: it would be another directory for each who starts something."""
+    if value and "\0" in value:
+        raise wrong(f"must not hold a NUL character, got {shown(value)}", "leave it out")
     absolute = value and (value.startswith("~/") or PurePosixPath(value).is_absolute())
     return value if absolute else None
 

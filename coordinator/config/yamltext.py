@@ -11,7 +11,7 @@ import yaml
 
 from coordinator.errors import ConfigError, Problem
 from coordinator.problems import path
-from coordinator.words import shown
+from coordinator.words import LONE_SURROGATE, shown
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_VALUES: Final = 20_000  # with every alias written out: a few lines of aliases can stand for billions of values
@@ -92,7 +92,12 @@ class _Reader:
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, path(place, at)) for at, item in enumerate(node.value)]
-        return node.value
+        return self._text(node.value, place)
+
+    def _text(self, value: str, place: str) -> str:
+        if LONE_SURROGATE.search(value):  # written as an escape: no file name, argument or question can carry it
+            self.problems.append(Problem(place, f"is no Unicode text: {shown(value)}", "write the character itself"))
+        return LONE_SURROGATE.sub("?", value)
 
     def _mapping(self, node: yaml.MappingNode, place: str) -> dict[str, Any]:
         own: dict[str, Any] = {}
@@ -104,14 +109,15 @@ class _Reader:
                 self.problems.append(Problem(place or "top level", f"line {line}: a name must be text", "quote it"))
                 continue
             inside = path(place, key.value)
-            if key.value in lines:
-                problem = f"is given twice, in lines {lines[key.value]} and {line}"
+            name = self._text(key.value, inside)
+            if name in lines:
+                problem = f"is given twice, in lines {lines[name]} and {line}"
                 self.problems.append(Problem(inside, problem, "keep one of them"))
             elif key.tag == _MERGE:
                 merged.update(self._merge(item, place))
             else:
-                own[key.value] = self.value(item, inside)
-            lines.setdefault(key.value, line)
+                own[name] = self.value(item, inside)
+            lines.setdefault(name, line)
         return merged | own
 
     def _merge(self, node: yaml.Node, place: str) -> dict[str, Any]:

@@ -55,6 +55,11 @@ function base.number(text)
   return nil
 end
 
+-- A moment so long from now, or the last one that a number can tell.
+local LAST = 99999999999999
+
+function base.until_after(ms) return math.min(call.now + ms, LAST) end
+
 function base.split(text, by)
   local out = {}
   for part in string.gmatch(text, '[^' .. by .. ']+') do out[#out + 1] = part end

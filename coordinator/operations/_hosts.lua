@@ -169,7 +169,7 @@ function hosts.new_epoch()
   local epoch = string.format('%.0f', math.max((base.number(call.control.epoch) or 0) + 1, call.now))
   base.epochs[call.root] = epoch
   local fields = { epoch = epoch }
-  if redis.call('EXISTS', base.key('hosts')) == 1 then fields.settling = call.now + base.setting('lease_ttl', 300000) end
+  if redis.call('EXISTS', base.key('hosts')) == 1 then fields.settling = base.until_after(base.setting('lease_ttl', 300000)) end
   base.write(base.key('control'), fields)
   for field, value in pairs(fields) do call.control[field] = type(value) == 'number' and string.format('%.0f', value) or value end
   if fields.settling then latch.time('*') end

@@ -58,7 +58,8 @@ function lease.start(name, row, how)
   local token = base.next('fence')
   occupy(name, '*')
   for _, limit_key in ipairs(lease.keys(row)) do occupy(name, limit_key) end
-  redis.call('ZADD', base.key('leases'), call.now + how.ttl, name)
+  local deadline = base.until_after(how.ttl)
+  redis.call('ZADD', base.key('leases'), deadline, name)
   redis.call('SADD', base.key('held', how.host), name)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
@@ -74,8 +75,11 @@ function lease.start(name, row, how)
   facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
   local pool = row.agent:match('^[^:]*')
-  if pace.started(pool) then latch.time(pool) end
-  facts.due(call.now + how.ttl)
+  if pace.started(pool) then
+    latch.time(pool)
+    latch.open(pool) -- a timer that was due and is moved has opened it: what waits for it would sleep on
+  end
+  facts.due(deadline)
   return lease.grant_of(name, row)
 end
 
@@ -115,8 +119,9 @@ end
 -- Moves a lease on. For a run of a push host this is its word that it starts it.
 function lease.prolong(name, row, pid)
   local ttl = row.mode == 'asker' and base.number(row.ttl) or base.setting('lease_ttl', 300000)
-  redis.call('ZADD', base.key('leases'), call.now + ttl, name)
-  facts.due(call.now + ttl)
+  local deadline = base.until_after(ttl)
+  redis.call('ZADD', base.key('leases'), deadline, name)
+  facts.due(deadline)
   local fields = { pid = pid }
   if row.mode == 'push' then fields.confirmed, fields.ttl = '1', ttl end
   base.write(base.key('workspace', name), fields)
@@ -137,6 +142,15 @@ end
 local QUICK, IN_A_ROW, REST = 60000, 3, 1800000
 local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
 
+-- A pool rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
+-- no other moves the gate by as much as a second.
+local function rest(pool, ms, reason, by)
+  local was, ends = gates.shut_until(pool), call.now + ms
+  if ends <= was then return end
+  latch.shut(pool, ends, reason, by)
+  if ends - was >= 1000 then facts.limited(pool, ms) end
+end
+
 local function count_failure(pool, row, ask)
   if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end
   local quick = ask.status == 'failed' and call.now - (base.number(row.started_at) or 0) < QUICK
@@ -147,9 +161,7 @@ local function count_failure(pool, row, ask)
   local count = (base.number(redis.call('HGET', base.key('fail_count'), pool)) or 0) + 1
   base.write(base.key('fail_count'), { [pool] = count })
   if count < IN_A_ROW then return end
-  if gates.shut_until(pool) >= call.now + REST then return end
-  latch.shut(pool, call.now + REST, string.format('%.0f', count) .. ' failures in a row within a minute of starting', row.host)
-  facts.limited(pool, REST)
+  rest(pool, REST, string.format('%.0f', count) .. ' failures in a row within a minute of starting', row.host)
 end
 
 -- A report that changes nothing becomes a fact. A holder's own word does not: its answer tells it.
@@ -178,11 +190,10 @@ function lease.report(ask)
     pr_url = ask.pr_url, session = ask.session }
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
   local pool = row.agent:match('^[^:]*')
-  if not limited then
+  if limited then
+    rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)
+  else
     count_failure(pool, row, ask)
-  elseif call.now + ask.retry_after * 1000 > gates.shut_until(pool) then -- of many that met one limit, the first tells it
-    latch.shut(pool, call.now + ask.retry_after * 1000, 'the provider named a time', row.host)
-    facts.limited(pool, ask.retry_after * 1000)
   end
   if again then
     fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)

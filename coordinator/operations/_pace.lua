@@ -6,12 +6,12 @@ local DAY = 86400000
 -- HH:MM as the reference runner reads it: a part that is no number keeps its default, one out of range rolls over.
 local function time_of_day(text)
   local hour, minute = (text or ''):match('^([^:]*):([^:]*)')
-  hour = hour and tonumber(hour:match('^%s*([+-]?%d+)%s*$')) or 6
-  minute = minute and tonumber(minute:match('^%s*([+-]?%d+)%s*$')) or 0
+  hour = hour and base.number(hour:match('^%s*([+-]?%d+)%s*$')) or 6
+  minute = minute and base.number(minute:match('^%s*([+-]?%d+)%s*$')) or 0
   return (hour * 60 + minute) * 60000 % DAY
 end
 
--- The rates of a pool and its starts; false where nothing paces this key.
+-- The rates of a pool; false where a key is none, and has none.
 local function read(limit_key)
   local known = call.paces[limit_key]
   if known ~= nil then return known end
@@ -20,16 +20,26 @@ local function read(limit_key)
     local rates = redis.call('HMGET', base.key('rates', limit_key), 'reset_utc', 'daily_limit', 'min_delay', 'sustained_delay',
       'burst_window', 'burst_delay')
     local daily, sustained = base.number(rates[2]) or 0, base.number(rates[4]) or 0
-    if daily > 0 or sustained > 0 then
-      local starts = redis.call('HMGET', base.key('starts', limit_key), 'last', 'since', 'count')
-      local least = base.number(rates[3]) or 0
-      found = { offset = time_of_day(rates[1] or nil), daily = daily, delays = sustained > 0, sustained = math.max(sustained, least),
-        burst = math.max(base.number(rates[6]) or 0, least), window = base.number(rates[5]) or 0,
-        last = base.number(starts[1]), since = base.number(starts[2]), count = base.number(starts[3]) or 0 }
-    end
+    local least = base.number(rates[3]) or 0
+    found = { offset = time_of_day(rates[1] or nil), daily = daily, delays = sustained > 0, sustained = math.max(sustained, least),
+      burst = math.max(base.number(rates[6]) or 0, least), window = base.number(rates[5]) or 0 }
   end
   call.paces[limit_key] = found
   return found
+end
+
+-- Its starts: the last, and how many there were `since` a reset. Kept also while nothing paces it, for the day that something does.
+local function with_starts(pool, limit_key)
+  if pool.count then return end
+  local starts = redis.call('HMGET', base.key('starts', limit_key), 'last', 'since', 'count')
+  pool.last, pool.since, pool.count = base.number(starts[1]), base.number(starts[2]), base.number(starts[3]) or 0
+end
+
+local function paced(limit_key)
+  local pool = read(limit_key)
+  if not pool or not (pool.delays or pool.daily > 0) then return nil end
+  with_starts(pool, limit_key)
+  return pool
 end
 
 local function reset_before(pool, when) return pool.offset + math.floor((when - pool.offset) / DAY) * DAY end
@@ -46,6 +56,9 @@ local function next_sustained(pool, when)
   return pool.window < DAY and reset_before(pool, when) + DAY or math.huge
 end
 
+-- The count holds until a reset passes its last start: another time of the reset does not forgive what has started.
+local function counts(pool) return pool.last and pool.last >= reset_before(pool, call.now) end
+
 -- When the delay since the last start is over, and when the clock alone makes it another: an edge of the burst may shut
 -- a pool again that nobody started.
 local function delayed(pool)
@@ -57,30 +70,33 @@ local function delayed(pool)
     return 0, edge < (burst and sustained_at or burst_at) and edge or nil
   end
   local open = math.min(next_sustained(pool, math.max(call.now, sustained_at)), next_burst(pool, math.max(call.now, burst_at)))
+  open = base.until_after(open - call.now)
   return open, open
 end
 
 -- Until when nothing starts under this key (0: it may start now), why (`quota` or `pace`), when the clock next changes
 -- that (nil: never), and the numbers of the quota.
 function pace.judge(limit_key)
-  local pool = read(limit_key)
+  local pool = paced(limit_key)
   if not pool then return 0 end
-  if pool.daily > 0 and pool.count >= pool.daily and pool.since == reset_before(pool, call.now) then
-    return pool.since + DAY, 'quota', pool.since + DAY, pool.count, pool.daily
+  if pool.daily > 0 and pool.count >= pool.daily and counts(pool) then
+    local reset = reset_before(pool, call.now) + DAY
+    return reset, 'quota', reset, pool.count, pool.daily
   end
   local open, edge = delayed(pool)
   return open, 'pace', edge
 end
 
--- A run of this pool starts now.
+-- A run of this pool starts now. Answers whether that paces it.
 function pace.started(limit_key)
   local pool = read(limit_key)
   if not pool then return false end
-  local since = reset_before(pool, call.now)
-  pool.count = pool.since == since and pool.count + 1 or 1
-  pool.last, pool.since = call.now, since
-  base.write(base.key('starts', limit_key), { last = pool.last, since = since, count = pool.count })
-  return true
+  with_starts(pool, limit_key)
+  local on = counts(pool)
+  pool.since, pool.count = on and pool.since or reset_before(pool, call.now), on and pool.count + 1 or 1
+  pool.last = call.now
+  base.write(base.key('starts', limit_key), { last = pool.last, since = pool.since, count = pool.count })
+  return pool.delays or pool.daily > 0
 end
 
 -- Its rates were changed in this call.

@@ -20,6 +20,7 @@ function names.agent(v)
   return matches(v, 100, '^%w[%w._-]*$') or matches(v, 100, '^%w[%w._-]*:%w[%w._:/@+-]*$'),
     'must be base or base:model, like codex:gpt-5.4'
 end
+function names.pool(v) return matches(v, 100, '^%w[%w._-]*$'), 'must be a pool, like codex: its models share its pace' end
 function names.host(v) return matches(v, 64, '^%w[%w._-]*$'), 'must be letters, digits and . _ - , like build-1' end
 function names.label(v) return matches(v, 64, '^%w[%w._=/-]*$'), 'must be letters, digits and . _ = / - , like gpu' end
 function names.key(v) return v == '*' or matches(v, 160, '^%w[%w._:/@+*-]*$'), 'must be * or a limit key like repo:core/go-io' end

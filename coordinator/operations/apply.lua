@@ -89,7 +89,7 @@ end
 verb.register {
   name = 'apply', writes = true,
   question = { limits = { is = 'map', names = 'key', of = 'integer' },
-    rates = { is = 'map', names = 'agent', of = { is = 'shape', fields = RATES } },
+    rates = { is = 'map', names = 'pool', of = { is = 'shape', fields = RATES } },
     settings = { is = 'shape', fields = SETTINGS }, default_agent = 'agent', by = 'line', if_new = 'boolean' },
   answer = function(ask)
     local changes = {}

@@ -5,7 +5,7 @@ verb.register {
   question = { key = { is = 'key', must = true }, ['until'] = 'integer', ['for'] = 'integer', clear = 'boolean', at_least = 'boolean',
     reason = 'line', by = 'line' },
   answer = function(ask)
-    local until_ms = ask.clear and 0 or ask['until'] or (ask['for'] and call.now + ask['for'])
+    local until_ms = ask.clear and 0 or ask['until'] or (ask['for'] and base.until_after(ask['for']))
     if not until_ms then
       return { outcome = 'invalid', problems = { { field = 'until', problem = 'one of until, for, clear is required',
         fix = 'write {"key":"codex","for":1800000}' } } }

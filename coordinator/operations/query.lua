@@ -80,7 +80,7 @@ end
 -- A cursor is a group, then the last that was passed in it, if any: `2:1720000000000:core/go-io/task-5`.
 local function start_of(cursor, groups)
   if not cursor then return 1 end
-  local at, score, name = cursor:match('^(%d+):([^:]+):(.+)$')
+  local at, score, name = cursor:match('^(%d+):([^:%s]+):(.+)$')
   at = tonumber(at or cursor)
   local number = tonumber(score or 0)
   if not groups[at] or not number or number ~= number then return nil end

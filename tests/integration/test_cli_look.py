@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from coordinator.models import Grant
-from coordinator.operations import Push
+from coordinator.operations import Apply, Push
+from coordinator.operations.apply import Rates
 from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, on_terminal
 
 TASK = "core/go-io/task-5"
@@ -92,6 +93,41 @@ def test_why_gate_shut(thawed: Cli) -> None:
     assert "usage limit" in text
     assert "  earliest  " in text
     assert "(in 30m)" in text
+
+
+@pytest.mark.reference(64, 69)
+@pytest.mark.parametrize(
+    ("rates", "said", "facts"),
+    [
+        ({"sustained_delay": 600_000}, "codex starts one at a time: the next in 10m00s", ("codex (pace)", "(in 10m)")),
+        ({"daily_limit": 1}, "codex has started 1 of 1 until the reset in ", ("codex (quota, 1 of 1 used)", "(in ")),
+    ],
+    ids=["pace", "quota"],
+)
+def test_why_paced(thawed: Cli, rates: dict[str, int], said: str, facts: tuple[str, str]) -> None:
+    thawed.do(Apply(rates={"codex": Rates.model_validate(rates)}))
+    thawed.host()
+    run(thawed, "--agent", "codex:gpt-5.4")
+    text = waiting(thawed, "--agent", "codex")
+    assert said in text
+    assert f"  key       {facts[0]}\n  earliest  " in text
+    assert facts[1] in text
+    assert f"{said.partition(' ')[2].partition(' in ')[0]}" in thawed.out("status")
+
+
+@pytest.mark.reference(72, 73, 74)
+def test_fast_failures_are_shown_and_forgiven_by_hand(thawed: Cli) -> None:
+    thawed.host()
+    for number, said in enumerate(("the last run failed", "the last 2 runs failed", "the last 3 runs failed")):
+        thawed("dispatch", f"a/{number}", "--agent", "codex:gpt-5.4")
+        (grant,) = thawed.claim()
+        thawed.end(grant, "failed")
+        assert f"codex: {said} within a minute of starting, and " in thawed.out("status")
+    assert "3 failures in a row within a minute of starting by h1" in waiting(thawed, "--agent", "codex")
+    assert "(forgive with: coordinator backoff codex clear)" in thawed.out("status")
+    thawed("backoff", "codex", "clear")
+    assert "failed within a minute" not in thawed.out("status")
+    assert len(thawed.claim()) == 1
 
 
 def test_why_hosts_full(thawed: Cli) -> None:

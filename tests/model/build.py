@@ -3,7 +3,7 @@
 from typing import Final
 
 from coordinator import library
-from tests.model.planted import Plant
+from tests.model.plant import Plant
 
 _CLOCK: Final = "local time = redis.call('TIME')"
 _KEY_CLOCK: Final = (

@@ -218,8 +218,7 @@ class Fleet:
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
         task.machine = None
         task.ran_on = None if mode == "asker" else host
-        if pool_of(task.agent) in self.paces:
-            self.paces[pool_of(task.agent)].started(self.now)
+        self.paces.setdefault(pool_of(task.agent), Pace()).started(self.now)
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
         task.since = task.started = self.now

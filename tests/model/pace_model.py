@@ -20,7 +20,6 @@ class Pace:
     burst: int = 0
     window: int = 0
     last: int | None = None
-    since: int = 0
     count: int = 0
 
     def take(self, rates: Rates) -> None:
@@ -57,7 +56,11 @@ class Pace:
         return self.last is not None and at < self.last + self.delay(at)
 
     def quota(self, at: int) -> bool:
-        return self.daily > 0 and self.count >= self.daily and self.since == self.reset_before(at)
+        return self.daily > 0 and self.count >= self.daily and self.counts(at)
+
+    def counts(self, at: int) -> bool:
+        """Whether no reset, at the time it now has, lies between its last start and this moment."""
+        return self.last is not None and self.last >= self.reset_before(at)
 
     def refuses(self, at: int) -> tuple[str, int] | None:
         """Why nothing starts at a moment, and when it next may."""
@@ -88,8 +91,5 @@ class Pace:
         return sorted(edge for edge in (*ends, *resets, *(reset - self.window for reset in resets)) if edge >= at)
 
     def started(self, at: int) -> None:
-        if not self.paces:
-            return
-        since = self.reset_before(at)
-        self.count = self.count + 1 if self.since == since else 1
-        self.last, self.since = at, since
+        self.count = self.count + 1 if self.counts(at) else 1
+        self.last = at

@@ -1,16 +1,9 @@
 """Bugs planted in the library, one line each: the model must catch every one. `old` is in the library exactly once."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Plant(NamedTuple):
-    """A one-line change of the library and what it breaks."""
-
-    name: str
-    breaks: str
-    old: str
-    new: str
-
+from tests.model.plant import Plant
+from tests.model.planted_pace import PACE
 
 PLANTED: Final = (
     Plant(
@@ -278,60 +271,6 @@ PLANTED: Final = (
         "local value = math.max(last, call.now)",
     ),
     Plant(
-        "pace_ignored",
-        "A pool starts again before its delay is over.",
-        "local paced = paces(limit_key)\n  if paced then return paced end",
-        "local paced = paces(limit_key)\n  if not paced then return paced end",
-    ),
-    Plant(
-        "min_delay_is_no_floor",
-        "A burst without a delay of its own goes faster than min_delay.",
-        "burst = math.max(base.number(rates[6]) or 0, least)",
-        "burst = base.number(rates[6]) or 0",
-    ),
-    Plant(
-        "edge_without_a_timer",
-        "The end of a burst shuts a pool again, and nobody looks when its longer delay is over.",
-        "return 0, edge < (burst and sustained_at or burst_at) and edge or nil",
-        "return 0, nil",
-    ),
-    Plant(
-        "delay_of_the_last_start",
-        "The delay is that of the moment of the last start, not of the moment of asking.",
-        "local burst = in_burst(pool, call.now)",
-        "local burst = in_burst(pool, pool.last)",
-    ),
-    Plant(
-        "one_more_than_the_quota",
-        "A pool starts one more than its daily limit.",
-        "pool.daily > 0 and pool.count >= pool.daily",
-        "pool.daily > 0 and pool.count > pool.daily",
-    ),
-    Plant(
-        "quota_of_a_calendar_day",
-        "The quota starts anew at midnight, not at the reset.",
-        "local since = reset_before(pool, call.now)",
-        "local since = math.floor(call.now / DAY) * DAY",
-    ),
-    Plant(
-        "slow_failures_count",
-        "A run that failed after long work counts as a fast failure.",
-        "local quick = ask.status == 'failed' and call.now",
-        "local quick = ask.status == 'failed' or call.now",
-    ),
-    Plant(
-        "success_forgives_nothing",
-        "Failures that are not in a row rest the pool.",
-        "redis.call('HDEL', base.key('fail_count'), pool)",
-        "redis.call('HGET', base.key('fail_count'), pool)",
-    ),
-    Plant(
-        "killed_counts_as_failed",
-        "Three runs that somebody ended rest the pool.",
-        "if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end",
-        "if row.kill then return end",
-    ),
-    Plant(
         "found_running_and_not_counted",
         "A run that somebody says is alive holds no slot: too many start beside it.",
         "if status == 'running' then\n    run(name, one, row, host)",
@@ -397,4 +336,5 @@ PLANTED: Final = (
         "if row.mode ~= 'push' then return 'no push host holds this run' end",
         "if not row.mode then return 'no push host holds this run' end",
     ),
+    *PACE,
 )

@@ -8,7 +8,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.model import build
 from tests.model.machine import FleetMachine
 from tests.model.mirror import Mirror
-from tests.model.planted import Plant
+from tests.model.plant import Plant
 from tests.model.world import World
 from tests.servers import Servers
 

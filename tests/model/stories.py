@@ -156,9 +156,10 @@ class Stories(Base):
         asks=st.lists(some.plain_submits, min_size=1, max_size=3),
         confirms=st.booleans(),
         lapses=st.booleans(),
+        count=st.sampled_from([None, 0, 1]),
     )
-    def push(self, name: str, asks: list[ops.Submit], confirms: bool, lapses: bool) -> None:
-        """A host is handed work it did not ask for, and confirms it or not, and may be heard of no more."""
+    def push(self, name: str, asks: list[ops.Submit], confirms: bool, lapses: bool, count: int | None) -> None:
+        """A host is handed work it did not ask for, confirms it or not; it may ask for less, and fall silent."""
         row = {"pools": ["claude", "codex"], "slots": 2, "mode": "push"}
         incarnation = self.fleet.truth.hosts[name].incarnation if name in self.fleet.truth.hosts else "i0"
         self.fleet.renew(ops.Renew(host=name, incarnation=incarnation, **row))
@@ -167,6 +168,8 @@ class Stories(Base):
         handed = [task for task in self._running() if task.host == name and task.mode == "push"]
         for task in handed if confirms else ():
             self.fleet.confirm(ops.Confirm(workspace=task.name, token=task.token))
+        if count is not None:
+            self._claim(name, count)
         if handed and lapses:
             self.fleet.pass_time(max(handed[0].deadline - self.fleet.truth.now, 0))
             self.fleet.reap()

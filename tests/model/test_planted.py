@@ -3,7 +3,8 @@
 import pytest
 
 from tests.model import build
-from tests.model.planted import PLANTED, Plant
+from tests.model.plant import Plant
+from tests.model.planted import PLANTED
 from tests.model.running import run
 from tests.servers import VALKEY, Servers
 

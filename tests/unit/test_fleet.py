@@ -235,3 +235,9 @@ def test_any_text_is_a_fleet_or_a_list_of_problems(text: str) -> None:
         assert problem.problem
         assert str(problem).isprintable()
     assert read is None or all(limit > 0 for limit in read.limits().values())
+
+
+def test_a_root_with_a_nul_is_no_path() -> None:
+    assert problems('dispatch: {workspace_root: "/a\\0b"}')["dispatch.workspace_root"].problem == (
+        "must not hold a NUL character, got '/a\\x00b'"
+    )

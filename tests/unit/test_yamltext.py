@@ -54,6 +54,20 @@ def test_a_tag_is_a_problem_and_never_acted_on(value: str) -> None:
     assert said.startswith("has the tag ")
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('a: "\\ud800"\n', "a"),
+        ('"\\udfff": 1\n', r"'\udfff'"),
+        ('a: ["x", "\\ud83d\\ude00"]\n', "a.1"),
+        ('runners: {codex: {command: "\\ud800"}}\n', "runners.codex.command"),
+    ],
+)
+def test_half_a_character_is_a_problem_where_it_stands(text: str, place: str) -> None:
+    ((field, said, fix),) = read(text, "")[1]
+    assert (field, said[:20], fix) == (place, "is no Unicode text: ", "write the character itself")
+
+
 @pytest.mark.parametrize("key", ["[a]", "{a: b}"])
 def test_a_name_that_is_no_text_is_a_problem(key: str) -> None:
     assert read(f"p:\n  ? {key}\n  : 1\n", "")[1] == [Problem("p", "line 2: a name must be text", "quote it")]

@@ -59,6 +59,9 @@ def _print(
         say(f"{way_on(asking[0])}{more}")
     say("")
     print_keys(fleet.keys)
+    for view in fleet.keys:
+        if view.fast_failures:
+            say(_failing(view), "yellow")
     say("")
     for host in hosts:
         said = (
@@ -91,6 +94,14 @@ def _why(view: KeyView) -> str:
         return "closed: its limit is 0"
     waits = ", and work waits for it" if view.waiting and view.reason else ""
     return f"{view.text}{waits}" if view.reason and view.text else ""
+
+
+def _failing(view: KeyView) -> str:
+    count = view.fast_failures or 0
+    runs = "the last run" if count == 1 else f"the last {count} runs"
+    rests = "three in a row" if count < 3 else "the next"  # the count goes on when the rest is over
+    said = f"{view.key}: {runs} failed within a minute of starting, and {rests} would rest it for 30m"
+    return f"{said} (forgive with: coordinator backoff {view.key} clear)"
 
 
 def _frozen(fleet: FleetStatus) -> str:

@@ -56,7 +56,7 @@ KINDS: dict[str, list[str]] = {
         *('{"co dex":1}', '{"a":1,"b":2,"b":-2}', json.dumps({f"k{number}": 1 for number in range(4097)})),
     ],
     "rates": _lines('''{"codex":{}} {"codex":{"min_delay":5}} {"codex":{"min_delay":1.5}} {"/":{"reset_utc":5}}
-        {"a":5} 5 [5]'''),
+        {"codex:big":{"min_delay":5}} {"a":5} 5 [5]'''),
     "settings": _lines('''{} {"beat":99} {"beat":100} {"max_attempts":0} {"lease_ttl":"5m"} {"history":null}
         {"history":99} {"history":100} 5 [{"beat":100}]'''),
     "asking": _lines('''{} {"host":"h1","incarnation":"i","seq":1} {"host":"h1","incarnation":"i","seq":0}

@@ -1,5 +1,7 @@
 """apply: a whole configuration becomes true in one step, and says what it changed."""
 
+import json
+
 import pytest
 
 from coordinator.errors import InvalidQuestion
@@ -119,6 +121,14 @@ async def test_rates_are_kept_as_given_and_told_by_status(fleet: Fleet) -> None:
         "gemini": GEMINI.model_dump(exclude_none=True),
         "claude": {"burst_delay": 0},
     }
+
+
+@pytest.mark.reference(64)
+async def test_rates_of_a_model_are_refused_for_the_pool_has_the_pace(fleet: Fleet) -> None:
+    asked = '{"rates":{"codex:gpt-5.4":{"sustained_delay":5}}}'
+    answer = json.loads(await fleet.redis.fcall("dispatch_apply", 1, "{t}", asked))
+    assert (answer["outcome"], answer["problems"][0]["field"]) == ("invalid", "rates.codex:gpt-5.4")
+    assert await fleet.redis.exists("{t}:paced") == 0
 
 
 async def test_rates_of_a_pool_that_the_file_no_longer_names_are_gone(fleet: Fleet) -> None:

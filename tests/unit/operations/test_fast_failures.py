@@ -121,3 +121,17 @@ def test_the_failures_of_one_pool_are_not_anothers(world: World) -> None:
         run(world, name, "failed")
     answer = world.ask(ops.Submit(workspace="o", agent="gemini", asker="svc", otherwise="refuse"))
     assert answer.outcome == "granted"
+
+
+@pytest.mark.reference(72, 75)
+@pytest.mark.parametrize("ending", [{"retry_after": 1800}, {}], ids=["a named time", "fast failures"])
+def test_of_many_runs_that_meet_one_limit_at_once_the_first_tells_it(world: World, ending: dict[str, Any]) -> None:
+    names = [f"w{number}" for number in range(12)]
+    for name in names:
+        world.ask(ops.Submit(workspace=name, agent="codex", asker="svc"))
+    for after, name in enumerate(names):
+        world.set_clock(START + 5 * after)
+        world.ask(ops.Complete.model_validate({"workspace": name, "status": "failed", **ending}))
+    assert key(world).until == START + 55 + REST  # nothing starts before the last of them allows it
+    assert facts(world, "RateLimitDetected") == [{"type": "RateLimitDetected", "pool": "codex", "duration": "30m0s"}]
+    assert [one["channel"] for one in facts(world, "ChannelPush")].count("ratelimit.status") == 1

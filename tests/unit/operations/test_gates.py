@@ -3,10 +3,10 @@
 import pytest
 
 from coordinator.errors import InvalidQuestion
-from coordinator.operations import BackOff, Freeze, GetStatus, Thaw
+from coordinator.operations import BackOff, Freeze, GetStatus, Submit, Thaw
 from coordinator.operations.back_off import GateSet
 from coordinator.operations.freeze import Frozen
-from coordinator.operations.submit import Refused
+from coordinator.operations.submit import Granted, Refused
 from coordinator.operations.thaw import Thawed
 from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
@@ -146,3 +146,17 @@ async def test_an_asker_passes_the_same_gates_as_a_worker(fleet: Fleet) -> None:
     await fleet.store.run(Thaw())
     await fleet.store.run(BackOff(key="codex", clear=True))
     await fleet.ask_for("a")
+
+
+async def test_a_gate_shut_for_longer_than_a_number_can_tell_is_shut(fleet: Fleet) -> None:
+    last = 10**14 - 1
+    assert (await fleet.store.run(BackOff(key="codex", duration=last))).now == last
+    answer = await fleet.store.run(Submit(workspace="a", agent="codex", asker="svc", otherwise="refuse"))
+    assert isinstance(answer, Refused)
+    assert (answer.refusal.reason, answer.refusal.until) == ("backoff", last)
+
+
+async def test_a_lease_for_longer_than_a_number_can_tell_is_held(fleet: Fleet) -> None:
+    answer = await fleet.store.run(Submit(workspace="a", agent="codex", asker="svc", ttl=10**14 - 1))
+    assert isinstance(answer, Granted)
+    assert answer.grant.ttl > 9 * 10**13

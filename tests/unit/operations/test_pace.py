@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coordinator import operations as ops
 from coordinator.operations.apply import Rates
 from tests.model.pace_model import DAY, Pace
-from tests.model.world import World
+from tests.model.world import START, World
 from tests.servers import FAKE
 
 #: The day of the table; its resets are at 06:00 unless a case names another time.
@@ -226,3 +226,66 @@ def test_a_changed_rate_is_felt_at_once(world: World) -> None:
     world.ask(ops.Apply(rates={"gemini": Rates(sustained_delay=10_000)}))
     assert world.heard() == ["h1"]
     assert [one.workspace for one in world.ask(ops.Claim(host="h1", incarnation="i", seq=2)).grants] == ["b"]
+
+
+@pytest.mark.reference(69, 70, "W3", "W4")
+def test_a_start_counts_for_rates_that_come_after_it(world: World) -> None:
+    asker = Asker(world)
+    world.set_clock(at("12:00:00"))
+    assert asker.start().token  # nothing paces it yet
+    world.ask(ops.Apply(rates={"gemini": Rates(sustained_delay=MINUTE, daily_limit=2)}))
+    world.set_clock(at("12:00:01"))
+    assert asker.start().until == at("12:01:00")
+    world.ask(ops.Apply(rates={}))
+    assert asker.start().token
+    world.ask(ops.Apply(rates={"gemini": Rates(sustained_delay=MINUTE, daily_limit=2)}))
+    no = asker.start()
+    assert (no.reason, no.used, no.until) == ("quota", 2, at("1d 06:00:00"))
+
+
+@pytest.mark.reference("W30")
+def test_another_time_of_the_reset_forgives_no_start(world: World) -> None:
+    asker = Asker(world)
+    world.ask(ops.Apply(rates={"gemini": Rates(reset_utc="06:00", daily_limit=1)}))
+    world.set_clock(at("12:00:00"))
+    assert asker.start().token
+    for reset, opens in (("11:00", "1d 11:00:00"), ("13:00", "13:00:00"), ("00:00", "1d 00:00:00")):
+        world.ask(ops.Apply(rates={"gemini": Rates(reset_utc=reset, daily_limit=1)}))
+        no = asker.start()
+        assert (no.reason, no.used, no.until) == ("quota", 1, at(opens))
+    world.set_clock(at("12:30:00"))
+    world.ask(ops.Apply(rates={"gemini": Rates(reset_utc="12:15", daily_limit=1)}))
+    assert asker.start().token  # a reset lies between
+
+
+@pytest.mark.reference(65)
+@pytest.mark.parametrize("number", ["9" * 400, "-" + "9" * 400])
+def test_a_reset_of_more_digits_than_a_number_has_is_no_number(world: World, number: str) -> None:
+    asker = Asker(world)
+    world.ask(ops.Apply(rates={"gemini": Rates(reset_utc=f"{number}:00", daily_limit=1)}))
+    world.set_clock(at("12:00:00"))
+    assert asker.start().token
+    assert asker.start().until == at("1d 06:00:00")
+
+
+def test_a_delay_beyond_all_numbers_is_told_as_the_last_of_them(world: World) -> None:
+    asker = Asker(world)
+    world.ask(ops.Apply(rates={"gemini": Rates(sustained_delay=10**14 - 1)}))
+    world.set_clock(at("12:00:00"))
+    assert asker.start().token
+    assert asker.start().until == 10**14 - 1
+    assert [one.until for one in world.ask(ops.GetStatus()).keys if one.key == "gemini"] == [10**14 - 1]
+
+
+@pytest.mark.reference(72, "W4")
+def test_a_start_at_the_moment_a_gate_opens_leaves_nothing_asleep(world: World) -> None:
+    world.ask(ops.Apply(rates={"gemini": Rates(daily_limit=5)}))
+    world.ask(ops.BackOff(key="gemini", duration=5000))
+    world.ask(ops.Submit(workspace="waits", agent="gemini"))
+    world.listen("h1")
+    world.ask(ops.Claim(host="h1", incarnation="i", seq=1))
+    world.set_clock(START + 5000)
+    asked = world.ask(ops.Submit(workspace="asked", agent="gemini", asker="svc", otherwise="refuse"))
+    assert asked.outcome == "granted"
+    assert world.heard() == ["h1"]
+    assert [one.workspace for one in world.ask(ops.Claim(host="h1", incarnation="i", seq=2)).grants] == ["waits"]

@@ -162,7 +162,7 @@ def test_a_record_that_was_removed_by_hand_is_not_told(redis: "Redis") -> None:
     assert ask(redis, "query", {"name": "b"})["workspaces"] == {}
 
 
-@pytest.mark.parametrize("cursor", ["", "0", "2", "50-1", "1:x:a", "1:nan:a", "1:5", "x" * 400])
+@pytest.mark.parametrize("cursor", ["", "0", "2", "50-1", "1:x:a", "1:nan:a", "1:5", "1:5 :a", "x" * 400])
 def test_a_cursor_of_another_question_is_refused(redis: "Redis", cursor: str) -> None:
     answer = ask(redis, "query", {"status": "failed", "cursor": cursor})
     assert answer["outcome"] == "invalid"
