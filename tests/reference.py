@@ -144,11 +144,11 @@ def unsound(text: str, shown_by: Marks) -> list[str]:
 
 
 def gaps(text: str, shown_by: Marks) -> list[str]:
-    """Rows that are taken and have no test, or none from outside where one is asked for."""
+    """Rows that have no test, also of what is not taken; or none from outside where one is asked for of what is."""
     found = []
     for row in rows(text):
         tests = shown_by.get(row.id, [])
-        if row.taken and not tests:
+        if not tests:
             found.append(f"{row.id}: no test shows it ({row.what})")
         elif row.taken and row.outside and not any(test.startswith(OUTSIDE) for test in tests):
             found.append(f"{row.id}: no test shows it from outside ({row.what})")

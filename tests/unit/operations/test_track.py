@@ -235,6 +235,13 @@ async def test_the_same_name_twice_in_a_call_is_one_workspace(fleet: Fleet) -> N
     assert await fleet.redis.zcard("{t}:status:queued") == 1
 
 
+@pytest.mark.reference(41)
+async def test_a_statement_about_one_workspace_of_a_repo_frees_nothing_that_another_holds(fleet: Fleet) -> None:
+    await fleet.ask_for("first", repo="io", org="core")
+    await _track(fleet, {"workspace": "second", "agent": "codex", "repo": "io", "org": "core", "status": "completed"})
+    assert await fleet.redis.smembers("{t}:slots:repo:core/io") == {"first"}
+
+
 async def test_of_several_statements_in_a_question_the_last_counts_also_when_it_is_asked_again(fleet: Fleet) -> None:
     ended = {**RUNNING, "status": "completed"}
     assert await _track(fleet, RUNNING, ended) == (1, 0, 0)
