@@ -107,6 +107,20 @@ class Stories(Base):
         file = file.model_copy(update={"status": status, "pid": pid, "updated_at": (file.updated_at or 0) - older})
         fleet.track(ops.Track(workspaces=[file], host=tellers[1] or tellers[0]))
 
+    @rule(priority=st.sampled_from([None, 5]))
+    def answer_in_a_crowd(self, priority: int | None) -> None:
+        """One that was called off is answered while others wait in its lane, before they may start one by one."""
+        fleet = self.fleet
+        fleet.limit(ops.Limit(key="codex", limit=0))
+        for name in some.NAMES[:3]:
+            fleet.submit(ops.Submit(workspace=name, agent="codex", priority=priority, again=True))
+        last = fleet.truth.tasks[some.NAMES[2]]
+        fleet.cancel(ops.Cancel(workspace=last.name))
+        if last.status == "failed":
+            fleet.retry(ops.Retry(workspace=last.name, answer="yes"))
+        fleet.limit(ops.Limit(key="codex", limit=1))
+        self._settle_down()
+
     @rule(ending=some.endings)
     def work(self, ending: dict[str, Any]) -> None:
         """Every worker ends what it runs and asks for the next."""
