@@ -54,14 +54,6 @@ end
 -- What another machine was granted under this name may run there: only its lease's end hands it on.
 local function same_machine(record, machine) return not record.machine or record.machine == machine end
 
--- A grant its host never received, with what is left of its lease: it is not renewed for one that may never hold it.
-local function unheard(name, record)
-  local grant = lease.grant_of(name, record)
-  local deadline = tonumber(redis.call('ZSCORE', base.key('leases'), name) or nil) or call.now
-  grant.ttl = math.max(deadline - call.now, 0)
-  return grant
-end
-
 verb.register {
   name = 'renew', writes = true, frees = true,
   question = {
@@ -102,7 +94,7 @@ verb.register {
     for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do
       local record = not held[name] and lease.record(name)
       if record and record.status == 'running' and record.mode ~= 'asker' and same_machine(record, ask.machine or row.machine) then
-        answer.unseen[#answer.unseen + 1] = unheard(name, record)
+        answer.unseen[#answer.unseen + 1] = lease.grant_of(name, record) -- not renewed for one that may never hold it
       end
     end
     return answer
