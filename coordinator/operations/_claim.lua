@@ -53,8 +53,8 @@ local function grant_head(host, row, lane, where, name, behind)
 end
 
 -- The best entry of a route, looked at once: {grant, pair}, or nil when nothing starts from it.
-local function try(host, row, route, entry)
-  local lane, where, name, behind = queue.examine(route, entry)
+local function try(host, row, route, top)
+  local lane, where, name, behind = queue.examine(route, top.entry, top.score)
   return lane and grant_head(host, row, lane, where, name, behind)
 end
 
@@ -73,7 +73,7 @@ local function look(host, row, want)
       break
     end
     examined = examined + 1
-    local fine, given = sound.holds(try, host, row, route, tops[route].entry)
+    local fine, given = sound.holds(try, host, row, route, tops[route])
     if not fine then -- the next call says which key is damaged; this one says what it granted
       if #grants == 0 then error(given, 0) end
       more = true

@@ -1,10 +1,11 @@
 -- Fair order between the lanes of a route: by stride, charged in milliseconds of a slot (slot-ms) over the lane's weight.
 -- A lane's *pass* is what it has used; the smallest goes first. A start charges what a run of this lane is expected to take,
--- its end corrects that to what it took. The *virtual time* of a route's band follows the lanes that start: whoever comes
--- back to wait begins there, and whoever was blocked is at most one run behind it, so nobody saves up turns.
+-- its end corrects that to what it took; runs that take longer than expected count while they run. The *virtual time* of a
+-- route's band follows the lanes that start: whoever comes back to wait begins there, and whoever was blocked is at most one
+-- run behind it, so nobody saves up turns.
 -- Routes take turns on a host that serves several. A lane that started nothing for `ageing` moves up a band, at its front.
 -- This is soft state: `fair:<lane>` and `fair:<route>` go by themselves a while after their last use, and are made anew.
-local EXPECTED = 600000 -- ms, a run of a lane without a history
+local EXPECTED = 1800000 -- ms, a run of a lane without a history; long, so that who is new holds one slot, not many
 local LEAST = 1000 -- ms, what a run costs at least
 local LANE_KEPT, ROUTE_KEPT = '86400000', '172800000' -- ms; a debt never outlives the virtual time that it is measured by
 local BAND, HIGHEST = 5e12, 19 -- see queue.lane
@@ -24,13 +25,17 @@ local function route_of(route, text)
   return known
 end
 
--- {pass, expected (ms of a run), since (its last start), ages (when it next moves up; 0: never)}
+-- {pass, expected (ms of a run), since (its last start), ages (when it next moves up; 0: never)}, and of its runs under way:
+-- how many, the sum of their starts (ms since SUMMER), the sum of what they were charged.
+local SUMMER = 1700000000000 -- that sums of many starts stay whole numbers
+
 local function lane_of(lane, text)
   local known = call.fair[lane]
   if known then return known end
-  local pass, expected, since, ages = (read(lane, text) or ''):match('^(%d+) (%d+) (%d+) (%d+)$')
-  known = { pass = base.number(pass), expected = base.number(expected) or EXPECTED, since = base.number(since) or call.now,
-    ages = base.number(ages) or 0 }
+  local words = base.split(read(lane, text) or '', ' ')
+  known = { pass = base.number(words[1]), expected = base.number(words[2]) or EXPECTED, since = base.number(words[3]) or call.now,
+    ages = base.number(words[4]) or 0, runs = base.number(words[5]) or 0, starts = base.number(words[6]) or 0,
+    charged = base.number(words[7]) or 0 }
   call.fair[lane] = known
   return known
 end
@@ -75,6 +80,12 @@ local function time(lane, state, band, own)
   state.ages = when
 end
 
+-- What its runs under way have taken beyond what they were charged.
+local function overrun(state, weight)
+  local took = state.runs * (call.now - SUMMER) - state.starts
+  return math.max(math.ceil((took - state.charged) / weight), 0)
+end
+
 -- A lane begins to wait. Answers its score in its route.
 function fair.enter(lane)
   local name, _, own = queue.parts(lane)
@@ -96,25 +107,39 @@ end
 function fair.charge(lane, token)
   local name, keys, own = queue.parts(lane)
   local state, route = pair(lane, name)
-  local field = 'v' .. own
-  local reached, charge = route[field] or 0, math.ceil(state.expected / weight_of(keys))
-  local start = math.max(state.pass or reached, reached - charge)
+  local field, weight = 'v' .. own, weight_of(keys)
+  local reached, charge, over = route[field] or 0, math.ceil(state.expected / weight), overrun(state, weight)
+  local start = math.max((state.pass or reached) + over, reached - charge)
   route[field], route.turn, route.dirty = math.max(reached, start), token, true
-  state.pass, state.since, state.dirty = start + charge, call.now, true
+  state.pass, state.since, state.dirty = start - over + charge, call.now, true
+  state.runs, state.starts, state.charged = state.runs + 1, state.starts + call.now - SUMMER, state.charged + state.expected
   time(lane, state, own, own)
-  return score_of(own, state.pass), state.expected
+  return score_of(own, start + charge), state.expected
 end
 
--- A run has ended. Its lane's score follows with its next start.
+-- Whether a lane that stands at the front of its own band should stand further back, since its runs take longer than they
+-- were charged: then its score.
+function fair.late(lane, score)
+  local state, _, keys, own = lane_of(lane), queue.parts(lane)
+  if not state.pass or state.runs == 0 or fair.band(score) ~= own then return nil end
+  local now = score_of(own, state.pass + overrun(state, weight_of(keys)))
+  return now > score and now or nil
+end
+
+-- A run has ended. Answers the score of its lane where that has changed, were it to wait in its own band.
 function fair.settle(row)
   local charged, started = base.number(row.charged), base.number(row.started_at)
   if not charged or not started or not row.lane then return end
-  local _, keys = queue.parts(row.lane)
+  local _, keys, own = queue.parts(row.lane)
   local state, took = lane_of(row.lane), math.max(call.now - started, LEAST)
   if not state.pass then return end -- nothing is remembered that this could correct
   local weight = weight_of(keys)
   state.pass = math.max(state.pass + math.ceil(took / weight) - math.ceil(charged / weight), 0)
   state.expected, state.dirty = math.max(state.expected + math.floor((took - state.expected) / 4), LEAST), true
+  state.runs = math.max(state.runs - 1, 0)
+  local left = state.runs > 0 and 1 or 0 -- nothing is carried on by mistake
+  state.starts, state.charged = (state.starts - started + SUMMER) * left, (state.charged - charged) * left
+  return score_of(own, state.pass + overrun(state, weight))
 end
 
 -- Looks at up to `most` lanes that may have waited too long; `refile(lane, score)` puts one where it now belongs.
@@ -162,7 +187,8 @@ function fair.flush()
       end
       redis.call('SET', base.key('fair', name), table.concat(words, ' '), 'PX', ROUTE_KEPT)
     elseif state.dirty then
-      local text = string.format('%d %d %d %d', state.pass, state.expected, state.since, state.ages)
+      local text = string.format('%d %d %d %d %d %d %d', state.pass, state.expected, state.since, state.ages,
+        state.runs, state.starts, state.charged)
       redis.call('SET', base.key('fair', name), text, 'PX', LANE_KEPT)
     end
   end

@@ -88,7 +88,7 @@ end
 local function release(name, row)
   local keys = lease.keys(row)
   local was_shut = not gates.admits('*')
-  fair.settle(row)
+  queue.settle(row)
   vacate(name, '*')
   for _, limit_key in ipairs(keys) do vacate(name, limit_key) end
   redis.call('ZREM', base.key('leases'), name)

@@ -128,6 +128,16 @@ function queue.take(name, lane, where, behind, token)
   return charged
 end
 
+-- A run of this lane has ended: what still waits of it goes by what its runs took. One that has aged keeps its band.
+function queue.settle(row)
+  local score = fair.settle(row)
+  local route = score and queue.parts(row.lane)
+  local where = route and redis.call('HGET', base.key('lanes', route), row.lane)
+  if not where then return end
+  local was = tonumber(redis.call('ZSCORE', place_in(route, where), row.lane) or nil)
+  if was and fair.band(was) == fair.band(score) then rescore(row.lane, route, where, score) end
+end
+
 -- Puts a lane where `score()` says, where it has aged; answers whether it still waits.
 function queue.refile(lane, score)
   sound.lane(lane)
@@ -140,16 +150,17 @@ function queue.refile(lane, score)
   return where
 end
 
--- The best entry of a route: {entry, band} or nil.
+-- The best entry of a route: {entry, score, band} or nil.
 function queue.top(route)
   local best = redis.call('ZRANGE', base.key('ready', route), 0, 0, 'WITHSCORES')
   if not best[1] then return nil end
-  return { entry = best[1], band = fair.band(tonumber(best[2])) }
+  local score = tonumber(best[2])
+  return { entry = best[1], score = score, band = fair.band(score) }
 end
 
 -- Looks at the best entry of a route once. Answers the lane to grant from, where it stands, its head and who is behind
 -- that; or nil when the entry went elsewhere.
-function queue.examine(route, entry)
+function queue.examine(route, entry, score)
   local lane, where = entry, ''
   if entry:sub(1, 1) == '@' then
     where = entry:sub(2)
@@ -171,7 +182,12 @@ function queue.examine(route, entry)
   end
   local _, keys = queue.parts(lane)
   local no = gates.judge(keys)
-  if not no then return lane, where, first[1], first[2] end
+  if not no then
+    local late = fair.late(lane, score)
+    if not late then return lane, where, first[1], first[2] end
+    rescore(lane, route, where, late)
+    return nil
+  end
   sound.group(no.key, route)
   move(lane, route, where, no.key)
   return nil

@@ -49,6 +49,10 @@ class Driver:
     def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
         """Every law holds; and when the question is asked again, nothing changes twice."""
         self._follow_pushes()
+        for name, part in self.view.keys.items():
+            for lane, score in part.items() if name.startswith(("ready:", "blocked:")) else ():
+                if not lane.startswith("@"):
+                    self.truth.fair.look(lane, score, self.truth.now)
         self.truth.ended = self.truth.ended if self.truth.running() or self.truth.queued() else 0
         moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
         for law in laws.ALWAYS:

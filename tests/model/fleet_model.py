@@ -227,7 +227,7 @@ class Fleet:
 
     def _settle_run(self, task: Task) -> None:
         if task.status == "running" and task.charged is not None:
-            self.fair.settle(task.lane, task.charged, self.now - task.started)
+            self.fair.settle(task.lane, task.charged, task.started, self.now)
             task.charged = None
 
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
@@ -265,5 +265,6 @@ class Fleet:
         heads: dict[str, Task] = {}
         for task in self.queued():
             heads.setdefault(task.lane, task)
-        lane = self.fair.next_of([lane for lane, task in heads.items() if host.fits(task) and not self.judge(task)])
+        fine = [lane for lane, task in heads.items() if host.fits(task) and not self.judge(task)]
+        lane = self.fair.next_of(fine, self.now)
         return heads[lane] if lane else None
