@@ -65,7 +65,7 @@ class Tracked(Gates):
         if before == (status, *self._shown(task)[1:]):
             return False
         if status == "running":
-            self.start(task, host or one.host or NOBODY, "asker", LONG)
+            self.start(task, host or one.host or NOBODY, "asker", LONG, granted=False)
             task.tracked = True
         elif status == "queued":
             self.requeue(task)
