@@ -137,10 +137,17 @@ class HostView(Record):
     incarnation: str | None = None
 
 
+class RampView(Record):
+    """One step of a key whose gate has opened: so many may start in it, so many have."""
+
+    allowance: int
+    granted: int
+
+
 class KeyView(Record):
     """One limit key: how many hold it, how many may, and what keeps it shut.
 
-    `inherited`: the limit is that of `repo:*`. `fast_failures`: of a pool, in a row.
+    `inherited`: the limit is that of `repo:*`. `fast_failures`: of a pool, in a row. `ramp`: after its gate has opened.
     """
 
     key: LimitKey
@@ -152,6 +159,7 @@ class KeyView(Record):
     text: str | None = None
     waiting: bool = False
     fast_failures: int | None = None
+    ramp: RampView | None = None
 
 
 class Change(Record):

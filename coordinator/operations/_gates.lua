@@ -2,7 +2,7 @@
 -- What stands for a key without a limit of its own.
 local function default_of(limit_key) return limit_key:sub(1, 5) == 'repo:' and 'repo:*' or nil end
 
--- Reads the limits, gates and freezes of keys, each once a call and all of a lane at once. What is shut, frozen or paced is
+-- Reads the limits, gates, freezes and ramps of keys, each once a call and all of a lane at once. What is shut, frozen or paced is
 -- rare: where nothing is, it is not asked for by key.
 function gates.see(keys)
   local new, fields = {}, {}
@@ -17,6 +17,7 @@ function gates.see(keys)
   local rare = call.rare ~= false
   local shut = rare and redis.call('HMGET', base.key('backoff'), unpack(new))
   local frozen = rare and redis.call('HMGET', base.key('frozen'), unpack(new))
+  local ramps = rare and redis.call('HMGET', base.key('ramp'), unpack(new))
   local at = #new
   for i, limit_key in ipairs(new) do
     local limit = base.number(limits[i])
@@ -24,7 +25,8 @@ function gates.see(keys)
       at = at + 1
       limit = limit or base.number(limits[at])
     end
-    call.seen[limit_key] = { limit = limit, shut = shut and base.number(shut[i]) or 0, frozen = frozen and frozen[i] or nil }
+    call.seen[limit_key] = { limit = limit, shut = shut and base.number(shut[i]) or 0, frozen = frozen and frozen[i] or nil,
+      ramp = ramps and ramps[i] or nil }
   end
 end
 
@@ -120,7 +122,7 @@ local function paces(limit_key)
   return no
 end
 
--- Why nothing starts under this key now, or nil. In this order: frozen, gate shut (back-off, quota, pace), full.
+-- Why nothing starts under this key now, or nil. In this order: frozen, gate shut (back-off, quota, pace), full, ramp.
 function gates.refuses(limit_key)
   local freeze = gates.freeze_of(limit_key)
   if freeze then return frozen(limit_key, freeze) end
@@ -140,7 +142,7 @@ function gates.refuses(limit_key)
     return refusal(limit_key, 'full',
       'queue at capacity: ' .. label(limit_key) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', gates.limit(limit_key)))
   end
-  return nil
+  return ramp.refuses(limit_key)
 end
 
 function gates.admits(limit_key) return gates.refuses(limit_key) == nil end

@@ -44,7 +44,7 @@ function latch.time(limit_key)
   local ends = freeze and freeze['until']
   local when = shut > 0 and shut or nil
   local settling = limit_key == '*' and gates.settling() or nil
-  for _, other in pairs { ends or false, settling or false, next_start(limit_key) or false } do
+  for _, other in pairs { ends or false, settling or false, next_start(limit_key) or false, ramp.settle(limit_key) or false } do
     if other and (not when or other < when) then when = other end
   end
   if when then
@@ -57,12 +57,6 @@ end
 
 -- Removes what the clock has ended from a key, and opens it.
 local function expire(limit_key)
-  local gate = base.number(redis.call('HGET', base.key('backoff'), limit_key))
-  if gate and gate <= call.now then
-    redis.call('HDEL', base.key('backoff'), limit_key)
-    redis.call('HDEL', base.key('backoff_reason'), limit_key)
-    gates.forget()
-  end
   if limit_key == '*' then
     local settling, ends = base.number(call.control.settling), base.number(call.control.frozen_until)
     if settling and settling <= call.now then
@@ -122,6 +116,7 @@ end
 -- Shuts a gate until a time (0 opens it). Answers what it was.
 function latch.shut(limit_key, until_ms, reason, by)
   local was = gates.shut_until(limit_key)
+  ramp.stop(limit_key)
   if until_ms > call.now then
     redis.call('HSET', base.key('backoff'), limit_key, string.format('%.0f', until_ms))
     local why = (reason or '') .. (by and ((reason and ' ' or '') .. 'by ' .. by) or '')

@@ -75,11 +75,13 @@ function lease.start(name, row, how)
   move_status(name, row.status, 'running')
   facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
+  local ramped = ramp.start(name, lease.keys(row), how)
   local pool = queue.pool(row.agent)
   if pace.started(pool) then
     latch.time(pool)
     latch.open(pool) -- a timer that was due and is moved has opened it: what waits for it would sleep on
   end
+  ramp.moved(ramped)
   facts.due(deadline)
   return lease.grant_of(name, row)
 end
@@ -95,6 +97,7 @@ local function release(name, row)
   if row.host then redis.call('SREM', base.key('held', row.host), name) end
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
   if row.host then offers.room(row.host, row.mode == 'pull') end
+  ramp.ended(name, keys, call.own_ending == name)
   latch.open_all(keys)
   if was_shut then latch.open('*') end
 end
@@ -129,7 +132,10 @@ function lease.prolong(name, row, pid)
   redis.call('ZADD', base.key('leases'), deadline, name)
   facts.due(deadline)
   local fields = { pid = pid }
-  if row.mode == 'push' then fields.confirmed, fields.ttl = '1', ttl end
+  if row.mode == 'push' then
+    fields.confirmed, fields.ttl = '1', ttl
+    if not row.confirmed then ramp.confirmed(name, lease.keys(row)) end
+  end
   base.write(base.key('workspace', name), fields)
   return ttl
 end
@@ -147,6 +153,7 @@ end
 -- The count goes on when the rest is over, so the next such failure is enough; any other ending of its own ends the row.
 local QUICK, IN_A_ROW, REST = 60000, 3, 1800000
 local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
+local LIMITED = { limited = true, throttled = true } -- of something else, where no time was named
 
 -- A pool rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
 -- no other moves the gate by as much as a second.
@@ -201,6 +208,8 @@ function lease.report(ask, row)
     rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)
   else
     count_failure(pool, row, ask)
+    local by_itself = not row.kill and not OTHERS_DID_IT[ask.verdict or ''] and not LIMITED[ask.verdict or '']
+    call.own_ending = by_itself and ask.workspace or nil
   end
   if again then
     fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)

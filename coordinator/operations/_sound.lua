@@ -34,7 +34,7 @@ end
 local SHARED = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'ages', 'status:queued', 'status:running' }
 local OTHERS = { string = { 'fence', 'place' }, hash = { 'limits' } }
 -- What is there only while something is shut, paced, or failing: mostly nothing of it is.
-local RARE = { 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start', 'weights', 'opening' }
+local RARE = { 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start', 'ramp', 'weights', 'opening' }
 
 -- A `lean` verb takes its token before it writes anything else of a grant, and no place.
 local function shared(wanted, lean)

@@ -66,6 +66,7 @@ local function apply_rates(ask, changes)
       local was = kind == 'integer' and base.number(old[field]) or old[field]
       if changed(changes, 'rates.' .. pool .. '.' .. field, was, rates[field]) then fields[field] = rates[field] or false end
     end
+    if #changes > before then ramp.settle(pool) end
     base.write(key, fields)
     redis.call(next(rates) and 'SADD' or 'SREM', base.key('paced'), pool)
     if #changes > before then -- what waits is judged again
@@ -121,7 +122,11 @@ verb.register {
     base.write(base.key('control'), control)
     for field, value in pairs(control) do call.control[field] = value end -- the grants of this call go by them
     if theirs then beat_now() end
-    if ask.limits then apply_limits(ask, changes) end
+    if ask.limits then
+      ramp.limited()
+      apply_limits(ask, changes)
+      ramp.limited()
+    end
     if ask.rates then apply_rates(ask, changes) end
     if ask.weights then apply_weights(ask, changes) end
     table.sort(changes, function(a, b) return a.path < b.path end)

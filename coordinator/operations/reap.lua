@@ -91,6 +91,7 @@ verb.register {
     local lost, damage = {}, nil
     if not settling then lost, damage = reap_leases(most) end
     forget_routes()
+    ramp.tend()
     local forgotten = history.forget()
     local met = offers.serve(8)
     damage = damage or met

@@ -1,12 +1,12 @@
 -- status: the whole fleet at a glance. Read-only.
 -- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
--- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?}], hosts, settings, rates?{pool: {...}},
+-- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?, ramp?{allowance, granted}}], hosts, settings, rates?{pool: {...}},
 -- weights?{key: number}, summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
   local wanted, out = { ['*'] = true }, {}
-  for _, name in ipairs { 'limits', 'backoff', 'frozen', 'next_start', 'fail_count' } do
+  for _, name in ipairs { 'limits', 'backoff', 'frozen', 'next_start', 'fail_count', 'ramp' } do
     for limit_key in pairs(base.hash(base.key(name))) do wanted[limit_key] = true end
   end
   for limit_key in pairs(wanted) do out[#out + 1] = limit_key end
@@ -21,6 +21,7 @@ local function key_view(limit_key)
     inherited = limit and not base.number(redis.call('HGET', base.key('limits'), limit_key)) and true or nil,
     ['until'] = no and no['until'] or nil, reason = no and no.reason or nil, text = no and no.text or nil,
     fast_failures = base.number(redis.call('HGET', base.key('fail_count'), limit_key)),
+    ramp = ramp.view(limit_key),
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
 end
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from coordinator.models import Grant
-from coordinator.operations import Apply, Push
+from coordinator.operations import Apply, BackOff, Push
 from coordinator.operations.apply import Rates
 from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, on_terminal
+from tests.waiting import wait_until_sync
 
 TASK = "core/go-io/task-5"
 
@@ -128,6 +129,25 @@ def test_fast_failures_are_shown_and_forgiven_by_hand(thawed: Cli) -> None:
     thawed("backoff", "codex", "clear")
     assert "failed within a minute" not in thawed.out("status")
     assert len(thawed.claim()) == 1
+
+
+def test_a_ramp_is_shown_and_ended_by_hand(thawed: Cli) -> None:
+    thawed.host()
+    thawed.do(BackOff(key="codex", duration=1))
+    for number in range(3):
+        thawed("dispatch", f"a/{number}", "--agent", "codex")
+    wait_until_sync(lambda: len(thawed.claim()) == 1, "one goes first", deadline=10)
+    said = "codex has reopened: 1/1 started to try it, more when they hold, at the latest in "
+    text = thawed.out("why", "a/1")
+    assert said in text
+    assert "  key       codex (ramp, 1 of 1 used)\n  earliest  " in text
+    assert said in thawed.out("status")
+    assert said in thawed.out("backoff")
+    (key,) = thawed.json("backoff")["keys"]
+    assert (key["reason"], key["ramp"]) == ("ramp", {"allowance": 1, "granted": 1})
+    thawed("backoff", "codex", "clear")
+    assert thawed.out("backoff") == "nothing backs off\n"
+    assert len(thawed.claim()) == 2
 
 
 def test_why_hosts_full(thawed: Cli) -> None:

@@ -170,6 +170,26 @@ endings = st.sampled_from(
         {"status": "ready-for-review"},
     ]
 )
+THAWED: Final = {"status": "thawed"}
+CLEARED: Final = {"status": "cleared"}
+#: What becomes of one that goes first after a gate: it goes on (None), or ends so; or an operator opens the key.
+#: And how early the next look is.
+trials = st.tuples(
+    st.sampled_from([0, 0, 0, 1]),
+    st.sampled_from(
+        [
+            None,
+            None,
+            {"status": "completed"},
+            {"status": "completed"},
+            {"status": "failed", "verdict": "killed"},
+            {"status": "failed", "verdict": "throttled"},
+            {"status": "failed", "retry_after": 5},
+            THAWED,
+            CLEARED,
+        ]
+    ),
+)
 host_rows = st.fixed_dictionaries(
     {"incarnation": st.sampled_from(["i0", "i0", "i1"])},
     optional={

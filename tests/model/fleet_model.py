@@ -6,6 +6,7 @@ from typing import NamedTuple
 from coordinator.words import limit_keys, pool_of
 from tests.model.fair_model import Fairness, Lane
 from tests.model.pace_model import Pace
+from tests.model.ramp_model import MINUTE, Ramp
 from tests.model.world import START
 
 COMMON = 10  # the band of those that asked for nothing
@@ -122,6 +123,8 @@ class Fleet:
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
         self.paces: dict[str, Pace] = {}
+        self.ramps: dict[str, Ramp] = {}
+        self.by_hand: set[str] = set()  # the keys that an operator opened in the last call
         self.failures: dict[str, int] = {}  # pool -> fast ones in a row
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
         self.settings["history"] = 30 * 86_400_000
@@ -138,6 +141,8 @@ class Fleet:
 
     def begin(self) -> None:
         """What every writing verb does first: after a restart a new epoch begins."""
+        self.by_hand = set()
+        self.settle_ramps()
         if self.remembers:
             return
         self.remembers = True
@@ -198,7 +203,49 @@ class Fleet:
             return No(key, rest[0], used, limit, rest[1])
         if limit is not None and used >= limit:
             return No(key, "full", used, limit)
-        return None
+        ramp = self.ramp_of(key, limit)
+        until = ramp.until(self.now, limit) if ramp else None
+        return No(key, "ramp", ramp.granted, ramp.allowance, until) if ramp and until is not None else None
+
+    def ramp_of(self, key: str, limit: int | None) -> Ramp | None:
+        """The ramp of a key as the clock has made it, where its limit is this."""
+        if self.gate(key):
+            return None
+        quota = self.paces[key].lapsed(self.now) if key in self.paces else 0
+        since, ramp = max(self.gates.get(key, 0), quota), self.ramps.get(key)
+        if since > (ramp.since if ramp else 0):
+            ramp = Ramp.begin(key, since)
+        return ramp.at(self.now, limit) if ramp else None
+
+    def settle_ramps(self) -> None:
+        for key in {*self.ramps, *self.gates, *self.paces}:
+            self._set_ramp(key, self.ramp_of(key, self.limit(key)))
+
+    def _set_ramp(self, key: str, ramp: Ramp | None) -> None:
+        if not self.gate(key):
+            self.gates.pop(key, None)
+        self.ramps.pop(key, None)
+        if ramp:
+            self.ramps[key] = ramp
+
+    def stop_ramp(self, key: str) -> None:
+        """An operator opens it, or its gate is shut anew."""
+        self._set_ramp(key, None)
+        if key in self.paces and self.paces[key].lapsed(self.now):
+            self.paces[key].count = 0
+
+    def shut(self, key: str, until: int) -> None:
+        """A gate is shut until later than it was."""
+        if until > self.gate(key):
+            self.stop_ramp(key)
+            self.gates[key] = until
+
+    def _end_trial(self, task: Task, *, by_itself: bool) -> None:
+        for key in ("*", *task.keys) if task.status == "running" else ():
+            ramp = self.ramp_of(key, self.limit(key))
+            if ramp and task.name in ramp.trial:
+                ramp = ramp.end(task.name, self.now, self.limit(key), by_itself=by_itself)
+            self._set_ramp(key, ramp)
 
     def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
         """The first key that refuses a task, in the order of admission."""
@@ -230,8 +277,13 @@ class Fleet:
             self.fair.settle(task.lane, task.charged, task.started, self.now)
             task.charged = None
 
-    def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
+    def start(self, task: Task, host: str, mode: str, ttl: int, *, granted: bool = True) -> None:
         """A run begins; its token is told by the answer."""
+        for key in ("*", *task.keys):
+            ramp = self.ramp_of(key, self.limit(key))
+            if ramp and granted:
+                ramp.start(task.name, self.now + MINUTE + (ttl if mode == "push" else 0))
+            self._set_ramp(key, ramp)
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
         task.machine = None
         task.ran_on = None if mode == "asker" else host
@@ -243,7 +295,8 @@ class Fleet:
         task.charged = None
         task.tracked = task.lapsed = task.told = False
 
-    def finish(self, task: Task, status: str) -> None:
+    def finish(self, task: Task, status: str, *, by_itself: bool = False) -> None:
+        self._end_trial(task, by_itself=by_itself)
         task.answer = None if task.status == "running" else task.answer
         task.took = self.now - task.started if task.status == "running" else 0
         self._settle_run(task)
@@ -254,6 +307,7 @@ class Fleet:
         task.front = False
 
     def requeue(self, task: Task) -> None:
+        self._end_trial(task, by_itself=False)
         self._settle_run(task)
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
         task.took = 0

@@ -17,15 +17,21 @@ class Gates(Fleet):
     def thaw(self, key: str | None) -> None:
         self.begin()
         self.freezes.pop(key or "*", None)
+        self.stop_ramp(key or "*")
 
     def back_off(self, ask: BackOff) -> tuple[int, int]:
         """Until when the gate was and is shut."""
         self.begin()
         was = self.gate(ask.key)
         until = 0 if ask.clear else ask.until if ask.until is not None else self.now + (ask.duration or 0)
+        opens = ask.clear or (until <= self.now and not ask.at_least)
+        until = max(until, was) if ask.at_least else until
         if ask.clear:
             self.failures.pop(ask.key, None)
-        self.gates[ask.key] = max(until, was) if ask.at_least else until
+        if opens or (until > self.now and until != was):
+            self.stop_ramp(ask.key)
+            self.gates[ask.key] = until if until > self.now else 0
+            self.by_hand.add(ask.key)
         return was, self.gate(ask.key)
 
     def set_limit(self, ask: Limit) -> int | None:
@@ -34,12 +40,14 @@ class Gates(Fleet):
         was = self.limits.pop(ask.key, None)
         if not ask.clear and ask.limit is not None:
             self.limits[ask.key] = ask.limit
+        self.settle_ramps()
         return was
 
     def apply(self, ask: Apply) -> None:
         self.begin()
         if ask.limits is not None:
             self.limits = dict(ask.limits)
+            self.settle_ramps()
         if ask.rates is not None:
             rates = {pool: one.model_dump(exclude_none=True) for pool, one in ask.rates.items()}
             self.rates = {pool: one for pool, one in rates.items() if one}
@@ -62,4 +70,4 @@ class Gates(Fleet):
             return
         self.failures[pool] = self.failures.get(pool, 0) + 1
         if self.failures[pool] >= 3:
-            self.gates[pool] = max(self.gate(pool), self.now + 1_800_000)
+            self.shut(pool, self.now + 1_800_000)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from coordinator.models import Refusal
 from tests.model.fleet_model import No
+from tests.model.ramp_model import Ramp
 from tests.model.truth import Truth
 from tests.model.view import View, fits, lane_of
 
@@ -121,16 +122,59 @@ def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
 
 def a_shut_gate_has_a_timer(at: Moment) -> None:
     truth = at.truth
-    for key in {*truth.gates, *truth.freezes, *truth.paces, *at.now.groups, "*"}:
+    for key in {*truth.gates, *truth.freezes, *truth.paces, *truth.ramps, *at.now.groups, "*"}:
         ends = [truth.gate(key)] if truth.gate(key) else []
         freeze = truth.freeze_of(key)
         ends += [freeze[0]] if freeze and freeze[0] is not None else []
         ends += [truth.settling] if key == "*" and truth.settling > truth.now else []
         edge = truth.paces[key].changes(truth.now) if key in truth.paces else None
         ends += [edge] if edge is not None else []
+        ramp = truth.ramp_of(key, truth.limit(key))
+        ends += [ramp.changes(truth.now, truth.limit(key))] if ramp else []
         timer = at.now.timers.get(key)
         if ends:
             assert timer == min(ends) or (timer is not None and timer <= truth.now), f"{key} ends {ends}, timer {timer}"
+
+
+def _granted(at: Moment) -> list[tuple[str, tuple[str, ...]]]:
+    """What was granted in this call and still runs, each with its limit keys; not what ran already."""
+    tokens = {name: record.get("token") for name, record in at.before.records.items()}
+    new = {name for name in at.now.of_status("running") if at.now.records[name]["token"] != tokens.get(name)}
+    return [(name, ("*", *at.truth.tasks[name].keys)) for name in sorted(new) if not at.truth.tasks[name].tracked]
+
+
+def the_ramp_never_exceeds_its_allowance(at: Moment) -> None:
+    granted = _granted(at)
+    for key, text in at.now.keys.get("ramp", {}).items():
+        row, before = Ramp.read(key, text), at.before.keys.get("ramp", {}).get(key)
+        started = {name for name, keys in granted if key in keys}
+        assert max(len(row.trial), len(started)) <= row.allowance, f"{key} started {sorted(started)}: {text}"
+        assert len(row.trial) <= row.granted <= row.allowance, text
+        old = Ramp.read(key, before) if before else Ramp.begin(key, row.since)
+        if (old.since, old.allowance) == (row.since, row.allowance):
+            gone = len(set(old.trial) - set(row.trial))
+            assert row.granted >= old.granted - gone + len(started & set(row.trial)), f"{before} became {text}"
+        assert set(row.trial) <= at.now.slots.get(key, set()), f"{text}: on trial and does not run"
+        limit = at.truth.limit(key)
+        true = at.truth.ramp_of(key, limit)
+        anew = true is not None and true.since > row.since and true == Ramp.begin(key, true.since)  # not written yet
+        assert anew or row.at(at.truth.now, limit) == true, f"{key} ramps as {row}, true is {true}"
+
+
+def a_gate_never_opens_early(at: Moment) -> None:
+    shut, reasons = at.before.keys.get("backoff", {}), at.now.keys.get("backoff_reason", {})
+    for name, keys in _granted(at):
+        for key in set(keys) - at.truth.by_hand:
+            assert float(shut.get(key, 0)) <= at.truth.now, f"{name} starts before the gate of {key} opens"
+            ramp = at.truth.ramps.get(key)
+            if ramp and name in ramp.trial:
+                assert max(ramp.since, ramp.opens) <= at.truth.now, f"{name} starts before {ramp}"
+    assert set(reasons) <= set(at.now.keys.get("backoff", {})), "a reason for an open gate"
+
+
+def no_ramp_is_left_behind(at: Moment) -> None:
+    """Each ends by itself: the clock is set for what changes it next."""
+    assert set(at.now.keys.get("ramp", {})) <= set(at.now.timers), "a ramp that nothing ends"
 
 
 def what_falls_due_is_told(at: Moment) -> None:
@@ -269,6 +313,9 @@ ALWAYS: tuple[Law, ...] = (
     the_queue_is_drained_when_the_last_one_ends,
     an_admitting_key_is_marked_on_every_route,
     a_shut_gate_has_a_timer,
+    no_ramp_is_left_behind,
+    the_ramp_never_exceeds_its_allowance,
+    a_gate_never_opens_early,
     what_falls_due_is_told,
     work_conserving,
     tokens_only_grow,

@@ -66,6 +66,58 @@ class Stories(Base):
             fleet.pass_time(max(int(edge) - fleet.truth.now - early, 0))
 
     @rule(
+        key=st.sampled_from(["codex", "*", "repo:web", "team", "quota"]),
+        limit=st.sampled_from([None, None, 3, 1]),
+        priority=st.sampled_from([None, 9]),
+        acts=st.lists(some.trials, min_size=2, max_size=7),
+    )
+    def reopen(self, key: str, limit: int | None, priority: int | None, acts: list[Any]) -> None:
+        """A gate ends while some wait for it: they go one by one, then more, as those do that go first."""
+        fleet, quota = self.fleet, key == "quota"
+        key = "codex" if quota else key
+        reset = datetime.fromtimestamp(fleet.truth.now / 1000, UTC) + timedelta(minutes=1)
+        rates = Rates(daily_limit=1, reset_utc=f"{reset:%H:%M}") if quota else Rates()
+        fleet.apply(ops.Apply(rates={"codex": rates, "claude": Rates()}))
+        fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
+        for number, name in enumerate(some.NAMES[:7]):
+            of = "repo:web" if number == 3 else key  # one that waits for no other
+            self._submit(self._of(name, of, priority))
+        if quota:
+            self._settle_down()
+            fleet.apply(ops.Apply(rates={"codex": rates.model_copy(update={"daily_limit": 3}), "claude": Rates()}))
+        else:
+            fleet.back_off(ops.BackOff(key=key, until=fleet.truth.now + 3000))
+        for early, ending in acts:
+            self._settle_down()
+            self._try(key, ending)
+            edge = fleet.view.timers.get(key)
+            if edge is not None:
+                fleet.pass_time(max(int(edge) - fleet.truth.now - early, 0))
+
+    def _of(self, name: str, key: str, priority: int | None) -> ops.Submit:
+        repo, keys = ("web", None) if key == "repo:web" else (None, ["team"] if key == "team" else None)
+        return ops.Submit(workspace=name, agent="codex", repo=repo, keys=keys, priority=priority, again=True)
+
+    def _try(self, key: str, ending: dict[str, Any] | None) -> None:
+        """One of those that run under a key ends, or is killed and then ends; or an operator opens the key."""
+        if ending == some.THAWED:
+            self.fleet.thaw(ops.Thaw(key=key))
+        elif ending == some.CLEARED:
+            self.fleet.back_off(ops.BackOff(key=key, clear=True))
+        elif ending:
+            self._end_one(key, ending)
+
+    def _end_one(self, key: str, ending: dict[str, Any]) -> None:
+        running = [task for task in self._running() if key in ("*", *task.keys)]
+        if not running:
+            return
+        task = running[-1]
+        if ending.get("verdict") == "killed":
+            self.fleet.kill(ops.Kill(workspace=task.name, by="op"))
+        claim = Asking(**self._asking(task.host, None)) if task.host in self.fleet.truth.hosts else None
+        self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, claim=claim, **ending))
+
+    @rule(
         name=some.workspaces,
         status=st.sampled_from(["queued", "running"]),
         ahead=st.sampled_from([None, 0, 60_000]),

@@ -67,7 +67,7 @@ class Tracked(Gates):
         if status == "running":
             task.status = status
             self.left(lane)
-            self.start(task, host or one.host or NOBODY, "asker", LONG)
+            self.start(task, host or one.host or NOBODY, "asker", LONG, granted=False)
             task.tracked = True
         elif status == "queued":
             self.requeue(task)

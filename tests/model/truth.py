@@ -9,6 +9,7 @@ from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
 from tests.model import fleet_model
 from tests.model.fleet_model import No, Task
+from tests.model.ramp_model import MINUTE
 from tests.model.track_model import LONG, Tracked
 
 FORGOTTEN = ("completed", "merged", "ready-for-review", "failed")  # never what is blocked
@@ -123,7 +124,7 @@ class Truth(Tracked):
             return "stale", task.status
         if ask.retry_after:
             pool = pool_of(task.agent)
-            self.gates[pool] = max(self.gate(pool), self.now + ask.retry_after * 1000)
+            self.shut(pool, self.now + ask.retry_after * 1000)
         else:
             self.count_failure(task, ask.status, ask.verdict)
         task.cost += ask.cost_usd or 0
@@ -131,7 +132,8 @@ class Truth(Tracked):
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
             return "completed", "queued"
-        self.finish(task, ask.status)
+        own = not task.killed and ask.verdict not in ("killed", "stopped", "lost", "limited", "throttled")
+        self.finish(task, ask.status, by_itself=own and not ask.retry_after)
         return "completed", ask.status
 
     def complete(self, ask: Complete, as_of_is_old: bool = False) -> tuple[str, str | None]:
@@ -150,6 +152,11 @@ class Truth(Tracked):
         return "confirmed", None, task.killed
 
     def _confirmed(self, task: Task) -> None:
+        for key in ("*", *task.keys) if not task.confirmed else ():
+            ramp = self.ramp_of(key, self.limit(key))
+            if ramp and ramp.trial.get(task.name, 0) > self.now:
+                ramp.trial[task.name] = self.now + MINUTE
+            self._set_ramp(key, ramp)
         task.confirmed, task.ttl = True, self.settings["lease_ttl"]
         task.deadline = self.now + task.ttl
 

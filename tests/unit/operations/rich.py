@@ -65,6 +65,7 @@ def build(redis: "Redis") -> dict[str, int]:
     redis.zadd(f"{ROOT}:poked", {"h1": LATER})
     redis.zadd(f"{ROOT}:status:completed", {"done": 1})
     redis.hset(f"{ROOT}:summary", "codex completed", 1)
+    redis.hset(f"{ROOT}:ramp", "shell", "2 1 1 1 w=2")
     redis.xadd(f"{ROOT}:inbox", {"json": "{}"})
     return tokens
 

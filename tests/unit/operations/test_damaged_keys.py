@@ -15,7 +15,7 @@ SOFT = f"{rich.ROOT}:fair:".encode()  # what is written over: it goes by itself,
 #: What a call may have done before it met a damaged lane: work that was due anyway, each piece of it whole.
 DUE_ANYWAY = (
     *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "control", "leases"),
-    *("ready:cursor", "next_start"),
+    *("ready:cursor", "next_start", "ramp"),
     *("host:h1", "waiting:codex", "waiting:claude+gpu"),  # a host was woken for what was opened
 )
 
