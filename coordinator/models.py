@@ -140,7 +140,7 @@ class HostView(Record):
 class KeyView(Record):
     """One limit key: how many hold it, how many may, and what keeps it shut.
 
-    `inherited`: the limit is that of `repo:*`. `fast_failures`: of a pool, in a row.
+    `inherited`: the limit is its default's, such as `repo:*`. `fast_failures`: of a pool, in a row.
     """
 
     key: LimitKey

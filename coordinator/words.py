@@ -91,9 +91,9 @@ LABEL: Final = Rule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._=/-]*"), 64, "letters, digits and ._=/- (a letter or digit first)", "gpu=a100"
 )
 LIMIT_KEY: Final = Rule(
-    re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+*-]*"),
+    re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+*=-]*"),
     160,
-    "letters, digits and ._:/@+*- (a letter or digit first), or '*' alone",
+    "letters, digits and ._:/@+*=- (a letter or digit first), or '*' alone",
     "codex:gpt-5.4",
 )
 REPO: Final = Rule(
@@ -133,6 +133,8 @@ Reason = Literal[
     "frozen", "backoff", "pace", "quota", "full", "ramp", "hosts_full", "no_host", "not_before", "settling"
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)  # why a refusal refuses
+#: What stands before the colon of limit keys that are not those of a model. Callers may invent more.
+KINDS: Final = ("repo", "org", "label")
 
 
 def pool_of(agent: str) -> str:
@@ -145,11 +147,16 @@ def model_of(agent: str) -> str:
     return agent.partition(":")[2]
 
 
-def limit_keys(agent: str, org: str = "", repo: str = "", extra: Iterable[str] = ()) -> list[str]:
+def limit_keys(
+    agent: str, org: str = "", repo: str = "", extra: Iterable[str] = (), labels: Iterable[str] = ()
+) -> list[str]:
     """The limit keys one run holds, in the order in which admission looks at them, each once."""
     keys = ["*", pool_of(agent)]
     if model_of(agent):
         keys.append(agent)
     if repo:
         keys.append(f"repo:{org}/{repo}" if org else f"repo:{repo}")
+    if org:
+        keys.append(f"org:{org}")
+    keys += [f"label:{label}" for label in sorted(labels)]
     return list(dict.fromkeys([*keys, *extra]))

@@ -3,10 +3,10 @@
 local function limit_of(limit_key)
   local known = call.limits[limit_key]
   if known ~= nil then return known end
-  local limit = base.number(redis.call('HGET', base.key('limits'), limit_key))
-  if not limit and limit_key:sub(1, 5) == 'repo:' then
-    limit = base.number(redis.call('HGET', base.key('limits'), 'repo:*'))
-  end
+  local default = defaults.of(limit_key)
+  local found = redis.call('HMGET', base.key('limits'), limit_key, default or limit_key)
+  local limit = base.number(found[1])
+  if not limit and default then limit = call.limits[default] or base.number(found[2]) end
   call.limits[limit_key] = limit or false
   return call.limits[limit_key]
 end
@@ -21,6 +21,8 @@ function gates.used(limit_key)
 end
 
 gates.limit = limit_of
+
+local OF_RUNS = { repo = true, org = true, label = true }
 
 local function is_full(limit_key)
   local limit = limit_of(limit_key)
@@ -56,11 +58,12 @@ function gates.freeze_of(limit_key)
 end
 
 -- The name of a full key in the sentence for people, in the reference runner's words where it has one.
-local function label(limit_key)
+-- A key of the form kind:name is a model where its kind is the `pool` of the lane that is judged, or none is known.
+local function label(limit_key, pool)
   if limit_key == '*' then return 'all' end
   local base_name, model = limit_key:match('^([^:]+):(.+)$')
   if not base_name then return 'total' end
-  if base_name == 'repo' or base_name == 'org' or base_name == 'label' then return limit_key end
+  if base_name ~= (pool or base_name) or OF_RUNS[base_name] then return limit_key end
   return 'model ' .. model
 end
 
@@ -89,7 +92,7 @@ local function paces(limit_key)
 end
 
 -- Why nothing starts under this key now, or nil. In this order: frozen, gate shut (back-off, quota, pace), full.
-function gates.refuses(limit_key)
+function gates.refuses(limit_key, pool)
   local freeze = gates.freeze_of(limit_key)
   if freeze then return frozen(limit_key, freeze) end
   local settling = limit_key == '*' and gates.settling()
@@ -106,7 +109,7 @@ function gates.refuses(limit_key)
   if paced then return paced end
   if is_full(limit_key) then
     return refusal(limit_key, 'full',
-      'queue at capacity: ' .. label(limit_key) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', limit_of(limit_key)))
+      'queue at capacity: ' .. label(limit_key, pool) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', limit_of(limit_key)))
   end
   return nil
 end
@@ -116,7 +119,7 @@ function gates.admits(limit_key) return gates.refuses(limit_key) == nil end
 -- The first key of a lane that says no, or nil. `*` is judged once a call by the caller, before any lane.
 function gates.judge(keys)
   for _, limit_key in ipairs(keys) do
-    local no = gates.refuses(limit_key)
+    local no = gates.refuses(limit_key, keys[1])
     if no then return no end
   end
   return nil

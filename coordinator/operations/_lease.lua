@@ -13,11 +13,11 @@ function lease.keys(row)
   return keys
 end
 
--- The limit keys that were asked for beyond those of its agent and repo.
+-- The limit keys that were asked for beyond those of its agent, repo, org and labels.
 function lease.named_keys(row)
   local more, own = {}, {}
   if not row.lane then return more end
-  for _, limit_key in ipairs(select(2, queue.keys(row.agent, row.org, row.repo))) do own[limit_key] = true end
+  for _, limit_key in ipairs(select(2, queue.keys(row.agent, row.org, row.repo, base.parse(row.labels)))) do own[limit_key] = true end
   for _, limit_key in ipairs(lease.keys(row)) do
     if not own[limit_key] then more[#more + 1] = limit_key end
   end
@@ -26,8 +26,9 @@ end
 
 -- The lane of a record, of its agent, org, repo, requires and labels; `more` are the limit keys it names beyond them.
 function lease.lane(row, more)
-  local pool, keys = queue.keys(row.agent, row.org, row.repo, more)
-  return queue.lane(hosts.route(pool, row.requires, base.parse(row.labels)), keys)
+  local labels = base.parse(row.labels)
+  local pool, keys = queue.keys(row.agent, row.org, row.repo, labels, more)
+  return queue.lane(hosts.route(pool, row.requires, labels), keys)
 end
 
 -- `ttl` is what is left: a grant that is told again must not outlast its lease.

@@ -3,7 +3,7 @@
 function verb.tidy(most)
   local opened = latch.fire(most)
   hosts.overdue(most)
-  latch.reopen()
+  defaults.walk()
   return opened
 end
 

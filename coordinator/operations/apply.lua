@@ -33,13 +33,17 @@ local function check(ask)
   end
 end
 
+-- In the order of their names: the walks of defaults stop at a bound, and wherever they run they stop alike.
 local function apply_limits(ask, changes)
-  for limit_key, was in pairs(base.hash(base.key('limits'))) do
-    if not ask.limits[limit_key] and changed(changes, 'limits.' .. limit_key, base.number(was), nil) then latch.set_limit(limit_key, nil) end
+  local old, names = base.hash(base.key('limits')), {}
+  for limit_key in pairs(old) do names[#names + 1] = limit_key end
+  for limit_key in pairs(ask.limits) do
+    if not old[limit_key] then names[#names + 1] = limit_key end
   end
-  for limit_key, limit in pairs(ask.limits) do
-    local was = base.number(redis.call('HGET', base.key('limits'), limit_key))
-    if changed(changes, 'limits.' .. limit_key, was, limit) then latch.set_limit(limit_key, limit) end
+  table.sort(names)
+  for _, limit_key in ipairs(names) do
+    local limit = ask.limits[limit_key]
+    if changed(changes, 'limits.' .. limit_key, base.number(old[limit_key]), limit) then latch.set_limit(limit_key, limit) end
   end
 end
 

@@ -14,8 +14,14 @@ local function keys_of_interest()
   return out
 end
 
+-- What stands before the colon, where a pool of that name has started something: then the key is that of a model.
+local function pool_of(limit_key)
+  local kind = limit_key:match('^([^:]+):') or limit_key
+  return redis.call('EXISTS', base.key('starts', kind)) == 1 and kind or ''
+end
+
 local function key_view(limit_key)
-  local no = gates.refuses(limit_key)
+  local no = gates.refuses(limit_key, pool_of(limit_key))
   local limit = gates.limit(limit_key) or nil
   return { key = limit_key, used = gates.used(limit_key), limit = limit,
     inherited = limit and not base.number(redis.call('HGET', base.key('limits'), limit_key)) and true or nil,

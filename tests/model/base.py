@@ -40,7 +40,9 @@ class Base(RuleBasedStateMachine):
         for place, (name, count) in enumerate(zip(some.HOSTS, slots, strict=False)):
             self.world.listen(name)
             pools, mode = ["codex", "claude"][:count], some.MODES[place >= 3 - pushed]
-            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=pools, slots=count, mode=mode))
+            labels = ["gpu"] if place == 0 else []
+            row = {"pools": pools, "labels": labels, "slots": count, "mode": mode}
+            self.fleet.renew(ops.Renew(host=name, incarnation="i0", **row))
             self._answer(name)
 
     def teardown(self) -> None:

@@ -12,12 +12,13 @@ HOSTS: Final = ("h1", "h2", "h3", "h4")
 AGENTS: Final = ("codex", "codex:big", "codex:small", "claude")
 NAMES: Final = tuple(f"w{number}" for number in range(10))
 MODES: Final[tuple[Literal["pull", "push"], ...]] = ("pull", "push")
-LIMIT_KEYS: Final = ("*", "codex", "codex:big", "claude", "repo:core/io", "repo:web", "team")
+LIMIT_KEYS: Final = ("*", "codex", "codex:big", "claude", "repo:core/io", "repo:web", "org:core", "label:gpu", "team:a")
+DEFAULTS: Final = ("repo:*", "codex:*", "org:*", "label:*", "team:*")
 
 workspaces = st.sampled_from(NAMES)
 hosts = st.sampled_from(HOSTS)
 keys = st.sampled_from(LIMIT_KEYS)
-limit_names = st.sampled_from((*LIMIT_KEYS, "repo:*"))
+limit_names = st.sampled_from((*LIMIT_KEYS, *DEFAULTS))
 limit = st.sampled_from([1, 2, None, 3, 0])
 slots = st.sampled_from([2, 1, 3, 4])
 count = st.sampled_from([None, None, None, 0, 1, 2])
@@ -29,8 +30,8 @@ limits = st.dictionaries(limit_names, st.sampled_from([2, 1, 3]), max_size=3)
 
 _yes: st.SearchStrategy[bool] = st.sampled_from([True])
 _again = st.sampled_from([None, True])
-_repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}])
-_extra = st.sampled_from([None, None, None, ["team"], ["team", "repo:core/io"], ["*"]])
+_repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}, {"org": "core"}])
+_extra = st.sampled_from([None, None, None, ["team:a"], ["team:b", "repo:core/io"], ["*"], ["team:*"]])
 _wanted = st.sampled_from([{}, {}, {}, {"host": "h1"}, {"labels": ["gpu"]}, {"host": "h2", "labels": ["gpu"]}])
 _priority = st.sampled_from([None, None, 0, 9])
 _asker = st.sampled_from(
@@ -65,18 +66,30 @@ submits = st.builds(
 plain_submits = st.builds(_submit, workspaces, st.sampled_from(AGENTS), _repos, priority=_priority, again=_yes)
 
 
-def wanting(name: str, key: str, number: int) -> st.SearchStrategy[ops.Submit]:
-    """A workspace that needs this limit key; of a default, one of the keys it stands for."""
+def wanted_fields(key: str, number: int) -> dict[str, object]:
+    """What a workspace says that needs this limit key; of a default, one of the keys it stands for."""
     repos: list[dict[str, object]] = [{"org": "core", "repo": "io"}, {"repo": "web"}]
+    odd = bool(number % 2)
     parts: dict[str, dict[str, object]] = {
         "codex:big": {"agent": "codex:big"},
         "claude": {"agent": "claude"},
         "repo:core/io": repos[0],
         "repo:web": repos[1],
-        "repo:*": repos[number % 2],
-        "team": {"keys": ["team"]},
+        "repo:*": repos[odd],
+        "codex:*": {"agent": ("codex:big", "codex:small")[odd]},
+        "org:core": {"org": "core"},
+        "org:*": {"org": ("core", "io")[odd]},
+        "label:gpu": {"labels": ["gpu"]},
+        "label:*": {"labels": [("gpu", "tpu")[odd]]},
+        "team:a": {"keys": ["team:a"]},
+        "team:*": {"keys": [("team:a", "team:b")[odd]]},
     }
-    fixed = {"agent": "codex", **parts.get(key, {})}
+    return {"agent": "codex", **parts.get(key, {})}
+
+
+def wanting(name: str, key: str, number: int) -> st.SearchStrategy[ops.Submit]:
+    """A workspace that needs this limit key."""
+    fixed = wanted_fields(key, number)
     return st.builds(_submit, st.just(name), st.none(), st.just(fixed), _wanted, priority=_priority, again=_yes)
 
 

@@ -59,7 +59,7 @@ class Task:
     @property
     def keys(self) -> tuple[str, ...]:
         """Its limit keys, in the order of admission, without `*`."""
-        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra)[1:])
+        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra, self.labels)[1:])
 
     @property
     def route(self) -> str:
@@ -156,9 +156,11 @@ class Fleet:
     def held(self, host: str) -> list[Task]:
         return [task for task in self.running() if task.host == host]
 
-    def limit(self, key: str) -> int | None:
-        found = self.limits.get(key)
-        return self.limits.get("repo:*") if found is None and key.startswith("repo:") else found
+    def limit(self, key: str, instead: dict[str, int] | None = None) -> int | None:
+        """Its own, else its kind's default; `instead` stands in for both."""
+        limits = {**self.limits, **(instead or {})}
+        kind, colon, _ = key.partition(":")
+        return limits.get(key, limits.get(f"{kind}:*") if colon else None)
 
     def used(self, key: str) -> int:
         return sum(key in ("*", *task.keys) for task in self.running())
@@ -176,7 +178,7 @@ class Fleet:
 
     def refuses(self, key: str, limits: dict[str, int] | None = None) -> No | None:
         """Why nothing starts under a key; `limits` stand in for the real ones."""
-        limit = limits[key] if limits and key in limits else self.limit(key)
+        limit = self.limit(key, limits)
         used = self.used(key)
         freeze = self.freeze_of(key)
         if freeze:

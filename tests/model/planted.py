@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.model.plant import Plant
+from tests.model.planted_keys import KEYS
 from tests.model.planted_pace import PACE
 
 PLANTED: Final = (
@@ -149,18 +150,6 @@ PLANTED: Final = (
         "A thawed key waits for the next tick.",
         "latch.open(limit_key)\n    return { outcome = 'thawed'",
         "return { outcome = 'thawed'",
-    ),
-    Plant(
-        "default_opens_nothing",
-        "A raised repo:* is not felt by the repos it stands for.",
-        "if limit_key == 'repo:*' then latch.reopen('repo:') end",
-        "if limit_key == 'repo:*' then latch.open('repo:') end",
-    ),
-    Plant(
-        "walk_not_resumed",
-        "A walk over many keys that stopped at its bound begins nowhere again.",
-        "redis.call('SET', base.key('opening'), found[MOST_REOPENED])",
-        "redis.call('GET', base.key('opening'))",
     ),
     Plant(
         "group_not_left",
@@ -336,5 +325,6 @@ PLANTED: Final = (
         "if row.mode ~= 'push' then return 'no push host holds this run' end",
         "if not row.mode then return 'no push host holds this run' end",
     ),
+    *KEYS,
     *PACE,
 )
