@@ -13,7 +13,7 @@ local function kind_of(position) return position:match('^[^:]+:') end
 -- `opening` remembers how far each walk has come, one a kind, the next to go on first: 'repo:core/web team:'.
 -- No limit key holds a space, and one that is nothing but its kind has no default.
 local function pending()
-  local text, walks = redis.call('GET', base.key('opening')), {}
+  local text, walks = call.rare ~= false and redis.call('GET', base.key('opening')), {}
   if not text then return walks, false end
   for _, position in ipairs(base.split(text, ' ')) do
     if kind_of(position) then walks[#walks + 1] = position end
@@ -36,6 +36,7 @@ local function go_on(walks)
   end
   if walks[1] then
     redis.call('SET', base.key('opening'), table.concat(walks, ' '))
+    call.rare = nil
     facts.due(call.now)
   else
     redis.call('DEL', base.key('opening'))

@@ -1,14 +1,39 @@
 -- Limit keys: is there room under one, is its gate open, and who says no.
--- What every admission of this call reads once: limits, gates and freezes of a lane's keys.
-local function limit_of(limit_key)
-  local known = call.limits[limit_key]
-  if known ~= nil then return known end
-  local default = defaults.of(limit_key)
-  local found = redis.call('HMGET', base.key('limits'), limit_key, default or limit_key)
-  local limit = base.number(found[1])
-  if not limit and default then limit = call.limits[default] or base.number(found[2]) end
-  call.limits[limit_key] = limit or false
-  return call.limits[limit_key]
+-- Reads the limits, gates and freezes of keys, each once a call and all of a lane at once. What is shut, frozen or paced is
+-- rare: where nothing is, it is not asked for by key.
+function gates.see(keys)
+  local new, fields = {}, {}
+  for _, limit_key in ipairs(keys) do
+    if not call.seen[limit_key] then
+      new[#new + 1], fields[#fields + 1] = limit_key, limit_key
+    end
+  end
+  if #new == 0 then return end
+  for _, limit_key in ipairs(new) do fields[#fields + 1] = defaults.of(limit_key) end
+  local limits = redis.call('HMGET', base.key('limits'), unpack(fields))
+  local rare = call.rare ~= false
+  local shut = rare and redis.call('HMGET', base.key('backoff'), unpack(new))
+  local frozen = rare and redis.call('HMGET', base.key('frozen'), unpack(new))
+  local at = #new
+  for i, limit_key in ipairs(new) do
+    local limit = base.number(limits[i])
+    local default = defaults.of(limit_key)
+    if default then
+      at = at + 1
+      if not limit then limit = call.supposed and call.supposed[default] or base.number(limits[at]) end
+    end
+    call.seen[limit_key] = { limit = limit, shut = shut and base.number(shut[i]) or 0, frozen = frozen and frozen[i] or nil }
+  end
+end
+
+local function seen(limit_key)
+  if not call.seen[limit_key] then gates.see({ limit_key }) end
+  return call.seen[limit_key]
+end
+
+-- Its limit, gate or freeze is changed in this call, or that of a key it is the default of.
+function gates.forget()
+  call.seen, call.rare = {}, nil
 end
 
 function gates.used(limit_key)
@@ -20,18 +45,26 @@ function gates.used(limit_key)
   return used
 end
 
-gates.limit = limit_of
+-- What a question puts in the place of a key's limit, or of a default's. Before any key is judged.
+function gates.suppose(limit_key, limit)
+  gates.see({ limit_key })
+  call.seen[limit_key].limit = limit
+  call.supposed = call.supposed or {}
+  call.supposed[limit_key] = limit
+end
+
+function gates.limit(limit_key) return seen(limit_key).limit end
 
 local OF_RUNS = { repo = true, org = true, label = true }
 
 local function is_full(limit_key)
-  local limit = limit_of(limit_key)
+  local limit = gates.limit(limit_key)
   return limit and gates.used(limit_key) >= limit
 end
 
 -- until when a key is shut by the clock, 0 when it is not
 function gates.shut_until(limit_key)
-  local gate = base.number(redis.call('HGET', base.key('backoff'), limit_key)) or 0
+  local gate = seen(limit_key).shut
   return gate > call.now and gate or 0
 end
 
@@ -49,7 +82,7 @@ function gates.freeze_of(limit_key)
     freeze = { by = call.control.frozen_by, reason = call.control.frozen_reason, at = base.number(call.control.frozen_at),
       ['until'] = base.number(call.control.frozen_until) }
   else
-    local text = redis.call('HGET', base.key('frozen'), limit_key)
+    local text = seen(limit_key).frozen
     if not text then return nil end
     freeze = base.parse(text) or {}
   end
@@ -68,8 +101,7 @@ local function label(limit_key, pool)
 end
 
 local function refusal(limit_key, reason, text, ends)
-  local limit = limit_of(limit_key)
-  return { key = limit_key, reason = reason, text = text, used = gates.used(limit_key), limit = limit or nil, ['until'] = ends }
+  return { key = limit_key, reason = reason, text = text, used = gates.used(limit_key), limit = gates.limit(limit_key), ['until'] = ends }
 end
 
 local function frozen(limit_key, freeze)
@@ -109,7 +141,7 @@ function gates.refuses(limit_key, pool)
   if paced then return paced end
   if is_full(limit_key) then
     return refusal(limit_key, 'full',
-      'queue at capacity: ' .. label(limit_key, pool) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', limit_of(limit_key)))
+      'queue at capacity: ' .. label(limit_key, pool) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', gates.limit(limit_key)))
   end
   return nil
 end
@@ -118,6 +150,7 @@ function gates.admits(limit_key) return gates.refuses(limit_key) == nil end
 
 -- The first key of a lane that says no, or nil. `*` is judged once a call by the caller, before any lane.
 function gates.judge(keys)
+  gates.see(keys)
   for _, limit_key in ipairs(keys) do
     local no = gates.refuses(limit_key, keys[1])
     if no then return no end
