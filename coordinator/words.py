@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 NUMBER_END: Final = 10**14  # cjson writes 14 digits; a longer number would come back changed
@@ -90,6 +90,9 @@ HOST: Final = Rule(
 LABEL: Final = Rule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._=/-]*"), 64, "letters, digits and ._=/- (a letter or digit first)", "gpu=a100"
 )
+ACCOUNT: Final = Rule(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*"), 50, "letters, digits and ._@+- (a letter or digit first)", "work"
+)
 LIMIT_KEY: Final = Rule(
     re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+*=-]*"),
     160,
@@ -111,6 +114,8 @@ WorkspaceName = Annotated[str, AfterValidator(WORKSPACE.check)]
 PoolName = Annotated[str, AfterValidator(POOL.check)]
 AgentName = Annotated[str, AfterValidator(AGENT.check)]
 HostName = Annotated[str, AfterValidator(HOST.check)]
+AccountName = Annotated[str, AfterValidator(ACCOUNT.check)]
+Accounts = Annotated[list[AccountName], Field(max_length=32)]  # the interchangeable ones of a pool
 Label = Annotated[str, AfterValidator(LABEL.check)]
 LimitKey = Annotated[str, AfterValidator(LIMIT_KEY.check)]
 RepoName = Annotated[str, AfterValidator(REPO.check)]  # of an org too
@@ -134,7 +139,7 @@ Reason = Literal[
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)  # why a refusal refuses
 #: What stands before the colon of limit keys that are not those of a model. Callers may invent more.
-KINDS: Final = ("repo", "org", "label")
+KINDS: Final = ("repo", "org", "label", "account", "accounts")
 
 
 def pool_of(agent: str) -> str:

@@ -43,7 +43,7 @@ local function grant_head(host, row, lane, where, first)
   queue.remove(name, lane, where, behind)
   if mode == 'push' then
     facts.tell('SpawnQueued', { workspace = name, agent = record.agent, task = record.task, repo = record.repo, org = record.org,
-      host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer })
+      host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer, account = record.account })
   end
   return { grant = grant, pair = { name, grant.token } }
 end

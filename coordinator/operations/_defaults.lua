@@ -52,9 +52,9 @@ end
 function defaults.changed(limit_key)
   local kind = limit_key:match('^([^:]+:)%*$')
   if not kind then return end
-  local walks = { kind }
+  local walks = { kind, kind == 'account:' and 'accounts:' or nil } -- what waits for any account waits under their group
   for _, position in ipairs((pending())) do
-    if kind_of(position) ~= kind then walks[#walks + 1] = position end
+    if kind_of(position) ~= walks[1] and kind_of(position) ~= walks[2] then walks[#walks + 1] = position end
   end
   go_on(walks)
 end

@@ -125,6 +125,8 @@ end
 
 -- Why nothing starts under this key now, or nil. In this order: frozen, gate shut (back-off, quota, pace), full.
 function gates.refuses(limit_key, pool)
+  local grouped = accounts.pool(limit_key)
+  if grouped then return accounts.refuses(grouped) end
   local freeze = gates.freeze_of(limit_key)
   if freeze then return frozen(limit_key, freeze) end
   local settling = limit_key == '*' and gates.settling()
@@ -148,11 +150,11 @@ end
 
 function gates.admits(limit_key) return gates.refuses(limit_key) == nil end
 
--- The first key of a lane that says no, or nil. `*` is judged once a call by the caller, before any lane.
+-- The first key of a lane that says no, or nil; after the pool its accounts. `*` is judged once a call by the caller, before any lane.
 function gates.judge(keys)
   gates.see(keys)
-  for _, limit_key in ipairs(keys) do
-    local no = gates.refuses(limit_key, keys[1])
+  for at, limit_key in ipairs(keys) do
+    local no = gates.refuses(limit_key, keys[1]) or at == 1 and accounts.refuses(limit_key)
     if no then return no end
   end
   return nil
@@ -161,7 +163,7 @@ end
 function gates.with_holders(no)
   if not no then return nil end
   if no.reason == 'full' then
-    no.holders = base.list(redis.call('SRANDMEMBER', base.key('slots', no.key), 10))
+    no.holders = base.list(accounts.holders(no.key) or redis.call('SRANDMEMBER', base.key('slots', no.key), 10))
     table.sort(no.holders)
   end
   return no

@@ -3,6 +3,7 @@
 -- It costs routes, not lanes. For `*`, every route with waiting work and a waiting host is poked once.
 function latch.open(limit_key)
   if not gates.admits(limit_key) then return false end
+  accounts.opened(limit_key)
   if limit_key == '*' then
     for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, -1)) do call.touched[route] = true end
     return true

@@ -1,6 +1,6 @@
 -- Runs: how a workspace becomes running, how it ends, how it comes back to its place.
 -- The fields of a record that a grant carries.
-local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session', 'answer' }
+local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session', 'answer', 'account' }
 
 function lease.record(name)
   local row = base.hash(base.key('workspace', name))
@@ -10,6 +10,13 @@ end
 
 function lease.keys(row)
   local _, keys = queue.parts(row.lane or '')
+  return keys
+end
+
+-- The limit keys that a run holds: those of its lane, and its account.
+function lease.holds(row)
+  local keys = lease.keys(row)
+  keys[#keys + 1] = accounts.held(row)
   return keys
 end
 
@@ -54,18 +61,20 @@ local function vacate(name, limit_key)
   if call.used[limit_key] then call.used[limit_key] = call.used[limit_key] - gone end
 end
 
--- Starts a run: slots, lease, token, record, index and fact in one step. `how` is {host, mode, ttl, asked?, tracked?}.
+-- Starts a run: slots, lease, token, record, index and fact in one step. `how` is {host, mode, ttl, asked?, tracked?,
+-- account?}: what a disk tells runs under the account that it names, all else under the one that has most room.
 function lease.start(name, row, how)
+  local account = how.account or not how.tracked and accounts.pick(lease.keys(row)) or nil
   local token = base.next('fence')
   occupy(name, '*')
-  for _, limit_key in ipairs(lease.keys(row)) do occupy(name, limit_key) end
+  for _, limit_key in ipairs(lease.holds { lane = row.lane, account = account }) do occupy(name, limit_key) end
   local deadline = base.until_after(how.ttl)
   redis.call('ZADD', base.key('leases'), deadline, name)
   redis.call('SADD', base.key('held', how.host), name)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
-    tracked = how.tracked or false,
+    tracked = how.tracked or false, account = account or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
     pr_url = row.pr_url or false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
   }
@@ -86,7 +95,7 @@ end
 
 -- Gives back what a run holds, and looks at every key that may admit again.
 local function release(name, row)
-  local keys = lease.keys(row)
+  local keys = lease.holds(row)
   local was_shut = not gates.admits('*')
   vacate(name, '*')
   for _, limit_key in ipairs(keys) do vacate(name, limit_key) end
@@ -94,7 +103,7 @@ local function release(name, row)
   if row.host then redis.call('SREM', base.key('held', row.host), name) end
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
   if row.host then offers.room(row.host, row.mode == 'pull') end
-  latch.open_all(keys)
+  latch.open_all(accounts.with_group(keys))
   if was_shut then latch.open('*') end
 end
 
@@ -133,17 +142,19 @@ end
 function lease.requeue(name, row, fields)
   if row.status == 'running' then release(name, row) end
   fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
+  fields.account = false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
   queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))
 end
 
--- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour.
+-- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour. Where the
+-- pool has accounts, each has a row of its own, and rests alone.
 -- The count goes on when the rest is over, so the next such failure is enough; any other ending of its own ends the row.
 local QUICK, IN_A_ROW, REST = 60000, 3, 1800000
 local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
 
--- A pool rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
+-- A pool, or an account, rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
 -- no other moves the gate by as much as a second.
 local function rest(pool, ms, reason, by)
   local was, ends = gates.shut_until(pool), call.now + ms
@@ -191,7 +202,7 @@ function lease.report(ask, row)
   local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
     pr_url = ask.pr_url, session = ask.session }
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
-  local pool = queue.pool(row.agent)
+  local pool = accounts.limited(row, queue.pool(row.agent))
   if (ask.retry_after or 0) > 0 then
     rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)
   else

@@ -7,7 +7,7 @@ from pydantic import Field
 from coordinator.models import Change, LuaList, Question, Record
 from coordinator.operations._fields import Line, Positive
 from coordinator.operations._operation import Operation
-from coordinator.words import AgentName, Count, LimitKey, PoolName
+from coordinator.words import Accounts, AgentName, Count, LimitKey, PoolName
 
 Duration = Annotated[Count, Field(ge=100)]
 
@@ -42,10 +42,11 @@ class FleetSettings(Question):
 
 
 class Apply(Operation[Applied]):
-    """Make limits and rates (absent ones go) and settings true; with `if_new` only in a namespace that has none yet."""
+    """Make limits, rates and accounts (absent ones go) and settings true; with `if_new` where there are none."""
 
     limits: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None
     rates: Annotated[dict[PoolName, Rates], Field(max_length=4096)] | None = None
+    accounts: Annotated[dict[PoolName, Accounts], Field(max_length=4096)] | None = None
     settings: FleetSettings | None = None
     default_agent: AgentName | None = None
     by: Line | None = None

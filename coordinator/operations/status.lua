@@ -1,6 +1,6 @@
 -- status: the whole fleet at a glance. Read-only.
 -- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
--- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?}], hosts, settings, rates?{pool: {...}},
+-- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?}], hosts, settings, rates?{pool: {...}}, accounts?{pool: []},
 -- summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
@@ -8,6 +8,9 @@ local function keys_of_interest()
   local wanted, out = { ['*'] = true }, {}
   for _, name in ipairs { 'limits', 'backoff', 'frozen', 'next_start', 'fail_count' } do
     for limit_key in pairs(base.hash(base.key(name))) do wanted[limit_key] = true end
+  end
+  for _, pool in ipairs(accounts.pools()) do
+    for _, member in ipairs(accounts.members(pool)) do wanted[member] = true end
   end
   for limit_key in pairs(wanted) do out[#out + 1] = limit_key end
   table.sort(out)
@@ -28,6 +31,12 @@ local function key_view(limit_key)
     ['until'] = no and no['until'] or nil, reason = no and no.reason or nil, text = no and no.text or nil,
     fast_failures = base.number(redis.call('HGET', base.key('fail_count'), limit_key)),
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
+end
+
+local function accounts_in_force() -- nil for none
+  local out = {}
+  for _, pool in ipairs(accounts.pools()) do out[pool] = accounts.names(pool) end
+  return next(out) and out or nil
 end
 
 local function rates_in_force() -- nil for none: an empty object would be written as a list by some servers
@@ -60,7 +69,7 @@ verb.register {
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = base.settings(), rates = rates_in_force(),
+      settings = base.settings(), rates = rates_in_force(), accounts = accounts_in_force(),
       now = call.now }
   end,
 }

@@ -8,6 +8,7 @@ local RECORD = {
   workspace = { is = 'workspace', must = true }, status = 'status', agent = 'agent', task = 'task', repo = 'repo', org = 'repo', branch = 'branch',
   source = 'path', dir = 'path', question = 'text', pr_url = 'line', session = 'line', host = 'host', priority = { is = 'integer', most = 9 },
   runs = 'integer', started_at = 'integer', pid = 'signed', exit_code = 'signed', verdict = 'line', updated_at = 'integer', token = 'integer',
+  account = 'account', -- of a run
 }
 local KEPT = { 'task', 'repo', 'org', 'branch', 'source', 'dir', 'question', 'pr_url', 'session', 'started_at', 'runs', 'verdict', 'exit_code' }
 local LEASE = 3600000 -- ms, as an asker's that names none
@@ -105,7 +106,7 @@ end
 
 -- A run that somebody else started and says is alive.
 local function run(name, one, row, host)
-  lease.start(name, row, { host = host or one.host or NOBODY, mode = 'asker', ttl = LEASE, tracked = '1' })
+  lease.start(name, row, { host = host or one.host or NOBODY, mode = 'asker', ttl = LEASE, tracked = '1', account = one.account })
   base.write(base.key('workspace', name), { runs = one.runs, started_at = one.started_at, question = one.question,
     pid = one.pid and one.pid > 0 and one.pid or nil, updated_at = one.updated_at or false })
 end

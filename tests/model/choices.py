@@ -12,8 +12,20 @@ HOSTS: Final = ("h1", "h2", "h3", "h4")
 AGENTS: Final = ("codex", "codex:big", "codex:small", "claude")
 NAMES: Final = tuple(f"w{number}" for number in range(10))
 MODES: Final[tuple[Literal["pull", "push"], ...]] = ("pull", "push")
-LIMIT_KEYS: Final = ("*", "codex", "codex:big", "claude", "repo:core/io", "repo:web", "org:core", "label:gpu", "team:a")
-DEFAULTS: Final = ("repo:*", "codex:*", "org:*", "label:*", "team:*")
+ACCOUNTS: Final = ("account:codex/a", "account:codex/b")
+LIMIT_KEYS: Final = (
+    "*",
+    "codex",
+    "codex:big",
+    "claude",
+    "repo:core/io",
+    "repo:web",
+    "org:core",
+    "label:gpu",
+    "team:a",
+    *ACCOUNTS,
+)
+DEFAULTS: Final = ("repo:*", "codex:*", "org:*", "label:*", "team:*", "account:*")
 
 workspaces = st.sampled_from(NAMES)
 hosts = st.sampled_from(HOSTS)
@@ -31,7 +43,7 @@ limits = st.dictionaries(limit_names, st.sampled_from([2, 1, 3]), max_size=3)
 _yes: st.SearchStrategy[bool] = st.sampled_from([True])
 _again = st.sampled_from([None, True])
 _repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}, {"org": "core"}])
-_extra = st.sampled_from([None, None, None, ["team:a"], ["team:b", "repo:core/io"], ["*"], ["team:*"]])
+_extra = st.sampled_from([None, None, None, ["team:a"], ["team:b", "repo:core/io"], ["*"], ["team:*"], [ACCOUNTS[1]]])
 _wanted = st.sampled_from([{}, {}, {}, {"host": "h1"}, {"labels": ["gpu"]}, {"host": "h2", "labels": ["gpu"]}])
 _priority = st.sampled_from([None, None, 0, 9])
 _asker = st.sampled_from(
@@ -130,6 +142,7 @@ _on_disk = st.builds(
     repo=st.sampled_from([None, None, "web"]),
     host=st.sampled_from([None, None, "svc"]),
     pid=st.sampled_from([None, 5]),
+    account=st.sampled_from([None, None, None, "a", "z"]),
 )
 on_disk = st.lists(_on_disk, max_size=3)
 ages = st.sampled_from([None, None, 0, 1, 1000, 31_000, -500_000, "same", "same"])
@@ -152,10 +165,14 @@ rates_of_a_pool = st.builds(
     burst_delay=st.sampled_from([0, 1000, 5000, 400_000]),
 )
 rates = st.none() | st.dictionaries(st.sampled_from(["codex", "claude"]), rates_of_a_pool, max_size=2)
+accounts = st.dictionaries(
+    st.sampled_from(["codex", "claude"]), st.lists(st.sampled_from(["a", "b", "c"]), max_size=3), max_size=2
+)
 applies = st.builds(
     ops.Apply,
     limits=st.none() | limits,
     rates=rates,
+    accounts=st.none() | accounts,
     settings=st.none() | _settings,
     default_agent=st.sampled_from([None, "codex", "claude"]),
 )

@@ -134,7 +134,7 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert (grant.attempt, grant.answer) == (task.attempt, task.answer), grant
+            assert (grant.attempt, grant.answer, grant.account) == (task.attempt, task.answer, task.account), grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:

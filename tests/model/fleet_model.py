@@ -45,6 +45,7 @@ class Task:
     asked: str | None = None
     answer: str | None = None  # told to every run until one ends
     ran_on: str | None = None
+    account: str | None = None  # that it runs under
     pinned: bool = False  # `requires` is where it last ran, for an answer's sake
     since: int = 0  # its last change of status
     started: int = 0
@@ -60,6 +61,11 @@ class Task:
     def keys(self) -> tuple[str, ...]:
         """Its limit keys, in the order of admission, without `*`."""
         return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra, self.labels)[1:])
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The keys whose slots a run of it holds, without `*`."""
+        return (*self.keys, f"account:{self.keys[0]}/{self.account}") if self.account else self.keys
 
     @property
     def route(self) -> str:
@@ -114,6 +120,7 @@ class Fleet:
         self.tasks: dict[str, Task] = {}
         self.hosts: dict[str, Host] = {}
         self.limits: dict[str, int] = {}
+        self.accounts: dict[str, list[str]] = {}
         self.rates: dict[str, dict[str, int | str]] = {}
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
@@ -163,7 +170,7 @@ class Fleet:
         return limits.get(key, limits.get(f"{kind}:*") if colon else None)
 
     def used(self, key: str) -> int:
-        return sum(key in ("*", *task.keys) for task in self.running())
+        return sum(key in ("*", *task.held) for task in self.running())
 
     def freeze_of(self, key: str) -> tuple[int | None] | None:
         """A freeze in force as (until,), or None."""
@@ -178,6 +185,9 @@ class Fleet:
 
     def refuses(self, key: str, limits: dict[str, int] | None = None) -> No | None:
         """Why nothing starts under a key; `limits` stand in for the real ones."""
+        kind, _, pool = key.partition(":")
+        if kind == "accounts" and pool in self.accounts:
+            return self._no_account(pool, limits)
         limit = self.limit(key, limits)
         used = self.used(key)
         freeze = self.freeze_of(key)
@@ -198,7 +208,37 @@ class Fleet:
 
     def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
         """The first key that refuses a task, in the order of admission."""
-        return next((no for key in ("*", *task.keys) if (no := self.refuses(key, limits))), None)
+        keys = ("*", task.keys[0], f"accounts:{task.keys[0]}", *task.keys[1:])
+        return next((no for key in keys if (no := self.refuses(key, limits))), None)
+
+    def members(self, pool: str) -> list[str]:
+        """The keys of the accounts of a pool."""
+        return [f"account:{pool}/{name}" for name in sorted({*self.accounts.get(pool, ())})]
+
+    def _no_account(self, pool: str, limits: dict[str, int] | None) -> No | None:
+        """Why none of them admits: the next ending opens a full one; else the one that opens first says it."""
+        nos = [no for key in self.members(pool) if (no := self.refuses(key, limits))]
+        if len(nos) < len(self.members(pool)):
+            return None
+        most = [limit for no in nos if (limit := self.limit(no.key, limits)) is not None]
+        ends = min((no.until for no in nos if no.until is not None), default=None)
+        first = min(nos, key=lambda no: (no.reason != "full", no.until is None, no.until or 0, no.key))
+        used = sum(self.used(no.key) for no in nos)
+        return No(f"accounts:{pool}", first.reason, used, sum(most) if most else None, ends)
+
+    def _account(self, task: Task) -> str | None:
+        """The account it would get: of those it names, where it does; with most room, the least used, the first."""
+        members = self.members(task.keys[0])
+        fits = [key for key in members if key in task.keys] or members
+        fits = [key for key in fits if not self.refuses(key)]
+        if not fits:
+            return None
+        best = min(fits, key=lambda key: (-self._room(key), self.used(key), key))
+        return best.partition("/")[2]
+
+    def _room(self, key: str) -> float:
+        limit = self.limit(key)
+        return float("inf") if limit is None else limit - self.used(key)
 
     def refuses_asker(self, asker: str, task: Task) -> No | None:
         """Why an asker may not run a task itself, or None."""
@@ -217,6 +257,7 @@ class Fleet:
 
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
+        task.account = self._account(task)
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
         task.machine = None
         task.ran_on = None if mode == "asker" else host
@@ -230,12 +271,13 @@ class Fleet:
         task.answer = None if task.status == "running" else task.answer
         task.took = self.now - task.started if task.status == "running" else 0
         task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
+        task.account = None
         task.lapsed = task.told = False
         self.ended += 1
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
-        task.took = 0
+        task.took, task.account = 0, None
         task.lapsed = task.tracked = task.told = False
 
     def pick(self, host: Host) -> Task | None:

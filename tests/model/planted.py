@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.model.plant import Plant
+from tests.model.planted_accounts import ACCOUNTS
 from tests.model.planted_keys import KEYS
 from tests.model.planted_pace import PACE
 
@@ -325,6 +326,7 @@ PLANTED: Final = (
         "if row.mode ~= 'push' then return 'no push host holds this run' end",
         "if not row.mode then return 'no push host holds this run' end",
     ),
+    *ACCOUNTS,
     *KEYS,
     *PACE,
 )

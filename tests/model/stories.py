@@ -62,6 +62,45 @@ class Stories(Base):
             fleet.limit(ops.Limit(key=key, limit=2))
         self._settle_down()
 
+    @rule(
+        most=st.tuples(some.limit, some.limit),
+        ending=some.endings,
+        change=st.sampled_from(["raise", "raise one", "add", "remove", "shut", "freeze", "default", None]),
+        ahead=some.until,
+    )
+    def run_under_accounts(
+        self, most: tuple[int | None, int | None], ending: dict[str, Any], change: str | None, ahead: int | None
+    ) -> None:
+        """Four want the two accounts of a pool; one ends as it may, and an account or the group changes meanwhile."""
+        fleet = self.fleet
+        limits = {key: limit for key, limit in zip(some.ACCOUNTS, most, strict=True) if limit is not None}
+        fleet.apply(ops.Apply(limits=limits, accounts={"codex": ["a", "b"]}))
+        for number, name in enumerate(some.NAMES[:4]):
+            agent, keys = ("codex", "codex:big")[number % 2], [some.ACCOUNTS[1]] if number == 2 else None
+            self._submit(ops.Submit(workspace=name, agent=agent, keys=keys, again=True))
+        self._settle_down()
+        held = [task for task in self._running() if task.account]
+        until = fleet.truth.now + (ahead or 0)
+        if change == "shut":
+            for key in some.ACCOUNTS:
+                fleet.back_off(ops.BackOff(key=key, until=until))
+        elif change == "freeze":
+            fleet.freeze(ops.Freeze(key=some.ACCOUNTS[0], until=until))
+        if held:
+            fleet.complete(ops.Complete(workspace=held[0].name, token=held[0].token, **ending))
+        if change == "add":
+            fleet.apply(ops.Apply(accounts={"codex": ["a", "b", "c"]}))
+        elif change == "remove":
+            fleet.apply(ops.Apply(accounts={}))
+        elif change == "default":
+            fleet.limit(ops.Limit(key="account:*", limit=2))
+        for key in {"raise": some.ACCOUNTS, "raise one": some.ACCOUNTS[1:]}.get(change or "", ()):
+            fleet.limit(ops.Limit(key=key, limit=3))
+        self._settle_down()
+        if ahead and ahead > 0:
+            fleet.pass_time(ahead)
+            self._settle_down()
+
     def _leave_to_its_default(self, key: str) -> None:
         for named in [one for one in self.fleet.truth.limits if one.startswith(key[:-1])] if key.endswith(":*") else ():
             if named != key:

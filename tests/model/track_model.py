@@ -66,7 +66,7 @@ class Tracked(Gates):
             return False
         if status == "running":
             self.start(task, host or one.host or NOBODY, "asker", LONG)
-            task.tracked = True
+            task.tracked, task.account = True, one.account
         elif status == "queued":
             self.requeue(task)
         else:

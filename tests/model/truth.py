@@ -122,7 +122,7 @@ class Truth(Tracked):
         if ask.token is None and (as_of_is_old or task.mode == "pull"):
             return "stale", task.status
         if ask.retry_after:
-            pool = pool_of(task.agent)
+            pool = self.at_fault(task)
             self.gates[pool] = max(self.gate(pool), self.now + ask.retry_after * 1000)
         else:
             self.count_failure(task, ask.status, ask.verdict)
