@@ -35,9 +35,10 @@ end
 local function check(ask)
   for _, limit_key in ipairs(redis.call('HKEYS', base.key('limits'))) do sound.key(limit_key) end
   for limit_key in pairs(ask.limits or {}) do sound.key(limit_key) end
-  for pool in pairs(ask.accounts and accounts_wanted(ask) or {}) do
+  for pool, names in pairs(ask.accounts and accounts_wanted(ask) or {}) do
     base.expect('set', base.key('accounts', pool))
     sound.key('accounts:' .. pool)
+    for _, name in ipairs(names) do base.expect('set', base.key('slots', 'account:' .. pool .. '/' .. name)) end
   end
   if not ask.rates then return end
   base.expect('set', base.key('paced'))

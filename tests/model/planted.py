@@ -203,8 +203,8 @@ PLANTED: Final = (
     Plant(
         "explained_by_the_last_key",
         "A refusal names the last key that refuses, not the first.",
-        "local no = gates.refuses(limit_key)\n    if no then return no end\n  end\n  return nil\nend",
-        "local no = gates.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
+        "accounts.refuses(limit_key)\n    if no then return no end\n  end\n  return nil\nend",
+        "accounts.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
     ),
     Plant(
         "rates_stay",

@@ -26,8 +26,8 @@ KEYS: Final = (
     Plant(
         "default_before_its_own",
         "A key with a limit of its own has that of its default.",
-        "if not limit and default then limit =",
-        "if default and found[2] then limit =",
+        "if not limit then limit = call.supposed",
+        "if limits[at] then limit = call.supposed",
     ),
     Plant(
         "default_opens_nothing",
@@ -44,7 +44,7 @@ KEYS: Final = (
     Plant(
         "other_walks_forgotten",
         "A default that changes ends the walks of the other kinds.",
-        "if kind_of(position) ~= kind then walks",
+        "if kind_of(position) ~= walks[1] and kind_of(position) ~= walks[2] then walks",
         "if kind_of(position) == nil then walks",
     ),
     Plant(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from coordinator.errors import StoreUnusable
 from coordinator.models import Change, Grant, KeyView, Refusal
 from coordinator.operations import Apply, BackOff, Explain, Freeze, GetStatus, Retry, Submit, Thaw
 from coordinator.operations.apply import Applied
@@ -232,6 +233,17 @@ async def test_an_account_written_by_hand_that_is_no_name_is_not_used(fleet: Fle
     await fleet.redis.hset("{t}:control", "accounts", "  codex codex: gone ")
     await fleet.queue("a", "b")
     assert await _given(fleet) == [("a", "work"), ("b", "work")]
+
+
+async def test_an_account_whose_slots_are_damaged_is_named_before_anything_is_changed(fleet: Fleet) -> None:
+    await _accounts(fleet, {"work": 0}, "work")
+    await fleet.queue("a")
+    await fleet.redis.set("{t}:slots:account:codex/home", "by hand")
+    before = await fleet.redis.hgetall("{t}:control")
+    with pytest.raises(StoreUnusable, match="slots:account:codex/home"):
+        await fleet.store.run(Apply(accounts={"codex": ["home"]}))
+    assert await fleet.redis.smembers("{t}:accounts:codex") == {"work"}
+    assert await fleet.redis.hgetall("{t}:control") == before
 
 
 async def test_accounts_that_were_deleted_by_hand_are_none_until_they_are_applied(fleet: Fleet) -> None:
