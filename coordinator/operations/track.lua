@@ -20,10 +20,13 @@ local function fields_of(one, old, host, status)
   local agent = one.agent or old.agent or call.control.default_agent or 'claude'
   local requires = old.requires
   if not old.status then requires = host or (status ~= 'running' and one.host) or nil end
-  local new = { agent = agent, org = one.org or old.org, repo = one.repo or old.repo, requires = requires, labels = old.labels }
+  local priority = base.number(one.priority or old.priority) or 5
+  local new = { agent = agent, org = one.org or old.org, repo = one.repo or old.repo, requires = requires, labels = old.labels,
+    priority = priority, front = old.front }
   local same = old.lane and new.agent == old.agent and new.org == old.org and new.repo == old.repo and new.requires == old.requires
+    and priority == (base.number(old.priority) or 5)
   local lane = same and old.lane or lease.lane(new, lease.named_keys(old)) -- one made by other rules keeps the lane it has
-  local row = { agent = agent, priority = one.priority or old.priority or 5, requires = requires, lane = lane }
+  local row = { agent = agent, priority = priority, requires = requires, lane = lane }
   for _, field in ipairs(KEPT) do row[field] = one[field] end
   return row
 end

@@ -88,6 +88,9 @@ def _show(status: FleetStatus, named: dict[str, Identity]) -> None:
     if status.accounts:
         say("")
         table(("accounts of", "names"), [(pool, ", ".join(names)) for pool, names in sorted(status.accounts.items())])
+    if status.weights:
+        say("")
+        table(("weights", "shares"), sorted(status.weights.items()))
     if named:
         say("")
         table(
@@ -104,6 +107,7 @@ def _show_json(status: FleetStatus, named: dict[str, Identity]) -> None:
     emit({
         "outcome": "config", "settings": status.settings.model_dump(), "default_agent": status.default_agent,
         "limits": in_force.limits_of(status), "rates": rates, "accounts": status.accounts,
+        "weights": status.weights,
         "agents": {name: one.model_dump(mode="json", exclude_none=True) for name, one in named.items()},
     })  # fmt: skip
 
@@ -170,7 +174,8 @@ def _apply(settings: Settings, file: str | None) -> tuple[Apply, str, list[Probl
     path, _ = settings.config_file(file)
     read, warnings = fleet.parse(fleet.read(path) or "", path.name)
     asked = question(
-        Apply, limits=read.limits(), rates=read.rates(), accounts=read.accounts, settings=read.settings(),
+        Apply, limits=read.limits(), rates=read.rates(), accounts=read.accounts, weights=read.weights,
+        settings=read.settings(),
         default_agent=read.dispatch.default_agent, by=who(),
     )  # fmt: skip
     return asked, str(path), warnings

@@ -55,6 +55,7 @@ KINDS: dict[str, list[str]] = {
         *_lines('{} {"codex":5} {"codex":-1} {"codex":"5"} {"codex":null} {"a:b":1,"/":1,"":1} 5 "a" [{"a":1}] [5]'),
         *('{"co dex":1}', '{"a":1,"b":2,"b":-2}', json.dumps({f"k{number}": 1 for number in range(4097)})),
     ],
+    "weights": _lines('{} {"codex":1} {"codex":1000} {"codex":1001} {"codex":0} {"a b":1} {"codex":"5"} 5 [{"a":1}]'),
     "rates": _lines('''{"codex":{}} {"codex":{"min_delay":5}} {"codex":{"min_delay":1.5}} {"/":{"reset_utc":5}}
         {"codex:big":{"min_delay":5}} {"a":5} 5 [5]'''),
     "accounts": [
@@ -64,7 +65,7 @@ KINDS: dict[str, list[str]] = {
         *(json.dumps({"a": ["b" * size]}) for size in (50, 51)),
     ],
     "settings": _lines('''{} {"beat":99} {"beat":100} {"max_attempts":0} {"lease_ttl":"5m"} {"history":null}
-        {"history":99} {"history":100} 5 [{"beat":100}]'''),
+        {"history":99} {"ageing":0} {"ageing":-1} 5 [{"beat":100}]'''),
     "asking": _lines('''{} {"host":"h1","incarnation":"i","seq":1} {"host":"h1","incarnation":"i","seq":0}
         {"host":5,"seq":1} 5 ["h1"]'''),
     "held": _lines('''[] [{"workspace":"a","token":1}] [{"workspace":"a"}] [{"workspace":"a","token":1,"pid":-1},5]
@@ -75,7 +76,7 @@ KINDS: dict[str, list[str]] = {
         [{"workspace":"a","updated_at":1,"token":5}] [{"workspace":"a","account":"a"},{"workspace":"b","account":"a/b"}]
         [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
-OBJECTS = {"limits", "rates", "accounts", "settings", "asking"}
+OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking"}
 LISTS = {"names", "held", "endings", "tracked"}
 #: verb -> (a question that is right, field -> kind)
 VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -115,9 +116,8 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "limit": ({"key": "codex", "limit": 5}, {"key": "name", "limit": "count", "clear": "flag", "by": "name"}),
     "apply": ({}, {
-        "limits": "limits", "rates": "rates", "accounts": "accounts", "settings": "settings",
-        "default_agent": "name", "by": "name",
-        "if_new": "flag",
+        "limits": "limits", "rates": "rates", "accounts": "accounts", "weights": "weights", "settings": "settings",
+        "default_agent": "name", "by": "name", "if_new": "flag",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),
