@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from coordinator.steady import end, insist, steadily
     from coordinator.store import Entry, Heard, Store
     from coordinator.words import (
+        ACCOUNT,
         HOST,
         REASONS,
         STATUSES,
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ACCOUNT",
     "HOST",
     "PLACEHOLDER",
     "REASONS",

@@ -129,7 +129,7 @@ class Driver:
         """Exactly this; where the call stopped at a bound, what it then gave, if it might."""
         names = [grant.workspace for grant in answer.grants]
         most = len(names) if answer.more else None
-        return self.truth.claim(ask, most=most, told=names if self._unfinished() else None)
+        return self.truth.claim(ask, most=most, told=names if self._unfinished() else None, hints=names)
 
     def _given(self, answer: Any, given: Given) -> None:
         """A claim handed out what it must: the best first, and all that fits."""
@@ -149,7 +149,7 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert (grant.attempt, grant.answer) == (task.attempt, task.answer), grant
+            assert (grant.attempt, grant.answer, grant.account) == (task.attempt, task.answer, task.account), grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:

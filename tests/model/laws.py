@@ -1,13 +1,14 @@
 """The laws. Each is checked after every call, on the real keys and against the truth; its name says what it forbids."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, NamedTuple
 
 from coordinator.models import Refusal
 from tests.model.fleet_model import No
 from tests.model.ramp_model import Ramp
 from tests.model.truth import Truth
-from tests.model.view import View, fits, lane_of
+from tests.model.view import View, fits, keys_of
 
 
 class Moment(NamedTuple):
@@ -37,7 +38,7 @@ def slots_are_exact(at: Moment) -> None:
     held: dict[str, set[str]] = {}
     for name in running:
         record = at.now.records[name]
-        for key in lane_of(record)[1]:
+        for key in keys_of(record):
             wanted.setdefault(key, set()).add(name)
         held.setdefault(record["host"], set()).add(name)
     assert at.now.slots == wanted, "a slot set is not the runs that name its key"
@@ -114,7 +115,8 @@ def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
     if at.now.opening:
         return
     for key, routes in at.now.groups.items():
-        if at.truth.refuses(key) or at.now.timers.get(key, at.truth.now + 1) <= at.truth.now:
+        members = at.truth.members(key.partition(":")[2]) if key.startswith("accounts:") else []
+        if at.truth.refuses(key) or any(at.now.timers.get(one, inf) <= at.truth.now for one in (key, *members)):
             continue
         for route in routes:
             assert f"@{key}" in at.now.ready.get(route, {}), f"{key} admits and its lanes on {route} are not marked"
@@ -152,7 +154,7 @@ def the_ramp_never_exceeds_its_allowance(at: Moment) -> None:
         assert len(row.trial) <= row.granted <= row.allowance, text
         old = Ramp.read(key, before) if before else Ramp.begin(key, row.since)
         if (old.since, old.allowance) == (row.since, row.allowance):
-            gone = len(set(old.trial) - set(row.trial))
+            gone = len(set(old.trial) - (set(row.trial) - started))  # some go back and start again at once
             assert row.granted >= old.granted - gone + len(started & set(row.trial)), f"{before} became {text}"
         assert set(row.trial) <= at.now.slots.get(key, set()), f"{text}: on trial and does not run"
         limit = at.truth.limit(key)
@@ -250,10 +252,12 @@ def the_keys_tell_the_truth(at: Moment) -> None:
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
         assert (record.get("answer"), record.get("requires")) == (task.answer, task.requires), name
         assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"
+        assert task.status != "queued" or "account" not in record, f"{name} waits and has an account"
         if task.status == "running":
             run = (record["host"], record["mode"], int(record["token"]), int(at.now.leases[name]), "kill" in record)
             assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name
             assert (("confirmed" in record), ("tracked" in record)) == (task.confirmed, task.tracked), name
+            assert record.get("account") == task.account, f"{name} runs under another account"
 
 
 def what_was_forgotten_is_counted(at: Moment) -> None:
@@ -271,6 +275,8 @@ def hosts_tell_the_truth(at: Moment) -> None:
     assert failures == at.truth.failures, "fast failures in a row"
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
     assert limits == at.truth.limits, "limits"
+    assert dict(at.now.under("accounts:")) == {pool: {*names} for pool, names in at.truth.accounts.items()}, "accounts"
+    assert at.now.control.get("accounts", "").split() == sorted(at.truth.accounts), "the pools that have accounts"
     rates = {name.partition(":")[2]: fields for name, fields in at.now.keys.items() if name.startswith("rates:")}
     assert rates == {pool: {name: str(value) for name, value in one.items()} for pool, one in at.truth.rates.items()}
     assert at.now.keys.get("paced", set()) == set(at.truth.rates), "paced"

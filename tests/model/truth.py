@@ -1,6 +1,6 @@
 """What every verb does to the fleet, and what it must answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Renew, Retry, Submit
@@ -53,11 +53,17 @@ class Truth(Tracked):
         self.requeue(task)
         return "queued", self.judge(task)
 
-    def claim(self, ask: Claim | Asking, most: int | None = None, told: list[str] | None = None) -> Given:
+    def claim(
+        self,
+        ask: Claim | Asking,
+        most: int | None = None,
+        told: list[str] | None = None,
+        hints: Sequence[str] = (),
+    ) -> Given:
         """What this host must be given.
 
         At `most` so many, when the answer says that there is more. While keys wait to be opened, what was `told`,
-        if it might start: others may have been passed over.
+        if it might start: others may have been passed over. Of several whose turn it is, those of the `hints`.
         """
         self.begin()
         host = self.hosts.get(ask.host)
@@ -73,7 +79,7 @@ class Truth(Tracked):
         if free == 0:
             answer.refusal = No(host.name, "hosts_full", held, host.room)
         while len(answer.names) < (want if most is None else most):
-            task = self.pick(host) if told is None else self._allowed(host, told[len(answer.names) :])
+            task = self._next(host, told, answer.names, hints)
             if not task:
                 break
             self._grant(task, host)
@@ -82,6 +88,13 @@ class Truth(Tracked):
             answer.refusal = self.refuses("*")
         host.seq, host.given = ask.seq, [(name, -1) for name in answer.names]
         return answer
+
+    def _next(
+        self, host: fleet_model.Host, told: list[str] | None, given: list[str], hints: Sequence[str]
+    ) -> Task | None:
+        if told is not None:
+            return self._allowed(host, told[len(given) :])
+        return self.pick(host, next(iter(hints[len(given) :]), None))
 
     def _grant(self, task: Task, host: fleet_model.Host) -> None:
         ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
@@ -96,7 +109,7 @@ class Truth(Tracked):
         assert not host.quiet, f"{name} was handed to {host_name}, which is quiet"
         assert not self.silent(host), f"{name} was handed to {host_name}, which is silent"
         assert len(self.held(host_name)) < host.room, f"{name} was handed to {host_name}, which is full"
-        task = self.pick(host) if best else self._allowed(host, [name])
+        task = self.pick(host, name) if best else self._allowed(host, [name])
         assert task is self.tasks[name], f"{name} was handed to {host_name}, the best that fits is {task}"
         self._grant(self.tasks[name], host)
 
@@ -123,8 +136,7 @@ class Truth(Tracked):
         if ask.token is None and (as_of_is_old or task.mode == "pull"):
             return "stale", task.status
         if ask.retry_after:
-            pool = pool_of(task.agent)
-            self.shut(pool, self.now + ask.retry_after * 1000)
+            self.shut(self.at_fault(task), self.now + ask.retry_after * 1000)
         else:
             self.count_failure(task, ask.status, ask.verdict)
         task.cost += ask.cost_usd or 0

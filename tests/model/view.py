@@ -69,6 +69,12 @@ def lane_of(record: dict[str, str]) -> tuple[str, list[str]]:
     return route, [key for key in keys if not key.startswith("#")]
 
 
+def keys_of(record: dict[str, str]) -> list[str]:
+    """The limit keys that a run holds, without `*`."""
+    keys = lane_of(record)[1]
+    return [*keys, f"account:{keys[0]}/{record['account']}"] if "account" in record else keys
+
+
 def pools_of(host: dict[str, str]) -> set[str]:
     return set(json.loads(host.get("pools") or "[]"))
 

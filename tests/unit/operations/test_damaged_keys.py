@@ -153,7 +153,7 @@ def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(re
         rich.ask(redis, "back_off", {"key": "claude", "clear": True})
         rich.ask(redis, "thaw", {"key": "repo:o/cold"})
         granted = set()
-        for host, pools in (("h1", ["codex", "claude", "cursor"]), ("h2", ["gemini"])):
+        for host, pools in (("h1", ["codex", "claude", "cursor"]), ("h2", ["gemini", "aider"])):
             beat = {"host": host, "incarnation": "i2", "machine": "m", "pools": pools, "slots": 9}
             rich.ask(redis, "renew", beat)
             grants = rich.ask(redis, "claim", {"host": host, "incarnation": "i2", "seq": 1})["grants"]
