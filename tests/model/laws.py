@@ -22,6 +22,7 @@ Law = Callable[[Moment], None]
 
 
 def never_over_a_limit(at: Moment) -> None:
+    """Nothing is admitted under a key that is full; only a run that somebody found alive may go beyond its limit."""
     for key, holders in at.now.slots.items():
         limit = at.truth.limit(key)
         if limit is not None and len(holders) > limit:
@@ -31,6 +32,7 @@ def never_over_a_limit(at: Moment) -> None:
 
 
 def slots_are_exact(at: Moment) -> None:
+    """A key's slots, a host's runs and the leases are exactly those that run: nothing leaks or is missing."""
     running = at.now.of_status("running")
     wanted: dict[str, set[str]] = {"*": running} if running else {}
     held: dict[str, set[str]] = {}
@@ -45,16 +47,18 @@ def slots_are_exact(at: Moment) -> None:
 
 
 def each_workspace_is_in_one_place(at: Moment) -> None:
+    """A workspace is listed under its own status alone, and waits in its own lane only while it is queued."""
     for name, record in at.now.records.items():
-        lists = {status for status, names in at.now.under("status:") if name in names}
+        lists = {status for status, names in at.now.under("status").items() if name in names}
         assert lists == {record["status"]}, f"{name} is {record['status']} and listed under {lists}"
         lanes = [lane for lane, names in at.now.lanes.items() if name in names]
         assert lanes == ([record["lane"]] if record["status"] == "queued" else []), f"{name} waits in {lanes}"
-    listed = {name for _, names in at.now.under("status:") for name in names}
+    listed = {name for names in at.now.under("status").values() for name in names}
     assert listed <= set(at.now.records), f"no record of {listed - set(at.now.records)}"
 
 
 def each_lane_is_in_one_place(at: Moment) -> None:
+    """A lane is ready or in the group of the one key that refused it, where it says, at the place of its head."""
     now = at.now
     places: dict[str, list[tuple[str, float]]] = {}
     for route, entries in now.ready.items():
@@ -80,6 +84,7 @@ def each_lane_is_in_one_place(at: Moment) -> None:
 
 
 def nothing_is_left_behind(at: Moment) -> None:
+    """When nothing runs and nothing waits, no slot, lease, lane, group or mark is left."""
     if at.now.of_status("running") or at.now.of_status("queued"):
         return
     parts = ("slots:", "held:", "lane:", "lanes:", "ready:", "groups:", "blocked:", "leases", "blocked")
@@ -88,11 +93,13 @@ def nothing_is_left_behind(at: Moment) -> None:
 
 
 def the_queue_is_drained_when_the_last_one_ends(at: Moment) -> None:
+    """Endings are counted until nothing runs and nothing waits, and then told once."""
     ended = int(at.now.keys.get("ended", 0))
     assert ended == at.truth.ended, f"{ended} ended since the queue was last empty, the truth is {at.truth.ended}"
 
 
 def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
+    """A key that admits again is marked on every route on which it keeps somebody waiting."""
     if at.now.opening:
         return
     for key, routes in at.now.groups.items():
@@ -103,6 +110,7 @@ def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
 
 
 def a_shut_gate_has_a_timer(at: Moment) -> None:
+    """What the clock will open has a timer at exactly that moment."""
     truth = at.truth
     for key in {*truth.gates, *truth.freezes, *truth.paces, *at.now.groups, "*"}:
         ends = [truth.gate(key)] if truth.gate(key) else []
@@ -117,7 +125,7 @@ def a_shut_gate_has_a_timer(at: Moment) -> None:
 
 
 def what_falls_due_is_told(at: Moment) -> None:
-    """Replicas sleep until `due`: nothing may need them earlier."""
+    """Replicas sleep until the time they were told: nothing needs them earlier."""
     parts = [at.now.timers, at.now.poked] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
     whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
     if whens:
@@ -141,6 +149,7 @@ def work_conserving(at: Moment) -> None:
 
 
 def tokens_only_grow(at: Moment) -> None:
+    """A run has a higher token than every run before it."""
     assert int(at.now.keys.get("fence", 0)) >= int(at.before.keys.get("fence", 0)), "the fence went back"
     highest = max((int(one.get("token", 0)) for one in at.before.records.values()), default=0)
     for name, record in at.now.records.items():
@@ -151,6 +160,7 @@ def tokens_only_grow(at: Moment) -> None:
 
 
 def who_waits_where_agrees(at: Moment) -> None:
+    """Hosts wait for the routes that fit them alone; none waits and is poked; a poke went where somebody listens."""
     now = at.now
     assert set(now.hosts) == set(now.keys.get("hosts", {})), "`hosts` names others than have a record"
     for name, host in now.hosts.items():
@@ -168,7 +178,7 @@ def who_waits_where_agrees(at: Moment) -> None:
 
 
 def a_push_host_with_room_waits(at: Moment) -> None:
-    """Nobody asks for it: what becomes ready must find it."""
+    """A push host with room, which asks for nothing, is known to have it: what becomes ready finds it."""
     for name, host in at.truth.hosts.items():
         if host.mode == "push" and not host.quiet and not at.truth.silent(host):
             room = host.room > len(at.truth.held(name))
@@ -176,6 +186,7 @@ def a_push_host_with_room_waits(at: Moment) -> None:
 
 
 def the_keys_tell_the_truth(at: Moment) -> None:
+    """Every record says what the plain truth says: status, place, attempts, holder, token, deadline."""
     assert set(at.now.records) == set(at.truth.tasks)
     for name, task in at.truth.tasks.items():
         record = at.now.records[name]
@@ -196,11 +207,13 @@ def the_keys_tell_the_truth(at: Moment) -> None:
 
 
 def what_was_forgotten_is_counted(at: Moment) -> None:
+    """What was forgotten is in the summary of its pool, once."""
     told = {field: int(text) for field, text in at.now.keys.get("summary", {}).items()}
     assert told == {field: total for field, total in at.truth.summary.items() if total}
 
 
 def hosts_tell_the_truth(at: Moment) -> None:
+    """Every host, limit, rate and count of failures is what the plain truth says."""
     assert set(at.now.hosts) == set(at.truth.hosts)
     for name, host in at.truth.hosts.items():
         row = at.now.hosts[name]
@@ -224,6 +237,7 @@ def nothing_changed(before: View, after: View, *, wakes: bool = True) -> None:
 
 
 def a_retry_changes_nothing_twice(before: View, after: View, first: Any, second: Any) -> None:
+    """A question that is asked again changes nothing and is answered alike."""
     nothing_changed(before, after, wakes=first.outcome not in ("set", "thawed"))  # those wake a host more: no harm
     if first.outcome == second.outcome:
         for part in ("grants", "more", "kill", "unseen", "place"):
@@ -260,3 +274,6 @@ ALWAYS: tuple[Law, ...] = (
     what_was_forgotten_is_counted,
     hosts_tell_the_truth,
 )
+
+#: What is asked of an answer, beside the laws of every moment.
+OF_ANSWERS: tuple[Callable[..., None], ...] = (nothing_changed, a_retry_changes_nothing_twice, refusal_is_true)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import fakeredis
 from redis import Redis
@@ -35,6 +35,8 @@ return out
 
 class World:
     """An empty server with a library, and the clients that the model needs."""
+
+    calls: ClassVar[int] = 0  # questions asked by this process
 
     def __init__(self, kind: str, servers: Servers, library: str) -> None:
         self.kind, self.library = kind, library
@@ -101,6 +103,7 @@ class World:
 
     def ask(self, operation: Operation[Reply]) -> Reply:
         """The typed answer of a verb."""
+        World.calls += 1
         command = "FCALL_RO" if operation.reads else "FCALL"
         try:
             text = self._call(command, f"dispatch_{operation.name}", 1, ROOT, operation.encoded())
