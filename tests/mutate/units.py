@@ -115,6 +115,7 @@ class _Loop:
     def _catch(self, items: list[pytest.Item], text: str) -> str | None:
         ends, self._failed = os.pipe()
         if not (child := os.fork()):
+            _die_with_parent()
             library.TEXT = text
             for item in items:
                 os.write(self._failed, b".")  # the next test begins

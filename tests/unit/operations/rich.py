@@ -76,6 +76,7 @@ def make_due(redis: "Redis") -> None:
     redis.hset(f"{ROOT}:starts:cursor", "last", 1)
     redis.zadd(f"{ROOT}:poked", {"h1": 1})
     redis.set(f"{ROOT}:opening", "repo:a")
+    redis.hset(f"{ROOT}:control", "due", 1)
     redis.zadd(f"{ROOT}:leases", {"hurt": 1, "late": 1, "asked": 1})
 
 

@@ -13,7 +13,7 @@ State = dict[bytes, bytes]
 
 #: What a call may have done before it met a damaged lane: work that was due anyway, each piece of it whole.
 DUE_ANYWAY = (
-    *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "due", "leases"),
+    *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "control", "leases"),
     *("ready:cursor", "next_start"),
     *("host:h1", "waiting:codex", "waiting:claude+gpu"),  # a host was woken for what was opened
 )
