@@ -42,8 +42,8 @@ def main() -> int:
     asked.add_argument("--jobs", type=int, default=1, help="processes, each with servers of its own")
     options = asked.parse_args()
     parts: SimpleQueue[Part | None] = SimpleQueue()
-    enough = Event()
-    workers = [Process(target=_work, args=(options, number, parts, enough)) for number in range(options.jobs)]
+    ends = Event()
+    workers = [Process(target=_work, args=(options, number, parts, ends)) for number in range(options.jobs)]
     for worker in workers:
         worker.start()
     begun, steps, calls, running, server, failed = time.monotonic(), 0, 0, options.jobs, "", None
@@ -56,8 +56,8 @@ def main() -> int:
         each = calls / (time.monotonic() - begun)
         sys.stderr.write(f"\r{steps} of {options.steps} steps, {calls} calls, {each:.0f} calls a second ")
         sys.stderr.flush()
-        if failed or steps >= options.steps:
-            enough.set()
+        if failed:
+            ends.set()
     took = time.monotonic() - begun
     if failed:
         again = f"--seed {failed.seed} --steps {EXAMPLES * STEPS_EACH} --server {options.server}"
@@ -68,19 +68,20 @@ def main() -> int:
     return 0
 
 
-def _work(options: argparse.Namespace, number: int, parts: "SimpleQueue[Part | None]", enough: Flag) -> None:
+def _work(options: argparse.Namespace, number: int, parts: "SimpleQueue[Part | None]", ends: Flag) -> None:
     _die_with_parent()
     servers = Servers()
     try:
-        server = _name(options.server, servers)
-        while not enough.is_set():
+        server, mine = _name(options.server, servers), options.steps // options.jobs
+        examples = max(min(EXAMPLES, mine // STEPS_EACH), 1)
+        while Base.steps < mine and not ends.is_set():
             seed = options.seed + number * APART
             steps, calls = Base.steps, World.calls
             try:
                 if options.server == EVERY:
-                    run_together(ALL, servers, examples=EXAMPLES, steps=STEPS_EACH, start=seed)
+                    run_together(ALL, servers, examples=examples, steps=STEPS_EACH, start=seed)
                 else:
-                    run(options.server, servers, examples=EXAMPLES, steps=STEPS_EACH, start=seed)
+                    run(options.server, servers, examples=examples, steps=STEPS_EACH, start=seed)
             except BaseException:  # noqa: BLE001  # also a mistake of the model ends the run
                 parts.put(Part(seed, server, failed=traceback.format_exc()))
                 return

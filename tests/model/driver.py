@@ -49,13 +49,15 @@ class Driver:
     def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
         """Every law holds; and when the question is asked again, nothing changes twice."""
         self._follow_pushes()
-        self.truth.ended = self.truth.ended if self.truth.running() or self.truth.queued() else 0
-        moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
+        self.truth.drain()
+        moment = laws.Moment(self.view, self.before, self.truth, self.world.listening, self.world.facts())
         for law in laws.ALWAYS:
             law(moment)
+        self.truth.told.clear()
         if twice and not self.view.due(self.truth.now) and not self._wakes_a_push_host(answer):
             again = self.world.ask(operation)
             laws.a_retry_changes_nothing_twice(self.view, View(self.world.keys()), answer, again)
+            laws.what_happened_is_told(moment._replace(facts=self.world.facts()))
         self.sound = True
 
     def _unfinished(self) -> bool:
@@ -134,7 +136,8 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert (grant.attempt, grant.answer) == (task.attempt, task.answer), grant
+            told = (grant.attempt, grant.answer, grant.agent, grant.repo, grant.org)
+            assert told == (task.attempt, task.answer, task.agent, task.repo, task.org), grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:
@@ -272,10 +275,10 @@ class Driver:
         """Reads change nothing, and count what there is."""
         answer = self._ask(operation)
         if operation.name == "status":
-            assert (answer.running, answer.queued) == (len(self.truth.running()), len(self.truth.queued()))
-            assert answer.frozen == bool(self.truth.freeze_of("*"))
-            told = {pool: sum(one.counts.values()) for pool, one in answer.summary.items()}
-            assert sum(told.values()) == self.truth.forgotten, answer.summary
+            reading.status_is_true(self.truth, answer)
+        elif operation.name == "hosts":
+            told = [(one.host, one.state, one.beat, one.slots, one.mode, {*one.held}) for one in answer.hosts]
+            assert told == reading.all_hosts(self.truth), answer
         self._only_read()
 
     def page(self, asked: ops.Query) -> None:

@@ -128,6 +128,7 @@ class Fleet:
         self.epoch = 0
         self.remembers = False  # whether the library still knows its epoch
         self.ended = 0  # since nothing ran and nothing waited
+        self.told: list[tuple[str, ...]] = []  # of runs, in this call: what must be a fact
         self._order = 0
 
     def begin(self) -> None:
@@ -223,6 +224,9 @@ class Fleet:
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
         task.since = task.started = self.now
         task.tracked = task.lapsed = task.told = False
+        self.told.append(("AgentStarted", task.name, host, str(task.attempt)))
+        if mode == "push":
+            self.told.append(("SpawnQueued", task.name, host))
 
     def finish(self, task: Task, status: str) -> None:
         task.answer = None if task.status == "running" else task.answer
@@ -230,11 +234,18 @@ class Fleet:
         task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
         task.lapsed = task.told = False
         self.ended += 1
+        self.told.append(("AgentCompleted", task.name, task.host or "", status))
 
     def requeue(self, task: Task) -> None:
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
         task.took = 0
         task.lapsed = task.tracked = task.told = False
+
+    def drain(self) -> None:
+        """The end of every call: what ended since there was something to do is told when there is nothing left."""
+        if self.ended and not self.running() and not self.queued():
+            self.told.append(("QueueDrained", str(self.ended)))
+            self.ended = 0
 
     def pick(self, host: Host) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""

@@ -3,19 +3,22 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from coordinator.doors.keys import family
 from coordinator.models import Refusal
 from tests.model.fleet_model import No
 from tests.model.truth import Truth
 from tests.model.view import View, fits, lane_of
+from tests.model.world import ROOT
 
 
 class Moment(NamedTuple):
-    """The keys after a call, those before it, the truth, and the hosts whose pokes have a receiver."""
+    """The keys after a call, those before it, the truth, the hosts whose pokes have a receiver, and the new facts."""
 
     now: View
     before: View
     truth: Truth
     listening: set[str]
+    facts: list[dict[str, Any]]
 
 
 Law = Callable[[Moment], None]
@@ -81,6 +84,12 @@ def each_lane_is_in_one_place(at: Moment) -> None:
     wanted = {lane: [(said.get(lane, "nowhere"), min(tasks.values()))] for lane, tasks in now.lanes.items()}
     assert places == wanted, "a lane is not where it says, or not at the score of its head"
     assert set(said) == set(now.lanes), "`lanes` names others than there are"
+
+
+def every_key_is_known(at: Moment) -> None:
+    """No key has a name that the documents and the doctor do not know."""
+    strange = [name for name in at.now.keys if not family(ROOT, f"{ROOT}:{name}")]
+    assert not strange, f"nobody knows {strange}"
 
 
 def nothing_is_left_behind(at: Moment) -> None:
@@ -198,7 +207,8 @@ def the_keys_tell_the_truth(at: Moment) -> None:
             int(record.get("runs", 0)),
         )
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
-        assert (record.get("answer"), record.get("requires")) == (task.answer, task.requires), name
+        known = tuple(record.get(field) for field in ("answer", "requires", "agent", "repo", "org", "ran_on"))
+        assert known == (task.answer, task.requires, task.agent, task.repo, task.org, task.ran_on), name
         assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"
         if task.status == "running":
             run = (record["host"], record["mode"], int(record["token"]), int(at.now.leases[name]), "kill" in record)
@@ -228,6 +238,31 @@ def hosts_tell_the_truth(at: Moment) -> None:
     assert at.now.keys.get("paced", set()) == set(at.truth.rates), "paced"
     settling = int(at.now.control.get("settling", 0))
     assert max(settling, at.truth.now) == max(at.truth.settling, at.truth.now), "settling"
+
+
+#: What a fact of each of these kinds says beside the workspace.
+_OF_RUNS = {
+    "AgentStarted": ("workspace", "host", "attempt"),
+    "SpawnQueued": ("workspace", "host"),
+    "AgentCompleted": ("workspace", "host", "status"),
+    "AgentLost": ("workspace", "host"),
+    "KillRequested": ("workspace", "host"),
+    "QueueDrained": ("completed",),
+}
+
+
+def what_happened_is_told(at: Moment) -> None:
+    """Every start, ending, loss and wish for an end is one fact, and there is none of what did not happen."""
+    told = sorted(
+        (fact["type"], *(str(fact.get(field, "")) for field in _OF_RUNS[fact["type"]]))
+        for fact in at.facts
+        if fact["type"] in _OF_RUNS
+    )
+    assert told == sorted(at.truth.told), f"told {told}, what happened is {sorted(at.truth.told)}"
+    for fact in at.facts:
+        record = at.now.records.get(fact.get("workspace", ""), {})
+        if fact["type"] == "AgentStarted" and record.get("status") == "running":
+            assert (fact["token"], fact["agent"]) == (int(record["token"]), record["agent"]), fact
 
 
 def nothing_changed(before: View, after: View, *, wakes: bool = True) -> None:
@@ -261,6 +296,7 @@ ALWAYS: tuple[Law, ...] = (
     slots_are_exact,
     each_workspace_is_in_one_place,
     each_lane_is_in_one_place,
+    every_key_is_known,
     nothing_is_left_behind,
     the_queue_is_drained_when_the_last_one_ends,
     an_admitting_key_is_marked_on_every_route,
@@ -273,6 +309,7 @@ ALWAYS: tuple[Law, ...] = (
     the_keys_tell_the_truth,
     what_was_forgotten_is_counted,
     hosts_tell_the_truth,
+    what_happened_is_told,
 )
 
 #: What is asked of an answer, beside the laws of every moment.

@@ -336,5 +336,29 @@ PLANTED: Final = (
         "if row.mode ~= 'push' then return 'no push host holds this run' end",
         "if not row.mode then return 'no push host holds this run' end",
     ),
+    Plant(
+        "a_loss_untold",
+        "A run that is lost is no fact.",
+        "facts.tell('AgentLost', { workspace = name, host = row.host, token",
+        "facts.later('1', '1', { workspace = name, host = row.host, token",
+    ),
+    Plant(
+        "a_wish_for_an_end_untold",
+        "That somebody wants a run to end is no fact.",
+        "facts.tell('KillRequested',",
+        "facts.later('1', '1',",
+    ),
+    Plant(
+        "told_with_the_attempt_before",
+        "A start is told with the number of the attempt before it.",
+        "token = token, attempt = fresh.attempt })",
+        "token = token, attempt = base.number(row.attempt) })",
+    ),
+    Plant(
+        "drained_miscounted",
+        "The queue is said to be drained of one more than ended.",
+        "facts.tell('QueueDrained', { completed = count })",
+        "facts.tell('QueueDrained', { completed = count + 1 })",
+    ),
     *PACE,
 )

@@ -223,6 +223,7 @@ class Truth(Tracked):
         return len(due), bool(kept)
 
     def _lose(self, task: Task) -> str:
+        self.told.append(("AgentLost", task.name, task.host or ""))
         proof = task.mode == "pull" or (task.mode == "push" and not task.confirmed)
         if task.killed or (proof and task.attempt >= self.settings["max_attempts"]):
             self.finish(task, "failed")
@@ -241,8 +242,9 @@ class Truth(Tracked):
         running, waiting = ask.cursor is None, ask.workspace is not None or ask.cursor is not None
         asked = {task.name for task in self.running() if running and self._chosen(task, ask)}
         cleared = [task for task in self.queued() if waiting and self._chosen(task, ask)]
-        for name in asked:
-            self.tasks[name].killed = True
+        for task in [self.tasks[name] for name in asked if not self.tasks[name].killed]:
+            task.killed = True
+            self.told.append(("KillRequested", task.name, task.host or ""))
         for task in cleared:
             self.finish(task, "failed")
         return asked, len(cleared)
@@ -293,6 +295,7 @@ class Truth(Tracked):
             return "refused", []
         again = sorted(task.name for task in held if not task.killed)
         for task in held:
+            self.told.append(("AgentLost", task.name, ask.host))
             if task.killed:
                 self.finish(task, "failed")
             else:

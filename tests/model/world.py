@@ -1,5 +1,6 @@
 """One server as the model sees it: verbs asked, the clock set, hosts listening, and every key read at once."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, TypeVar
@@ -48,6 +49,7 @@ class World:
             self.redis.flushall()
         self._ears = self.redis.pubsub()  # type: ignore[no-untyped-call]
         self.listening: set[str] = set()
+        self._seen, self._read = "", 0  # the last fact that was looked at, and of a fake server how many
         self._call: Callable[..., Any] = self.redis.execute_command
         self.load()
 
@@ -63,6 +65,7 @@ class World:
 
     def clear(self) -> None:
         """Every key is gone; the library stays."""
+        self._read = 0
         for name in list(self.redis.scan_iter(match="*", count=1000)):
             self.redis.delete(name)
 
@@ -112,9 +115,24 @@ class World:
         answer: Reply = operation.reply.validate_json(text)
         return answer
 
+    def facts(self) -> list[dict[str, Any]]:
+        """The facts since the last look."""
+        if self.kind == FAKE:
+            return self._fake_facts()
+        entries: Any = self.redis.xrange(f"{ROOT}:events", min=f"({self._seen}" if self._seen else "-")
+        self._seen = entries[-1][0] if entries else self._seen
+        return [json.loads(fields["json"]) for _, fields in entries]
+
     def last_fact(self) -> str:
         entries: Any = self.redis.xrevrange(f"{ROOT}:events", count=1)
         return str(entries[0][0]) if entries else "0-0"
+
+    def _fake_facts(self) -> list[dict[str, Any]]:
+        item = self._fake.dbs[0].get(f"{ROOT}:events".encode())
+        stream: dict[Any, list[bytes]] = item.value._values_dict if item else {}
+        new = dict(list(stream.items())[self._read :])
+        self._read = len(stream)
+        return [json.loads(flat[flat.index(b"json") + 1]) for flat in new.values()]
 
     def keys(self) -> Keys:
         """Every key but the stream of facts and the model's clock."""

@@ -19,6 +19,14 @@ from tests.mutate.units import TOP, Ran, Units
 from tests.servers import REDIS, Servers, _die_with_parent
 
 STEPS_EACH = 50
+#: What tapes and the marks of unit tests are made of.
+_MADE_OF = (
+    "coordinator/operations/*.*",
+    "tests/*.py",
+    "tests/model/*.py",
+    "tests/unit/operations/*.py",
+    "tests/mutate/t*.py",
+)
 
 
 def main() -> int:
@@ -96,8 +104,7 @@ def _work(
 
 def _prepared(count: int, seed: int) -> tuple[list[tapes.Tape], dict[str, Ran]]:
     """The tapes, and what every unit test runs: kept for the next time while library and tests are the same."""
-    sources = [*sorted(TOP.glob("tests/**/*.py")), *sorted(library.FOLDER.glob("*"))]
-    text = b"".join(path.read_bytes() for path in sources if path.is_file())
+    text = b"".join(path.read_bytes() for pattern in _MADE_OF for path in sorted(TOP.glob(pattern)))
     name = hashlib.sha256(text + f"{count} {seed}".encode()).hexdigest()[:16]
     kept = Path(tempfile.gettempdir()) / f"dispatch-mutants-{name}.pickle"
     if kept.exists():

@@ -126,6 +126,35 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 }  # fmt: skip
 
 
+#: verb, field -> (what stands there when it is right, in a list or under a name, and the kinds of its own fields)
+SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
+    ("renew", "held"): ("[%s]", {"workspace": "a", "token": 1}, {
+        "workspace": "name", "token": "count", "pid": "count",
+    }),
+    ("renew", "endings"): ("[%s]", {"workspace": "a", "token": 1, "status": "failed"}, {
+        "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
+        "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
+    }),
+    ("track", "workspaces"): ("[%s]", {"workspace": "a"}, {
+        "workspace": "name", "status": "word", "agent": "name", "task": "task", "repo": "name", "org": "name",
+        "branch": "name", "source": "name", "dir": "name", "question": "text", "pr_url": "name", "session": "name",
+        "host": "name", "priority": "small", "runs": "count", "started_at": "count", "pid": "signed",
+        "exit_code": "signed", "verdict": "name", "updated_at": "count", "token": "count",
+    }),
+    ("complete", "claim"): ("%s", {"host": "h1", "incarnation": "i", "seq": 1}, {
+        "host": "name", "incarnation": "name", "seq": "count", "count": "count",
+    }),
+    ("apply", "settings"): ("%s", {}, {
+        "lease_ttl": "small", "beat": "small", "kill_grace": "count", "max_attempts": "count", "spawn_timeout": "small",
+        "history": "count",
+    }),
+    ("apply", "rates"): ('{"codex":%s}', {"min_delay": 5}, {
+        "reset_utc": "name", "daily_limit": "count", "min_delay": "count", "sustained_delay": "count",
+        "burst_window": "count", "burst_delay": "count",
+    }),
+}  # fmt: skip
+
+
 def question(base: dict[str, Any], values: dict[str, str]) -> str:
     """The JSON text of a right question with some of its fields replaced by JSON texts."""
     kept = {field: json.dumps(value) for field, value in base.items()} | values

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from redis import Redis
 
 from coordinator import library, operations
@@ -67,6 +67,32 @@ def test_types_and_library_name_the_same_wrong_fields(redis: "Redis", verb: str)
                 differ.append((field, value[:80], by_types, by_library))
     assert differ == []
     assert not fields or (right >= len(fields) and wrong >= 3 * len(fields))
+
+
+def _shapes(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation speaks of, in lists, maps or unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for one in get_args(annotation):
+        yield from _shapes(one)
+
+
+@pytest.mark.parametrize(("verb", "outer"), sorted(corpus.SHAPES))
+def test_types_and_library_name_the_same_wrong_fields_of_what_a_question_holds(
+    redis: "Redis", verb: str, outer: str
+) -> None:
+    form, right, fields = corpus.SHAPES[verb, outer]
+    assert sorted(fields) == sorted(next(_shapes(TYPES[verb].model_fields[outer].annotation)).model_fields)
+    differ, wrong = [], 0
+    for field, kind in fields.items():
+        for value in corpus.values(kind):
+            text = corpus.question(corpus.VERBS[verb][0], {outer: form % corpus.question(right, {field: value})})
+            by_types = _by_the_types(verb, text)
+            wrong += bool(by_types)
+            if by_types != _by_the_library(redis, verb, text):
+                differ.append((field, value[:80], by_types))
+    assert differ == []
+    assert wrong >= 3 * len(fields)
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
