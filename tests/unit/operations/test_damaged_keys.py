@@ -15,6 +15,7 @@ State = dict[bytes, bytes]
 DUE_ANYWAY = (
     *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "control", "leases"),
     *("ready:cursor", "next_start"),
+    *("routes", "serves:h1", "served:codex+gpu", "waiting:codex+gpu", "ready:codex+gpu"),
     *("host:h1", "waiting:codex", "waiting:claude+gpu"),  # a host was woken for what was opened
 )
 
