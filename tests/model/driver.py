@@ -106,7 +106,12 @@ class Driver:
         """Whether the answer said that there is more."""
         pending = self._pending
         answer = self._ask(ask)
-        self._given(answer, self._expected(ask, answer))
+        given = self._expected(ask, answer)
+        self._given(answer, given)
+        if not given.again:
+            full = bool(given.names) and given.refusal is None and len(given.names) == given.want
+            wanted = None if full or not self.view.timers else reading.until_due(self.truth, self.view.timers)
+            assert answer.retry_in == wanted, f"{answer} for {wanted}"
         if self.truth.hosts.get(ask.host) is None:
             self._nothing_changed(pending)
         self._lawful(ask, answer, twice)
@@ -193,6 +198,10 @@ class Driver:
         assert lost == self.truth.reap(limit), lost
         due, kept = self.truth.forget(answer.forgotten, self._listed)
         assert answer.forgotten == due or answer.more or kept, f"{answer.forgotten} of {due} were forgotten"
+        asleep = {} if self.truth.settling > self.truth.now else self.view.leases
+        whens = {**self.view.timers, **{f"poke of {name}": when for name, when in self.view.poked.items()}, **asleep}
+        wanted_due = 0 if self.view.opening else reading.until_due(self.truth, whens)
+        assert answer.next_due == wanted_due, f"{answer} for {wanted_due}"
         self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)
         return bool(answer.more)
 

@@ -22,6 +22,7 @@ class Given:
     names: list[str] = field(default_factory=list)
     refusal: No | None = None
     again: bool = False  # an old seq: nothing was done
+    want: int = 0  # how many there was room for
 
 
 class Truth(Tracked):
@@ -69,7 +70,7 @@ class Truth(Tracked):
         held = len(self.held(host.name))
         free = 0 if host.quiet else max(host.room - held, 0)
         want = free if ask.count is None else min(ask.count, free)
-        answer = Given()
+        answer = Given(want=want)
         if free == 0:
             answer.refusal = No(host.name, "hosts_full", held, host.room)
         while len(answer.names) < (want if most is None else most):

@@ -65,7 +65,7 @@ class World:
 
     def clear(self) -> None:
         """Every key is gone; the library stays."""
-        self._read = 0
+        self._seen, self._read = "", 0
         for name in list(self.redis.scan_iter(match="*", count=1000)):
             self.redis.delete(name)
 

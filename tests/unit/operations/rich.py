@@ -70,7 +70,7 @@ def build(redis: "Redis") -> dict[str, int]:
 
 
 def make_due(redis: "Redis") -> None:
-    """As if time had passed: a gate ends, a poke stays unanswered, a walk unfinished, leases run out, a route is idle."""
+    """As if time had passed: a gate ends, a poke is not answered, a walk is unfinished, leases and a route lapsed."""
     ask(redis, "submit", {"workspace": "rested", "agent": "codex", "labels": ["gpu"]})
     ask(redis, "cancel", {"workspace": "rested"})
     redis.zadd(f"{ROOT}:routes", {"codex+gpu": 1})

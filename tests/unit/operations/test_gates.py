@@ -66,6 +66,16 @@ async def test_one_key_is_frozen_and_thawed_alone(fleet: Fleet) -> None:
     assert await fleet.granted() == ["b"]
 
 
+async def test_a_thaw_of_what_is_not_frozen_is_no_fact(fleet: Fleet) -> None:
+    for key in ("*", "codex"):
+        told = len(await fleet.facts())
+        await fleet.store.run(Thaw(key=key))
+        assert len(await fleet.facts()) == told
+        await fleet.store.run(Freeze(key=key))
+        await fleet.store.run(Thaw(key=key))
+        assert len(await fleet.facts()) == told + 2
+
+
 @pytest.mark.reference(8)
 async def test_a_freeze_with_an_end_ends_by_itself(fleet: Fleet) -> None:
     await fleet.host()

@@ -119,9 +119,7 @@ def test_a_required_field_that_is_absent_is_named(redis: "Redis") -> None:
             assert _by_the_types(verb, text) == _by_the_library(redis, verb, text), (verb, missing)
             asked |= {missing} if _by_the_types(verb, text) else set()
     for (verb, outer), (form, right, _) in corpus.SHAPES.items():
-        for missing in sorted(
-            {*right} - ({"token"} if outer == "endings" else set())
-        ):  # a report needs none
+        for missing in sorted({*right} - ({"token"} if outer == "endings" else set())):  # a report needs none
             inner = json.dumps({field: value for field, value in right.items() if field != missing})
             text = corpus.question(corpus.VERBS[verb][0], {outer: form % inner})
             assert _by_the_types(verb, text) == _by_the_library(redis, verb, text), (verb, outer, missing)
