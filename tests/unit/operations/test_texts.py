@@ -72,3 +72,29 @@ def test_the_settings_in_force_are_told_also_before_anybody_set_one(world: World
         "spawn_timeout": 60_000,
         "history": 30 * 24 * HOUR,
     }
+
+
+def test_numbers_of_a_record_are_numbers_in_any_language(world: World) -> None:
+    world.ask(ops.Submit(workspace="w", agent="codex", asker="svc", priority=3))
+    world.ask(ops.Complete(workspace="w", status="failed", exit_code=-9, cost_usd=5))
+    told: Any = world.redis.fcall("dispatch_query", 1, ROOT, '{"name":"w"}')
+    (record,) = json.loads(told)["workspaces"]
+    fields = ("priority", "token", "attempt", "runs", "exit_code", "cost_usd", "started_at", "ended_at", "queued_at")
+    assert {field: type(record[field]) for field in fields} == dict.fromkeys(fields, int)
+
+
+def test_a_problem_says_how_to_mend_it_where_that_is_known(world: World) -> None:
+    for question, fix in (('{"key":"codex","limit":-1}', "write limit: 1"), ('{"key":5,"limit":1}', "")):
+        told: Any = world.redis.fcall("dispatch_limit", 1, ROOT, question)
+        assert [problem["fix"] for problem in json.loads(told)["problems"]] == [fix]
+
+
+def test_a_wish_for_an_end_wakes_the_holder_for_a_beat_not_for_work(world: World) -> None:
+    world.ask(ops.Submit(workspace="w", agent="codex"))
+    world.ask(ops.Claim(host="h1", incarnation="i", seq=1))
+    ears = world.redis.pubsub()  # type: ignore[no-untyped-call]
+    ears.subscribe(f"{ROOT}:poke:h1")
+    ears.get_message(timeout=5.0)
+    world.ask(ops.Kill(workspace="w"))
+    assert ears.get_message(timeout=5.0)["data"] == "beat"
+    ears.close()
