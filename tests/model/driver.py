@@ -175,7 +175,8 @@ class Driver:
             unseen = {grant.workspace for grant in answer.unseen}
             assert (set(answer.lost), set(answer.kill)) == told, f"{answer} for {told}"
             assert unseen == self.truth.unseen(ask), f"{unseen} for {self.truth.unseen(ask)}"
-            assert answer.ttl == self.truth.settings["lease_ttl"]
+            beats = self.truth.settings["lease_ttl"], self.truth.settings["beat"], 15_000
+            assert (answer.ttl, answer.beat, answer.kill_grace) == beats, answer
             shown = max((one.token for one in ask.held or ()), default=0)
             assert int(self.view.keys.get("fence", 0)) >= shown, "a token that was shown may be given again"
         self._lawful(ask, answer, twice)
