@@ -203,7 +203,8 @@ class Driver:
         whens = {**self.view.timers, **{f"poke of {name}": when for name, when in self.view.poked.items()}, **asleep}
         wanted_due = 0 if self.view.opening else reading.until_due(self.truth, whens)
         assert answer.next_due == wanted_due, f"{answer} for {wanted_due}"
-        self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)
+        # Of those that are kept each call puts some off: asked again, it puts off the next.
+        self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more and not kept)
         return bool(answer.more)
 
     def _listed(self, task: Task) -> int:
