@@ -90,7 +90,7 @@ def each_lane_is_in_one_place(at: Moment) -> None:
 
 
 def what_each_lane_has_used_is_charged(at: Moment) -> None:
-    """Each lane has used what its runs took or were charged, and stands where that puts it: shares stay within a run."""
+    """Each lane has used what its runs took or were charged, and stands where that puts it: shares stay fair."""
     fair = at.truth.fair
     told = {name: text for name, text in at.now.fair.items() if " " in name}
     assert told == {name: lane.told for name, lane in fair.lanes.items()}, "what the lanes have used"
