@@ -24,10 +24,10 @@ function lease.named_keys(row)
   return more
 end
 
--- The lane of a record, of its agent, org, repo, requires and labels; `more` are the limit keys it names beyond them.
+-- The lane of a record, of its agent, org, repo, requires, labels, priority and front; `more` are the limit keys it names beyond them.
 function lease.lane(row, more)
   local pool, keys = queue.keys(row.agent, row.org, row.repo, more)
-  return queue.lane(hosts.route(pool, row.requires, base.parse(row.labels)), keys)
+  return queue.lane(hosts.route(pool, row.requires, base.parse(row.labels)), keys, row.priority, row.front)
 end
 
 -- `ttl` is what is left: a grant that is told again must not outlast its lease.
@@ -53,9 +53,10 @@ local function vacate(name, limit_key)
   if call.used[limit_key] then call.used[limit_key] = call.used[limit_key] - gone end
 end
 
--- Starts a run: slots, lease, token, record, index and fact in one step. `how` is {host, mode, ttl, asked?, tracked?}.
+-- Starts a run: slots, lease, token, record, index and fact in one step.
+-- `how` is {host, mode, ttl, machine?, asked?, tracked?, token?, charged?}.
 function lease.start(name, row, how)
-  local token = base.next('fence')
+  local token = how.token or base.next('fence')
   occupy(name, '*')
   for _, limit_key in ipairs(lease.keys(row)) do occupy(name, limit_key) end
   local deadline = base.until_after(how.ttl)
@@ -64,7 +65,7 @@ function lease.start(name, row, how)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
-    tracked = how.tracked or false,
+    tracked = how.tracked or false, charged = how.charged or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
     pr_url = row.pr_url or false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
   }
@@ -87,6 +88,7 @@ end
 local function release(name, row)
   local keys = lease.keys(row)
   local was_shut = not gates.admits('*')
+  queue.settle(row)
   vacate(name, '*')
   for _, limit_key in ipairs(keys) do vacate(name, limit_key) end
   redis.call('ZREM', base.key('leases'), name)
@@ -104,6 +106,10 @@ function lease.finish(name, row, status, fields)
     fields.answer = false -- it was told to this run
   elseif row.status == 'queued' then
     queue.remove(name, row.lane)
+  end
+  if row.front then -- that was for once
+    fields.front, fields.lane = false, lease.lane({ agent = row.agent, org = row.org, repo = row.repo, requires = row.requires,
+      labels = row.labels, priority = row.priority }, lease.named_keys(row))
   end
   fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
   base.write(base.key('workspace', name), fields, row)
@@ -134,7 +140,7 @@ function lease.requeue(name, row, fields)
   fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
-  queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))
+  queue.add(name, row.lane, base.number(row.place) or base.next('place'))
 end
 
 -- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour.

@@ -1,11 +1,11 @@
--- apply: make a whole configuration true: limits and rates (absent ones go), settings, the default agent.
+-- apply: make a whole configuration true: limits, rates and weights (absent ones go), settings, the default agent.
 -- Every host beats at once when the times it lives by have changed.
 -- With `if_new` only in a namespace that has none yet. Answers applied{changes[{path, was?, now?}]}.
 local DURATION = { is = 'integer', least = 100 }
 local RATES = { reset_utc = 'line', daily_limit = 'integer', min_delay = 'integer', sustained_delay = 'integer',
   burst_window = 'integer', burst_delay = 'integer' }
 local SETTINGS = { lease_ttl = DURATION, beat = DURATION, kill_grace = 'integer', max_attempts = { is = 'integer', least = 1 },
-  spawn_timeout = DURATION, history = 'integer' }
+  spawn_timeout = DURATION, history = 'integer', ageing = 'integer' }
 local OF_HOSTS = { lease_ttl = true, beat = true, kill_grace = true } -- what hosts learn from the answer to their beat
 
 local function changed(changes, path, was, now)
@@ -41,6 +41,21 @@ local function apply_limits(ask, changes)
     local was = base.number(redis.call('HGET', base.key('limits'), limit_key))
     if changed(changes, 'limits.' .. limit_key, was, limit) then latch.set_limit(limit_key, limit) end
   end
+end
+
+-- They count from the next start on.
+local function apply_weights(ask, changes)
+  local key, fields = base.key('weights'), {}
+  local before = base.hash(key)
+  for limit_key, was in pairs(before) do
+    local weight = ask.weights[limit_key]
+    if changed(changes, 'weights.' .. limit_key, base.number(was), weight) then fields[limit_key] = weight or false end
+  end
+  for limit_key, weight in pairs(ask.weights) do
+    if not before[limit_key] and changed(changes, 'weights.' .. limit_key, nil, weight) then fields[limit_key] = weight end
+  end
+  base.write(key, fields)
+  call.rare = nil
 end
 
 local function apply_rates(ask, changes)
@@ -90,6 +105,7 @@ verb.register {
   name = 'apply', writes = true,
   question = { limits = { is = 'map', names = 'key', of = 'integer' },
     rates = { is = 'map', names = 'pool', of = { is = 'shape', fields = RATES } },
+    weights = { is = 'map', names = 'key', of = { is = 'integer', least = 1, most = 1000 } },
     settings = { is = 'shape', fields = SETTINGS }, default_agent = 'agent', by = 'line', if_new = 'boolean' },
   answer = function(ask)
     local changes = {}
@@ -107,6 +123,7 @@ verb.register {
     if theirs then beat_now() end
     if ask.limits then apply_limits(ask, changes) end
     if ask.rates then apply_rates(ask, changes) end
+    if ask.weights then apply_weights(ask, changes) end
     table.sort(changes, function(a, b) return a.path < b.path end)
     if #changes > 0 then facts.tell('ConfigChanged', { changes = changes, by = ask.by }) end
     return { outcome = 'applied', changes = changes }

@@ -69,7 +69,7 @@ end
 -- The earliest time anything falls due, told to the replicas.
 local function next_due(settling)
   local first = redis.call('EXISTS', base.key('opening')) == 1 and call.now or nil
-  for _, name in ipairs { 'timers', 'poked', 'leases' } do
+  for _, name in ipairs { 'timers', 'poked', 'ages', 'leases' } do
     local top = redis.call('ZRANGE', base.key(name), 0, 0, 'WITHSCORES')
     local when = top[2] and not (settling and name == 'leases') and tonumber(top[2])
     if when and (not first or when < first) then first = when end

@@ -1,7 +1,7 @@
 -- status: the whole fleet at a glance. Read-only.
 -- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
 -- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?}], hosts, settings, rates?{pool: {...}},
--- summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
+-- weights?{key: number}, summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -37,6 +37,12 @@ local function rates_in_force() -- nil for none: an empty object would be writte
   return next(out) and out or nil
 end
 
+local function weights_in_force()
+  local out = {}
+  for limit_key, weight in pairs(base.hash(base.key('weights'))) do out[limit_key] = base.number(weight) end
+  return next(out) and out or nil
+end
+
 verb.register {
   name = 'status', question = {},
   answer = function()
@@ -54,7 +60,7 @@ verb.register {
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = base.settings(), rates = rates_in_force(),
+      settings = base.settings(), rates = rates_in_force(), weights = weights_in_force(),
       now = call.now }
   end,
 }

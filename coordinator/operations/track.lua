@@ -19,9 +19,10 @@ local function fields_of(one, old, host, status)
   local agent = one.agent or old.agent or call.control.default_agent or 'claude'
   local requires = old.requires
   if not old.status then requires = host or (status ~= 'running' and one.host) or nil end
-  local lane = lease.lane({ agent = agent, org = one.org or old.org, repo = one.repo or old.repo, requires = requires, labels = old.labels },
-    lease.named_keys(old))
-  local row = { agent = agent, priority = one.priority or old.priority or 5, requires = requires, lane = lane }
+  local priority = base.number(one.priority or old.priority) or 5
+  local lane = lease.lane({ agent = agent, org = one.org or old.org, repo = one.repo or old.repo, requires = requires, labels = old.labels,
+    priority = priority, front = old.front }, lease.named_keys(old))
+  local row = { agent = agent, priority = priority, requires = requires, lane = lane }
   for _, field in ipairs(KEPT) do row[field] = one[field] end
   return row
 end

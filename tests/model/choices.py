@@ -32,7 +32,7 @@ _again = st.sampled_from([None, True])
 _repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}])
 _extra = st.sampled_from([None, None, None, ["team"], ["team", "repo:core/io"], ["*"]])
 _wanted = st.sampled_from([{}, {}, {}, {"host": "h1"}, {"labels": ["gpu"]}, {"host": "h2", "labels": ["gpu"]}])
-_priority = st.sampled_from([None, None, 0, 9])
+_priority = st.sampled_from([None, None, None, 0, 8, 9])
 _asker = st.sampled_from(
     [
         {},
@@ -127,6 +127,7 @@ _settings = st.builds(
     max_attempts=st.sampled_from([1, 3]),
     spawn_timeout=st.sampled_from([1000, 60_000]),
     history=st.sampled_from([None, None, 60_000, 0]),
+    ageing=st.sampled_from([None, None, 60_000, 0]),
 )
 #: A burst of a minute, none, one of most of a day, one of more than a day.
 rates_of_a_pool = st.builds(
@@ -143,6 +144,8 @@ applies = st.builds(
     ops.Apply,
     limits=st.none() | limits,
     rates=rates,
+    weights=st.none()
+    | st.dictionaries(st.sampled_from(["repo:core/io", "repo:web", "codex"]), st.sampled_from([2, 3]), max_size=2),
     settings=st.none() | _settings,
     default_agent=st.sampled_from([None, "codex", "claude"]),
 )

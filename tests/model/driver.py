@@ -49,6 +49,10 @@ class Driver:
     def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
         """Every law holds; and when the question is asked again, nothing changes twice."""
         self._follow_pushes()
+        for name, part in self.view.keys.items():
+            for lane, score in part.items() if name.startswith(("ready:", "blocked:")) else ():
+                if not lane.startswith("@"):
+                    self.truth.fair.look(lane, score, self.truth.now)
         self.truth.drain()
         moment = laws.Moment(self.view, self.before, self.truth, self.world.listening, self.world.facts())
         for law in laws.ALWAYS:
@@ -62,7 +66,15 @@ class Driver:
 
     def _unfinished(self) -> bool:
         """Whether keys still wait to be opened: work may have been passed over."""
-        return self.view.opening or any(when <= self.truth.now for when in self.view.timers.values())
+        due = (*self.view.timers.values(), *self.view.ages.values())
+        return self.view.opening or any(when <= self.truth.now for when in due)
+
+    def _tidy(self, most: int | None = None, *, lean: bool = False) -> None:
+        """What a call does first of what is due; a lean one, only when something is said to be."""
+        self.truth.begin()
+        due = self.before.control.get("due")
+        if not (lean and due and int(due) > self.truth.now):
+            self.truth.fair.age(self.truth.now, most or (1 if self.world.tight else 8))
 
     def _follow_pushes(self) -> None:
         """What runs and nobody asked for was handed to push hosts at the end of the call, in this order."""
@@ -89,6 +101,8 @@ class Driver:
     def submit(self, ask: ops.Submit, *, twice: bool = False) -> None:
         idle = {name for name in self.truth.hosts if self.view.waits(name)}
         answer = self._ask(ask)
+        if answer.outcome == "queued":
+            self._tidy()
         outcome, no = self.truth.submit(ask)
         assert answer.outcome == outcome, f"{answer} for {outcome}"
         task = self.truth.tasks.get(ask.workspace)
@@ -106,11 +120,14 @@ class Driver:
         """Whether the answer said that there is more."""
         pending = self._pending
         answer = self._ask(ask)
+        self._tidy(lean=True)
         given = self._expected(ask, answer)
         self._given(answer, given)
         if not given.again:
             full = bool(given.names) and given.refusal is None and len(given.names) == given.want
-            wanted = None if full or not self.view.timers else reading.until_due(self.truth, self.view.timers)
+            wanted = (
+                None if full or not self.view.timers else reading.until_due(self.truth, [*self.view.timers.values()])
+            )
             assert answer.retry_in == wanted, f"{answer} for {wanted}"
         if self.truth.hosts.get(ask.host) is None:
             self._nothing_changed(pending)
@@ -155,6 +172,7 @@ class Driver:
         granted = self.view.records.get(ask.workspace, {}).get("granted", "0-0")
         old = ask.as_of is not None and reading.later(granted, ask.as_of)
         answer = self._ask(ask)
+        self._tidy(lean=True)
         outcome, status = self.truth.complete(ask, old)
         assert (answer.outcome, answer.status) == (outcome, status), f"{answer} for {outcome} {status}"
         if ask.claim:
@@ -195,12 +213,13 @@ class Driver:
     def reap(self, limit: int = 64, *, twice: bool = False) -> bool:
         """Whether there is more to reap."""
         answer = self._ask(ops.Reap(limit=limit))
+        self._tidy(limit)
         lost = [(one.workspace, one.status) for one in answer.lost]
         assert lost == self.truth.reap(limit), lost
         due, kept = self.truth.forget(answer.forgotten, self._listed)
         assert answer.forgotten == due or answer.more or kept, f"{answer.forgotten} of {due} were forgotten"
         asleep = {} if self.truth.settling > self.truth.now else self.view.leases
-        whens = {**self.view.timers, **{f"poke of {name}": when for name, when in self.view.poked.items()}, **asleep}
+        whens = [when for part in (self.view.timers, self.view.poked, self.view.ages, asleep) for when in part.values()]
         wanted_due = 0 if self.view.opening else reading.until_due(self.truth, whens)
         assert answer.next_due == wanted_due, f"{answer} for {wanted_due}"
         # Of those that are kept each call puts some off: asked again, it puts off the next.
@@ -228,7 +247,9 @@ class Driver:
 
     def retry(self, ask: ops.Retry, *, twice: bool = False) -> None:
         answer = self._ask(ask)
-        assert answer.count == self.truth.retry(ask), answer
+        places = [part for name, part in self.view.keys.items() if name.startswith(("ready:", "blocked:"))]
+        scores = {lane: score for part in places for lane, score in part.items()}
+        assert answer.count == self.truth.retry(ask, lambda task: scores.get(task.lane, 0)), answer
         self._lawful(ask, answer, twice)
 
     def track(self, ask: ops.Track, *, twice: bool = False) -> None:

@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from coordinator.words import limit_keys, pool_of
+from tests.model.fair_model import Fairness, Lane
 from tests.model.pace_model import Pace
 from tests.model.world import START
+
+COMMON = 10  # the band of those that asked for nothing
 
 
 class No(NamedTuple):
@@ -20,7 +23,7 @@ class No(NamedTuple):
 
 @dataclass
 class Task:
-    """A workspace. `order` is its place among those of its priority; `extra` are limit keys it names."""
+    """A workspace. `order` is its place in its lane; `extra` are limit keys it names."""
 
     name: str
     agent: str
@@ -29,6 +32,7 @@ class Task:
     repo: str | None = None
     extra: tuple[str, ...] = ()
     priority: int = 5
+    front: bool = False  # put before the others of its priority, for its next run
     requires: str | None = None
     labels: frozenset[str] = frozenset()
     status: str = ""
@@ -48,6 +52,7 @@ class Task:
     pinned: bool = False  # `requires` is where it last ran, for an answer's sake
     since: int = 0  # its last change of status
     started: int = 0
+    charged: int | None = None  # what its lane was charged for the run
     took: int = 0  # its last run
     cost: int = 0  # all its runs
     tracked: bool = False  # its run was entered by track
@@ -68,12 +73,11 @@ class Task:
 
     @property
     def lane(self) -> str:
-        return " ".join((self.route, *self.keys))
+        return " ".join((self.route, *self.keys, *([] if self.band == COMMON else [f"#{self.band}"])))
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """Who goes first: the smaller."""
-        return (-self.priority, self.order)
+    def band(self) -> int:
+        return 2 * self.priority + self.front
 
 
 @dataclass
@@ -121,6 +125,8 @@ class Fleet:
         self.failures: dict[str, int] = {}  # pool -> fast ones in a row
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
         self.settings["history"] = 30 * 86_400_000
+        self.settings["ageing"] = 3_600_000
+        self.fair = Fairness()
         self.summary: dict[str, int] = {}
         self.forgotten = 0
         self.default_agent = "claude"
@@ -152,7 +158,7 @@ class Fleet:
         return [task for task in self.tasks.values() if task.status == "running"]
 
     def queued(self) -> list[Task]:
-        return sorted((task for task in self.tasks.values() if task.status == "queued"), key=lambda task: task.rank)
+        return sorted((task for task in self.tasks.values() if task.status == "queued"), key=lambda task: task.order)
 
     def held(self, host: str) -> list[Task]:
         return [task for task in self.running() if task.host == host]
@@ -214,6 +220,17 @@ class Fleet:
         """Whether a host has missed three beats."""
         return self.now - host.beat > 3 * self.settings["beat"]
 
+    def left(self, name: str) -> None:
+        """Something of this lane waits no more; was it the last?"""
+        lane = self.fair.lanes.get(name)
+        if lane and lane.waits and all(task.lane != name for task in self.queued()):
+            self.fair.leave(name)
+
+    def _settle_run(self, task: Task) -> None:
+        if task.status == "running" and task.charged is not None:
+            self.fair.settle(task.lane, task.charged, task.started, self.now)
+            task.charged = None
+
     def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
         """A run begins; its token is told by the answer."""
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
@@ -223,6 +240,8 @@ class Fleet:
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
         task.since = task.started = self.now
+        self.left(task.lane)
+        task.charged = None
         task.tracked = task.lapsed = task.told = False
         self.told.append(("AgentStarted", task.name, host, str(task.attempt)))
         if mode == "push":
@@ -231,15 +250,20 @@ class Fleet:
     def finish(self, task: Task, status: str) -> None:
         task.answer = None if task.status == "running" else task.answer
         task.took = self.now - task.started if task.status == "running" else 0
+        self._settle_run(task)
         task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
         task.lapsed = task.told = False
         self.ended += 1
         self.told.append(("AgentCompleted", task.name, task.host or "", status))
+        self.left(task.lane)
+        task.front = False
 
     def requeue(self, task: Task) -> None:
+        self._settle_run(task)
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
         task.took = 0
         task.lapsed = task.tracked = task.told = False
+        self.fair.enter(task.lane, Lane(task.route, task.band, task.keys), self.now)
 
     def drain(self) -> None:
         """The end of every call: what ended since there was something to do is told when there is nothing left."""
@@ -249,4 +273,9 @@ class Fleet:
 
     def pick(self, host: Host) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""
-        return next((task for task in self.queued() if host.fits(task) and not self.judge(task)), None)
+        heads: dict[str, Task] = {}
+        for task in self.queued():
+            heads.setdefault(task.lane, task)
+        fine = [lane for lane, task in heads.items() if host.fits(task) and not self.judge(task)]
+        lane = self.fair.next_of(fine, self.now)
+        return heads[lane] if lane else None

@@ -45,8 +45,11 @@ class Gates(Fleet):
             self.rates = {pool: one for pool, one in rates.items() if one}
             for pool in {*self.paces, *rates}:
                 self.paces.setdefault(pool, Pace()).take(ask.rates.get(pool, Rates()))
+        if ask.weights is not None:
+            self.fair.weights = dict(ask.weights)
         if ask.settings:
             self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
+            self.fair.ageing = self.settings["ageing"]
         self.default_agent = ask.default_agent or self.default_agent
 
     def count_failure(self, task: Task, status: str, verdict: str | None) -> None:

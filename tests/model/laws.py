@@ -81,8 +81,9 @@ def each_lane_is_in_one_place(at: Moment) -> None:
     assert set(now.groups) == set(now.keys.get("blocked", {})), "groups without their key in `blocked`, or the reverse"
     assert {name for name in now.keys if name.startswith("blocked:")} == set().union(*grouped.values()), "a lost group"
     said = {lane: f"{route}|{key}" for route, lanes in now.where.items() for lane, key in lanes.items()}
-    wanted = {lane: [(said.get(lane, "nowhere"), min(tasks.values()))] for lane, tasks in now.lanes.items()}
-    assert places == wanted, "a lane is not where it says, or not at the score of its head"
+    scores = {lane: at.truth.fair.lanes[lane].score for lane in now.lanes}
+    wanted = {lane: [(said.get(lane, "nowhere"), scores[lane])] for lane in now.lanes}
+    assert places == wanted, f"a lane is not where it says, or not at its turn: {places} for {wanted}"
     assert set(said) == set(now.lanes), "`lanes` names others than there are"
 
 
@@ -90,6 +91,23 @@ def every_key_is_known(at: Moment) -> None:
     """No key has a name that the documents and the doctor do not know."""
     strange = [name for name in at.now.keys if not family(ROOT, f"{ROOT}:{name}")]
     assert not strange, f"nobody knows {strange}"
+
+
+def what_each_lane_has_used_is_charged(at: Moment) -> None:
+    """Every lane is charged for what it used, and every band of a route stands where its lanes have brought it."""
+    fair = at.truth.fair
+    told = {name: text for name, text in at.now.fair.items() if " " in name}
+    assert told == {name: lane.told for name, lane in fair.lanes.items()}, "what the lanes have used"
+    reached = {
+        (route, int(word[1 : word.index(":")])): int(word[word.index(":") + 1 :])
+        for route, text in at.now.fair.items()
+        if " " not in route
+        for word in text.split(" ")
+        if word.startswith("v")
+    }
+    assert reached == fair.reached, "how far the bands of the routes are"
+    ages = {name: lane.ages for name, lane in fair.lanes.items() if lane.ages}
+    assert at.now.ages == ages, "when somebody looks after a lane that waits"
 
 
 def nothing_is_left_behind(at: Moment) -> None:
@@ -135,7 +153,7 @@ def a_shut_gate_has_a_timer(at: Moment) -> None:
 
 def what_falls_due_is_told(at: Moment) -> None:
     """Replicas sleep until the time they were told: nothing needs them earlier."""
-    parts = [at.now.timers, at.now.poked] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
+    parts = [at.now.timers, at.now.poked, at.now.ages] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
     whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
     if whens:
         due = float(at.now.control.get("due", "inf"))
@@ -297,6 +315,7 @@ ALWAYS: tuple[Law, ...] = (
     each_workspace_is_in_one_place,
     each_lane_is_in_one_place,
     every_key_is_known,
+    what_each_lane_has_used_is_charged,
     nothing_is_left_behind,
     the_queue_is_drained_when_the_last_one_ends,
     an_admitting_key_is_marked_on_every_route,

@@ -56,9 +56,9 @@ def status_is_true(truth: Truth, told: FleetStatus) -> None:
         assert view.fast_failures == truth.failures.get(view.key), view
 
 
-def until_due(truth: Truth, whens: dict[str, float]) -> int | None:
+def until_due(truth: Truth, whens: list[float]) -> int | None:
     """How long it is until the first of these moments; None when there is none."""
-    return max(int(min(whens.values())) - truth.now, 0) if whens else None
+    return max(int(min(whens)) - truth.now, 0) if whens else None
 
 
 def in_order(truth: Truth, asked: Query) -> list[str]:

@@ -11,7 +11,6 @@ from tests.model import fleet_model
 from tests.model.fleet_model import No, Task
 from tests.model.track_model import LONG, Tracked
 
-FRONT = 10**6  # more than are ever queued: who is put in front goes before all who were not
 FORGOTTEN = ("completed", "merged", "ready-for-review", "failed")  # never what is blocked
 
 
@@ -86,8 +85,9 @@ class Truth(Tracked):
 
     def _grant(self, task: Task, host: fleet_model.Host) -> None:
         ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
+        charged = self.fair.charge(task.lane, self.now)
         self.start(task, host.name, host.mode, ttl)
-        task.machine = host.machine
+        task.machine, task.charged = host.machine, charged
 
     def push(self, name: str, host_name: str, *, best: bool) -> None:
         """A workspace was handed to a host that had not asked; the `best` that fits it, but while keys wait to open."""
@@ -263,8 +263,8 @@ class Truth(Tracked):
             self.finish(task, "failed")
         return len(chosen)
 
-    def retry(self, ask: Retry) -> int:
-        """How many are queued again."""
+    def retry(self, ask: Retry, order: Callable[[Task], float] = lambda task: 0) -> int:
+        """How many are queued again; lanes that are new come in this order."""
         self.begin()
         name, status = ask.workspace, ask.status or "failed"
         chosen = [task for task in self.tasks.values() if (task.name == name if name else task.status == status)]
@@ -276,8 +276,10 @@ class Truth(Tracked):
                 task.answer = ask.answer
                 task.pinned = task.requires is None and task.ran_on is not None
                 task.requires = task.requires or task.ran_on
-            if ask.answer or ask.front:
-                task.order = self.next_order() - FRONT
+            task.front = bool(ask.answer or ask.front)
+            if task.front:
+                task.order = self.next_order()
+        for task in sorted(chosen, key=order):
             self.requeue(task)
         return len(chosen)
 

@@ -29,6 +29,8 @@ class View:
         self.control: dict[str, str] = keys.get("control", {})
         self.timers: dict[str, float] = keys.get("timers", {})
         self.poked: dict[str, float] = keys.get("poked", {})
+        self.ages: dict[str, float] = keys.get("ages", {})
+        self.fair: dict[str, str] = self.under("fair")
         self.leases: dict[str, float] = keys.get("leases", {})
         self.opening: bool = "opening" in keys
 
@@ -49,7 +51,9 @@ class View:
 
     def due(self, now: int) -> bool:
         """Whether a call would first do what time has made due."""
-        return self.opening or any(when <= now for part in (self.timers, self.poked) for when in part.values())
+        return self.opening or any(
+            when <= now for part in (self.timers, self.poked, self.ages) for when in part.values()
+        )
 
     def lasting(self, *, wakes: bool = True) -> Keys:
         """What a call that changes nothing leaves as it was: all but counters (and who waits or is woken)."""
@@ -65,7 +69,7 @@ class View:
 def lane_of(record: dict[str, str]) -> tuple[str, list[str]]:
     """The route and the limit keys of a record, without `*`."""
     route, *keys = record["lane"].split(" ")
-    return route, keys
+    return route, [key for key in keys if not key.startswith("#")]
 
 
 def pools_of(host: dict[str, str]) -> set[str]:

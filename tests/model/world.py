@@ -39,8 +39,8 @@ class World:
 
     calls: ClassVar[int] = 0  # questions asked by this process
 
-    def __init__(self, kind: str, servers: Servers, library: str) -> None:
-        self.kind, self.library = kind, library
+    def __init__(self, kind: str, servers: Servers, library: str, *, tight: bool = False) -> None:
+        self.kind, self.library, self.tight = kind, library, tight
         if kind == FAKE:
             self._fake = fakeredis.FakeServer(version=(7,))
             self.redis: Redis = fakeredis.FakeRedis(server=self._fake, decode_responses=True)

@@ -104,7 +104,7 @@ class Hunt:
     def _lawless(self, tape: Tape) -> str | None:
         """The law that the changed library breaks on a tape."""
         try:
-            tapes.play(tape, World(REDIS, self._servers, self._changed[tape.tight]))
+            tapes.play(tape, World(REDIS, self._servers, self._changed[tape.tight], tight=tape.tight))
         except Exception as error:  # noqa: BLE001  # whatever it is, the model would have failed
             return _named(error)
         return None

@@ -61,11 +61,14 @@ def test_settings_have_defaults_in_milliseconds_and_counts() -> None:
         "max_attempts": 3,
         "spawn_timeout": 60_000,
         "history": 30 * 86_400_000,
+        "ageing": 3_600_000,
     }
 
 
 def test_durations_are_go_like_texts_or_numbers_of_seconds() -> None:
-    read, _ = parse("dispatch: {lease_ttl: 1h30m, beat: 2, kill_grace: 1.5, spawn_timeout: 250ms, history: 90d}")
+    read, _ = parse(
+        "dispatch: {lease_ttl: 1h30m, beat: 2, kill_grace: 1.5, spawn_timeout: 250ms, history: 90d, ageing: 20m}"
+    )
     assert read.settings() | {"max_attempts": 0} == {
         "lease_ttl": 5_400_000,
         "beat": 2000,
@@ -73,6 +76,7 @@ def test_durations_are_go_like_texts_or_numbers_of_seconds() -> None:
         "spawn_timeout": 250,
         "max_attempts": 0,
         "history": 90 * 86_400_000,
+        "ageing": 1_200_000,
     }
 
 

@@ -56,10 +56,11 @@ KINDS: dict[str, list[str]] = {
         *('{"co dex":1}', '{"a":1,"b":2,"b":-2}'),
         *(json.dumps({f"k{number}": 1 for number in range(size)}) for size in (4096, 4097)),
     ],
+    "weights": _lines('{} {"codex":1} {"codex":1000} {"codex":1001} {"codex":0} {"a b":1} {"codex":"5"} 5 [{"a":1}]'),
     "rates": _lines('''{"codex":{}} {"codex":{"min_delay":5}} {"codex":{"min_delay":1.5}} {"/":{"reset_utc":5}}
         {"codex:big":{"min_delay":5}} {"a":5} 5 [5]'''),
     "settings": _lines('''{} {"beat":99} {"beat":100} {"max_attempts":0} {"lease_ttl":"5m"} {"history":null}
-        {"history":99} {"history":100} 5 [{"beat":100}]'''),
+        {"history":99} {"ageing":0} {"ageing":-1} 5 [{"beat":100}]'''),
     "asking": _lines('''{} {"host":"h1","incarnation":"i","seq":1} {"host":"h1","incarnation":"i","seq":0}
         {"host":5,"seq":1} 5 ["h1"]'''),
     "held": _lines('''[] [{"workspace":"a","token":1}] [{"workspace":"a"}] [{"workspace":"a","token":1,"pid":-1},5]
@@ -70,7 +71,7 @@ KINDS: dict[str, list[str]] = {
         [{"workspace":"a","updated_at":1,"token":5}]
         [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
-OBJECTS = {"limits", "rates", "settings", "asking"}
+OBJECTS = {"limits", "rates", "weights", "settings", "asking"}
 LISTS = {"names", "held", "endings", "tracked"}
 #: verb -> (a question that is right, field -> kind)
 VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -110,8 +111,8 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "limit": ({"key": "codex", "limit": 5}, {"key": "name", "limit": "count", "clear": "flag", "by": "name"}),
     "apply": ({}, {
-        "limits": "limits", "rates": "rates", "settings": "settings", "default_agent": "name", "by": "name",
-        "if_new": "flag",
+        "limits": "limits", "rates": "rates", "weights": "weights", "settings": "settings", "default_agent": "name",
+        "by": "name", "if_new": "flag",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),
@@ -146,7 +147,7 @@ SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
     }),
     ("apply", "settings"): ("%s", {}, {
         "lease_ttl": "small", "beat": "small", "kill_grace": "count", "max_attempts": "count", "spawn_timeout": "small",
-        "history": "count",
+        "history": "count", "ageing": "count",
     }),
     ("apply", "rates"): ('{"codex":%s}', {"min_delay": 5}, {
         "reset_utc": "name", "daily_limit": "count", "min_delay": "count", "sustained_delay": "count",

@@ -27,7 +27,7 @@ def build(redis: "Redis") -> dict[str, int]:
     redis.function_load(library.TEXT, replace=True)
     limits = {"*": 20, "codex": 9, "codex:big": 1, "repo:*": 3}
     rates = {"codex": {"min_delay": 5}, "cursor": {"sustained_delay": 3_600_000, "daily_limit": 9}}
-    ask(redis, "apply", {"limits": limits, "rates": rates, "default_agent": "claude"})
+    ask(redis, "apply", {"limits": limits, "rates": rates, "weights": {"team": 2}, "default_agent": "claude"})
     ask(redis, "thaw", {})
     for host, pools, labels in (("h1", ["codex", "claude"], ["gpu"]), ("h2", ["gemini"], []), ("h3", ["codex"], [])):
         beat = {"host": host, "incarnation": "i1", "machine": "m", "pools": pools, "labels": labels, "slots": 6}
