@@ -122,7 +122,7 @@ class Hunt:
         checks = mutant.file == "_sound" or "expect" in mutant.around or "sound." in mutant.around
         scores, left = self._by_test[mutant.file], sum(ran.seconds for ran in self._covered.values()) * _UNITS
         found = [(test, ran) for test, ran in self._covered.items() if ran.marks & marks]
-        for test, ran in sorted(found, key=lambda one: (-scores[one[0]], one[1].seconds * len(one[1].marks))):
+        for test, ran in sorted(found, key=lambda one: (-scores[one[0]], one[1].seconds ** 0.5 * len(one[1].marks))):
             if checks and _OF_CHECKS in test:
                 yield test
             elif ran.seconds < left:
