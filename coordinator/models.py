@@ -108,6 +108,8 @@ class Workspace(Record):
     ran_on: str | None = None
     cost_usd: int | None = None
     queued_at: Millis | None = None
+    not_before: Millis | None = None
+    deadline: Millis | None = None
     started_at: Millis | None = None
     ended_at: Millis | None = None
     kill: Kill | None = None

@@ -40,6 +40,8 @@ async def dispatch(
     host: str | None = None,
     labels: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
+    not_before: int | None = None,
+    deadline: int | None = None,
     again: bool | None = None,
     asker: str | None = None,
     ttl: int | None = None,
@@ -49,10 +51,12 @@ async def dispatch(
     """Ask that an agent, the fleet's default where none is named, works on a workspace.
 
     It is granted to an `asker` at once where it may start; `otherwise` says what is done where it may not.
+    Times are epoch ms: before `not_before` it does not start; what has not started at its `deadline` has failed.
     """
     asked = question(
         Submit, workspace=workspace, agent=agent, task=task, repo=repo, org=org, branch=branch, source=source, dir=dir,
-        priority=priority, host=host, labels=_listed(labels), keys=_listed(keys), again=again, asker=asker, ttl=ttl,
+        priority=priority, host=host, labels=_listed(labels), keys=_listed(keys), not_before=not_before,
+        deadline=deadline, again=again, asker=asker, ttl=ttl,
         otherwise=otherwise, id=id,
     )  # fmt: skip
     return Dispatched(workspace, await store.run(asked))

@@ -10,7 +10,7 @@ _OF_TYPE: Final = {
         "host:* lanes:*"
     ),
     "set": "slots:* held:* groups:* serves:* served:* paced",
-    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers waiting:* poked pushed",
+    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers later waiting:* poked pushed",
     "string": "fence place due opening ended",
     "stream": "events inbox",
 }

@@ -22,7 +22,8 @@ def because(refusal: Refusal) -> str:
     text = refusal.text
     if refusal.reason in ("full", "pace", "quota", "ramp") and refusal.key not in text:
         text += f" ({refusal.key})"
-    return text + (f", until {clock(refusal.until)}" if refusal.until else "")
+    told = refusal.reason == "not_before"  # the text has the time
+    return text + (f", until {clock(refusal.until)}" if refusal.until and not told else "")
 
 
 def text_of(option: str, text: str | None, file: str | None) -> str | None:

@@ -38,6 +38,11 @@ local function grant_head(host, row, lane)
     end
     return nil
   end
+  if later.missed(record) then
+    base.expect('zset', base.key('status', 'failed'))
+    later.give_up(name, record, {})
+    return nil
+  end
   queue.remove(name, lane)
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
@@ -124,8 +129,8 @@ function drain.claim(ask)
   if ask.seq < last then return { grants = {} } end
   local answer, given = drain.give(host, row, ask.count)
   remember(host, ask, given, answer.more)
-  local first = redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')
-  if first[2] then answer.retry_in = math.max(tonumber(first[2]) - call.now, 0) end
+  local first = later.first('timers', 'later')
+  if first then answer.retry_in = math.max(first - call.now, 0) end
   return answer
 end
 

@@ -80,6 +80,7 @@ function lease.start(name, row, how)
     latch.open(pool) -- a timer that was due and is moved has opened it: what waits for it would sleep on
   end
   facts.due(deadline)
+  later.started(name, row)
   return lease.grant_of(name, row)
 end
 
@@ -103,7 +104,7 @@ function lease.finish(name, row, status, fields)
     release(name, row)
     fields.answer = false -- it was told to this run
   elseif row.status == 'queued' then
-    queue.remove(name, row.lane)
+    later.leave(name, row)
   end
   fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
   base.write(base.key('workspace', name), fields)
@@ -128,13 +129,15 @@ function lease.prolong(name, row, pid)
   return ttl
 end
 
--- Puts a workspace back into the queue at its old place.
+-- Puts a workspace back into the queue at its old place. Answers the status it then has: one whose deadline is over has failed.
 function lease.requeue(name, row, fields)
+  if later.missed(row) then return later.give_up(name, row, fields) end
   if row.status == 'running' then release(name, row) end
   fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
-  queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))
+  later.enter(name, row)
+  return 'queued'
 end
 
 -- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour.
@@ -197,8 +200,7 @@ function lease.report(ask)
   end
   if again then
     fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)
-    lease.requeue(ask.workspace, row, fields)
-    return 'completed', 'queued'
+    return 'completed', lease.requeue(ask.workspace, row, fields)
   end
   lease.finish(ask.workspace, row, ask.status, fields)
   return 'completed', ask.status

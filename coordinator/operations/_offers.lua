@@ -49,6 +49,7 @@ function offers.serve(most)
   hosts.wake()
   if call.offers[1] then -- as a claim does first: what the clock has opened goes before what waited behind it
     latch.fire(8)
+    later.fire(8)
     hosts.wake()
   end
   while call.offers[1] and call.served < most do

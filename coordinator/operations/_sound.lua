@@ -3,7 +3,7 @@
 
 -- Keys that nearly every writing verb touches.
 local SHARED = {
-  zset = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'status:queued', 'status:running' },
+  zset = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'later', 'status:queued', 'status:running' },
   stream = { 'events' },
   hash = { 'limits', 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start' },
   string = { 'fence', 'place', 'due', 'opening', 'ended' },

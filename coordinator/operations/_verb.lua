@@ -1,10 +1,10 @@
 -- How a question becomes an answer: read it, check what will be touched, act, wake whom it concerns, answer.
 -- What a call does first, so that nothing waits for a tick: due timers, unanswered pokes, an unfinished walk.
 function verb.tidy(most)
-  local opened = latch.fire(most)
+  local opened, looked = latch.fire(most), later.fire(most)
   hosts.overdue(most)
   latch.reopen()
-  return opened
+  return opened, looked
 end
 
 local function act(rule, root, text)

@@ -24,6 +24,8 @@ count = st.sampled_from([None, None, None, 0, 1, 2])
 mostly = st.sampled_from([True, True, True, False])
 rarely = st.sampled_from([False, False, False, True])
 durations = st.sampled_from([1, 500, 1000, 1000, 5000, 5000, 31_000, 61_000, 300_000, 3_700_000])
+starts = st.sampled_from([None, 5000, 1, 900, 61_000])
+lefts = st.sampled_from([None, 5000, 1, 1000, 400_000])
 until = st.sampled_from([900, 5000, 5000, 1, None, -1, 0, 400_000])
 limits = st.dictionaries(limit_names, st.sampled_from([2, 1, 3]), max_size=3)
 

@@ -48,6 +48,7 @@ class Driver:
 
     def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
         """Every law holds; and when the question is asked again, nothing changes twice."""
+        self._follow_the_clock()
         self._follow_pushes()
         self.truth.ended = self.truth.ended if self.truth.running() or self.truth.queued() else 0
         moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
@@ -60,7 +61,15 @@ class Driver:
 
     def _unfinished(self) -> bool:
         """Whether keys still wait to be opened: work may have been passed over."""
-        return self.view.opening or any(when <= self.truth.now for when in self.view.timers.values())
+        times = (*self.view.timers.values(), *self.view.later.values())
+        return self.view.opening or any(when <= self.truth.now for when in times)
+
+    def _follow_the_clock(self) -> None:
+        """What waited too long and was given up in this call, and perhaps forgotten: some of what is due."""
+        for task in filter(self.truth.missed, self.truth.queued()):
+            record = self.view.records.get(task.name, {"status": "failed", "verdict": "deadline"})
+            if (record["status"], record.get("verdict")) == ("failed", "deadline"):
+                self.truth.finish(task, "failed")
 
     def _follow_pushes(self) -> None:
         """What runs and nobody asked for was handed to push hosts at the end of the call, in this order."""
@@ -93,12 +102,20 @@ class Driver:
         if outcome == "granted":
             self._adopt([answer.grant])
         elif outcome == "queued" and task:
-            lane = [one.name for one in self.truth.queued() if one.lane == task.lane]
-            assert answer.place == lane.index(task.name) + 1, "its place in its lane"
+            self._placed(task, answer.place)
             laws.refusal_is_true(answer.refusal, no or reading.no_room(self.truth, task, idle))
         elif outcome == "refused":
             laws.refusal_is_true(answer.refusal, no)
         self._lawful(ask, answer, twice)
+
+    def _placed(self, task: Task, place: int) -> None:
+        """Its place in its lane; 0 for one that waits for its time. Others may have been moved by this very call."""
+        lane = [one.name for one in self.truth.queued() if one.lane == task.lane]
+        lane = [name for name in lane if (self.truth.tasks[name].not_before or 0) <= self.truth.now]
+        due = any(when <= self.truth.now for when in self.before.later.values())
+        if due and place and task.name in lane:
+            return
+        assert place == (lane.index(task.name) + 1 if task.name in lane else 0), "its place in its lane"
 
     def claim(self, ask: ops.Claim, *, twice: bool = False) -> bool:
         """Whether the answer said that there is more."""
@@ -188,6 +205,8 @@ class Driver:
         answer = self._ask(ops.Reap(limit=limit))
         lost = [(one.workspace, one.status) for one in answer.lost]
         assert lost == self.truth.reap(limit), lost
+        self._follow_the_clock()
+        assert answer.more or not any(map(self.truth.missed, self.truth.queued())), "one that is too late still waits"
         due, kept = self.truth.forget(answer.forgotten, self._listed)
         assert answer.forgotten == due or answer.more or kept, f"{answer.forgotten} of {due} were forgotten"
         self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)

@@ -46,6 +46,8 @@ class Task:
     answer: str | None = None  # told to every run until one ends
     ran_on: str | None = None
     pinned: bool = False  # `requires` is where it last ran, for an answer's sake
+    not_before: int | None = None
+    start_by: int | None = None  # the deadline it was given; `deadline` is its lease's
     since: int = 0  # its last change of status
     started: int = 0
     took: int = 0  # its last run
@@ -195,12 +197,15 @@ class Fleet:
         return None
 
     def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
-        """The first key that refuses a task, in the order of admission."""
+        """What refuses a task: its time, or the first key, in the order of admission."""
+        if task.not_before is not None and task.not_before > self.now:
+            return No(task.name, "not_before", 0, None, task.not_before)
         return next((no for key in ("*", *task.keys) if (no := self.refuses(key, limits))), None)
 
     def refuses_asker(self, asker: str, task: Task) -> No | None:
         """Why an asker may not run a task itself, or None."""
-        no, host, held = self.refuses("*"), self.hosts.get(asker), len(self.held(asker))
+        no, host, held = self.judge(task), self.hosts.get(asker), len(self.held(asker))
+        no = no if no and no.key in ("*", task.name) else None
         if no:
             return no
         if task.requires not in (None, asker):
@@ -231,11 +236,24 @@ class Fleet:
         task.lapsed = task.told = False
         self.ended += 1
 
+    def missed(self, task: Task) -> bool:
+        """Whether its deadline is over."""
+        return task.start_by is not None and task.start_by <= self.now
+
+    def wait_again(self, task: Task, not_before: int | None = None, deadline: int | None = None) -> None:
+        """One that has ended: its times hold while they are ahead, unless it is told others."""
+        times = (task.not_before if not_before is None else not_before, task.start_by if deadline is None else deadline)
+        task.not_before, task.start_by = (when if when and when > self.now else None for when in times)
+
     def requeue(self, task: Task) -> None:
+        if self.missed(task):
+            self.finish(task, "failed")
+            return
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
         task.took = 0
         task.lapsed = task.tracked = task.told = False
 
     def pick(self, host: Host) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""
-        return next((task for task in self.queued() if host.fits(task) and not self.judge(task)), None)
+        fitting = (task for task in self.queued() if host.fits(task) and not self.missed(task))
+        return next((task for task in fitting if not self.judge(task)), None)

@@ -49,9 +49,27 @@ def each_workspace_is_in_one_place(at: Moment) -> None:
         lists = {status for status, names in at.now.under("status:") if name in names}
         assert lists == {record["status"]}, f"{name} is {record['status']} and listed under {lists}"
         lanes = [lane for lane, names in at.now.lanes.items() if name in names]
-        assert lanes == ([record["lane"]] if record["status"] == "queued" else []), f"{name} waits in {lanes}"
+        waits = record["status"] == "queued"
+        assert lanes == ([record["lane"]] if waits else []) or (waits and not lanes and name in at.now.later), (
+            f"{name} waits in {lanes}"
+        )
     listed = {name for _, names in at.now.under("status:") for name in names}
     assert listed <= set(at.now.records), f"no record of {listed - set(at.now.records)}"
+
+
+def who_waits_for_a_time_stands_in_no_lane(at: Moment) -> None:
+    """`later` holds the next moment of each that waits; a call moves some of those that are due."""
+    queued = {task.name: task for task in at.truth.queued()}
+    assert set(at.now.later) <= set(queued), "one that does not wait waits for a time"
+    for name, task in queued.items():
+        when, stands = at.now.later.get(name), name in at.now.lanes.get(task.lane, {})
+        if task.not_before is not None and task.not_before > at.truth.now:
+            assert (when, stands) == (task.not_before, False), f"{name} waits for {task.not_before}, {when} is kept"
+        elif stands:
+            assert when == task.start_by, f"the deadline of {name} is {task.start_by}, {when} is kept"
+        else:
+            assert when is not None, f"{name} waits in no lane"
+            assert when <= at.truth.now, f"{name} waits in no lane until {when}"
 
 
 def each_lane_is_in_one_place(at: Moment) -> None:
@@ -82,7 +100,7 @@ def each_lane_is_in_one_place(at: Moment) -> None:
 def nothing_is_left_behind(at: Moment) -> None:
     if at.now.of_status("running") or at.now.of_status("queued"):
         return
-    parts = ("slots:", "held:", "lane:", "lanes:", "ready:", "groups:", "blocked:", "leases", "blocked")
+    parts = ("slots:", "held:", "lane:", "lanes:", "ready:", "groups:", "blocked:", "leases", "blocked", "later")
     left = [name for name in at.now.keys if name.startswith(parts)]
     assert not left, f"nothing runs or waits, and there is still {left}"
 
@@ -118,7 +136,7 @@ def a_shut_gate_has_a_timer(at: Moment) -> None:
 
 def what_falls_due_is_told(at: Moment) -> None:
     """Replicas sleep until `due`: nothing may need them earlier."""
-    parts = [at.now.timers, at.now.poked] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
+    parts = [at.now.timers, at.now.later, at.now.poked] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
     whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
     if whens:
         due = float(at.now.keys.get("due", "inf"))
@@ -130,7 +148,7 @@ def what_falls_due_is_told(at: Moment) -> None:
 def work_conserving(at: Moment) -> None:
     """What could start on a host that waits has a host on its way to it."""
     now, truth = at.now, at.truth
-    if now.opening or any(when <= truth.now for when in now.timers.values()):
+    if now.opening or any(when <= truth.now for part in (now.timers, now.later) for when in part.values()):
         return
     for task in truth.queued():
         idle = set(now.waiting.get(task.route, {}))
@@ -188,6 +206,8 @@ def the_keys_tell_the_truth(at: Moment) -> None:
         )
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
         assert (record.get("answer"), record.get("requires")) == (task.answer, task.requires), name
+        times = [int(record[name]) if name in record else None for name in ("not_before", "deadline")]
+        assert times == [task.not_before, task.start_by], name
         assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"
         if task.status == "running":
             run = (record["host"], record["mode"], int(record["token"]), int(at.now.leases[name]), "kill" in record)
@@ -246,6 +266,7 @@ ALWAYS: tuple[Law, ...] = (
     never_over_a_limit,
     slots_are_exact,
     each_workspace_is_in_one_place,
+    who_waits_for_a_time_stands_in_no_lane,
     each_lane_is_in_one_place,
     nothing_is_left_behind,
     the_queue_is_drained_when_the_last_one_ends,

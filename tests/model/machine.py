@@ -199,7 +199,9 @@ class FleetMachine(Stories):
     @rule(early=st.integers(0, 1))
     def pass_time_to_the_next_due(self, early: int) -> None:
         view, now = self.fleet.view, self.fleet.truth.now
-        whens = [when for part in (view.timers, view.poked, view.leases) for when in part.values() if when > now]
+        whens = [
+            when for part in (view.timers, view.later, view.poked, view.leases) for when in part.values() if when > now
+        ]
         if whens:
             self.fleet.pass_time(max(int(min(whens)) - now - early, 0))
 

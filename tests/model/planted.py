@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.model.plant import Plant
 from tests.model.planted_pace import PACE
+from tests.model.planted_times import TIMES
 
 PLANTED: Final = (
     Plant(
@@ -337,4 +338,5 @@ PLANTED: Final = (
         "if not row.mode then return 'no push host holds this run' end",
     ),
     *PACE,
+    *TIMES,
 )

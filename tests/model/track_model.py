@@ -68,6 +68,7 @@ class Tracked(Gates):
             self.start(task, host or one.host or NOBODY, "asker", LONG)
             task.tracked = True
         elif status == "queued":
+            self.wait_again(task)
             self.requeue(task)
         else:
             task.status, task.tracked, task.took, task.lapsed = status, True, 0, False

@@ -38,6 +38,7 @@ class Truth(Tracked):
         task = Task(ask.workspace, ask.agent or self.default_agent, self.next_order(), ask.org, ask.repo)
         task.extra = tuple(ask.keys or ())
         task.priority = 5 if ask.priority is None else ask.priority
+        task.not_before, task.start_by = ask.not_before, ask.deadline
         task.requires, task.labels = ask.host, frozenset(ask.labels or ())
         task.runs, task.ran_on = (old.runs, old.ran_on) if old else (0, None)
         if ask.asker:
@@ -102,7 +103,7 @@ class Truth(Tracked):
     def _allowed(self, host: fleet_model.Host, told: list[str]) -> Task | None:
         task = self.tasks[told[0]] if told else None
         if task:
-            fine = task.status == "queued" and host.fits(task) and not self.judge(task)
+            fine = task.status == "queued" and host.fits(task) and not self.judge(task) and not self.missed(task)
             assert fine, f"{task} may not start"
         return task
 
@@ -130,7 +131,7 @@ class Truth(Tracked):
         if ask.retry_after and ask.status == "failed" and not task.killed:
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
-            return "completed", "queued"
+            return "completed", task.status
         self.finish(task, ask.status)
         return "completed", ask.status
 
@@ -268,6 +269,7 @@ class Truth(Tracked):
         chosen = [task for task in chosen if task.status not in ("queued", "running")]
         for task in chosen:
             task.attempt, task.agent = 0, ask.agent or task.agent
+            self.wait_again(task, ask.not_before, ask.deadline)
             task.requires, task.pinned = None if task.pinned else task.requires, False
             if ask.answer:
                 task.answer = ask.answer
@@ -291,12 +293,12 @@ class Truth(Tracked):
             return "quiet" if host.quiet else "live", []
         if held and not ask.dead:
             return "refused", []
-        again = sorted(task.name for task in held if not task.killed)
         for task in held:
             if task.killed:
                 self.finish(task, "failed")
             else:
                 self.requeue(task)
+        again = sorted(task.name for task in held if task.status == "queued")
         self.hosts.pop(ask.host, None)
         self.settle()
         return "forgotten", again

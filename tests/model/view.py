@@ -25,6 +25,7 @@ class View:
         self.groups: dict[str, set[str]] = dict(self.under("groups:"))
         self.control: dict[str, str] = keys.get("control", {})
         self.timers: dict[str, float] = keys.get("timers", {})
+        self.later: dict[str, float] = keys.get("later", {})
         self.poked: dict[str, float] = keys.get("poked", {})
         self.leases: dict[str, float] = keys.get("leases", {})
         self.opening: bool = "opening" in keys
@@ -46,7 +47,9 @@ class View:
 
     def due(self, now: int) -> bool:
         """Whether a call would first do what time has made due."""
-        return self.opening or any(when <= now for part in (self.timers, self.poked) for when in part.values())
+        return self.opening or any(
+            when <= now for part in (self.timers, self.later, self.poked) for when in part.values()
+        )
 
     def lasting(self, *, wakes: bool = True) -> Keys:
         """What a call that changes nothing leaves as it was: all but counters (and who waits or is woken)."""

@@ -61,6 +61,8 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "submit", {"workspace": "by-pace", "agent": "cursor"})
     ask(redis, "submit", {"workspace": "ready", "agent": "gemini", "keys": ["team"]})
     ask(redis, "submit", {"workspace": "ready-2", "agent": "gemini", "keys": ["team"]})
+    ask(redis, "submit", {"workspace": "by-time", "agent": "codex", "not_before": LATER, "deadline": LATER + 1})
+    ask(redis, "submit", {"workspace": "in-time", "agent": "codex:big", "deadline": LATER})
     ask(redis, "claim", _claim("h1", 2))
     redis.zadd(f"{ROOT}:poked", {"h1": LATER})
     redis.zadd(f"{ROOT}:status:completed", {"done": 1})
@@ -76,6 +78,9 @@ def make_due(redis: "Redis") -> None:
     redis.hset(f"{ROOT}:starts:cursor", "last", 1)
     redis.zadd(f"{ROOT}:poked", {"h1": 1})
     redis.set(f"{ROOT}:opening", "repo:a")
+    redis.zadd(f"{ROOT}:later", {"by-time": 1, "in-time": 1})
+    redis.hset(f"{ROOT}:workspace:by-time", "not_before", 1)
+    redis.hset(f"{ROOT}:workspace:in-time", "deadline", 1)
     redis.zadd(f"{ROOT}:leases", {"hurt": 1, "late": 1, "asked": 1})
 
 
@@ -89,6 +94,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("submit", {"workspace": "new", "agent": "gemini", "keys": ["team"]}),
         ("submit", {"workspace": "new", "agent": "codex", "asker": "h1"}),
         ("submit", {"workspace": "new", "agent": "cursor"}),
+        ("submit", {"workspace": "new", "agent": "codex", "not_before": LATER, "deadline": LATER + 1}),
         ("submit", {"workspace": "new", "agent": "shell"}),
         ("submit", {"workspace": "done", "again": True, "agent": "codex:big"}),
         ("claim", _claim("h1", 3)),
@@ -107,6 +113,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("confirm", held[0]),
         ("kill", {"workspace": "run"}),
         ("kill", {"workspace": "by-gate"}),
+        ("kill", {"workspace": "by-time"}),
         ("kill", {"agent": "codex"}),
         ("kill", {"agent": "gemini", "cursor": "q"}),
         ("kill", {"repo": "o/r"}),
@@ -114,8 +121,10 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("kill", {"all": True}),
         ("kill", {"all": True, "cursor": "q"}),
         ("cancel", {"workspace": "by-model"}),
+        ("cancel", {"workspace": "by-time"}),
         ("cancel", {"status": "queued"}),
         ("retry", {"workspace": "hurt"}),
+        ("retry", {"workspace": "hurt", "not_before": LATER, "deadline": LATER + 1}),
         ("retry", {"status": "failed"}),
         ("retry", {"workspace": "hurt", "answer": "yes"}),
         ("retry", {"workspace": "hurt", "answer": "yes", "agent": "gemini"}),
@@ -146,5 +155,6 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("query", {"name": "run"}),
         ("explain", {"workspace": "by-model"}),
         ("explain", {"workspace": "ready"}),
+        ("explain", {"workspace": "by-time"}),
         ("hosts", {}),
     ]

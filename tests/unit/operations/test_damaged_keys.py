@@ -14,6 +14,8 @@ State = dict[bytes, bytes]
 DUE_ANYWAY = (
     *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "due", "leases"),
     *("ready:cursor", "next_start"),
+    *("later", "lane:codex codex", "lanes:codex", "ready:codex", "workspace:in-time", "status:queued", "status:failed"),
+    *("lane:codex:big codex codex:big", "lane:codex codex codex:big", "ended", "events"),
     *("host:h1", "waiting:codex", "waiting:claude+gpu"),  # a host was woken for what was opened
 )
 
@@ -132,7 +134,20 @@ def test_no_deleted_key_makes_a_verb_fail(redis: "Redis") -> None:
             assert rich.ask(redis, verb, question)["outcome"] not in ("damaged", "invalid"), (key, verb)
 
 
-QUEUE = ("lane:", "lanes:", "ready:", "blocked", "groups:", "routes", "served:", "waiting:", "timers", "poked", "place")
+QUEUE = (
+    "lane:",
+    "lanes:",
+    "ready:",
+    "blocked",
+    "groups:",
+    "routes",
+    "served:",
+    "waiting:",
+    "timers",
+    "poked",
+    "place",
+    "later",
+)
 
 
 def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(redis: "Redis") -> None:
@@ -145,7 +160,7 @@ def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(re
         _restore(redis, state, without=key)
         rich.ask(redis, "cancel", {"status": "queued"})
         for name in waiting:
-            assert rich.ask(redis, "retry", {"workspace": name.decode()})["count"] == 1
+            assert rich.ask(redis, "retry", {"workspace": name.decode(), "not_before": 0})["count"] == 1
         rich.ask(redis, "apply", {"limits": {}, "rates": {"cursor": {}}})
         rich.ask(redis, "back_off", {"key": "claude", "clear": True})
         rich.ask(redis, "thaw", {"key": "repo:o/cold"})
