@@ -11,7 +11,7 @@ _OF_TYPE: Final = {
     ),
     "set": "slots:* held:* groups:* serves:* served:* paced",
     "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers later waiting:* poked pushed",
-    "string": "fence place due opening ended",
+    "string": "fence place opening",
     "stream": "events inbox",
 }
 TYPES: Final = {name: kind for kind, names in _OF_TYPE.items() for name in names.split()}

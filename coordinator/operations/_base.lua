@@ -1,5 +1,5 @@
 -- The words every file below uses: the call under way, keys, the clock, JSON lists, answers, damage.
-base.LIB = 2 -- this library's number; raised with every change of a rule
+base.LIB = 3 -- this library's number; raised with every change of a rule
 
 -- Every command goes this way. A key of the wrong type was changed by hand: the call stops and names it.
 redis.register_function = server().register_function
@@ -8,14 +8,19 @@ function redis.error_reply(text) return server().error_reply(text) end
 function redis.call(...)
   local answer = server().pcall(...)
   if type(answer) ~= 'table' or not answer.err then return answer end
-  if answer.err:find('^WRONGTYPE') then base.damaged(select(2, ...), 'key fit for ' .. (...)) end
+  local text = tostring(answer.err)
+  if text:find('^WRONGTYPE') then base.damaged(select(2, ...), 'key fit for ' .. (...)) end
   local _, line = pcall(error, '', 3) -- whose call it was
-  error({ err = answer.err .. ' at ' .. line }, 0)
+  error({ err = text .. ' at ' .. line }, 0)
 end
 
 base.epochs = {} -- root -> epoch; forgotten when the server restarts, is promoted or loads the library anew
 
-function base.key(...) return call.root .. ':' .. table.concat({ ... }, ':') end
+function base.key(name, of, more)
+  if more then return call.root .. ':' .. name .. ':' .. of .. ':' .. more end
+  if of then return call.root .. ':' .. name .. ':' .. of end
+  return call.root .. ':' .. name
+end
 
 -- A list for an answer. cjson writes an empty table as {}: readers take {} for an empty list.
 function base.list(from)
@@ -30,12 +35,12 @@ function base.hash(key)
   return row
 end
 
--- Writes fields in one call; a false value removes its field.
-function base.write(key, fields)
+-- Writes fields in one call; a false value removes its field. Of a `row` that was read, only what is there.
+function base.write(key, fields, row)
   local set, gone = { 'HSET', key }, { 'HDEL', key }
   for field, value in pairs(fields) do
     if value == false then
-      gone[#gone + 1] = field
+      if not row or row[field] then gone[#gone + 1] = field end
     else
       set[#set + 1] = field
       set[#set + 1] = type(value) == 'number' and string.format('%.0f', value) or value
@@ -104,18 +109,31 @@ end
 -- `call` is the call under way: functions run one at a time, so one table serves.
 function base.begin(root)
   local time = redis.call('TIME')
-  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, limits = {},
+  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, seen = {},
     paces = {}, offers = {}, served = 0 }
-  base.expect('hash', base.key('control'))
   call.control = base.hash(base.key('control'))
 end
 
+-- A field of the control hash, false to remove it. It is written at the end of the call, with all others that were kept.
+function base.keep(field, value)
+  call.kept = call.kept or {}
+  call.kept[field] = value
+  call.control[field] = value and (type(value) == 'number' and string.format('%.0f', value) or value) or nil
+end
+
+function base.flush()
+  if call.kept then base.write(base.key('control'), call.kept) end
+  call.kept = nil
+end
+
 -- The next number of a line that only grows, also when the server comes back without the last one.
+-- Its first command stops at a key of the wrong type and changes nothing else.
 function base.next(name)
-  local last = base.number(redis.call('GET', base.key(name))) or 0
-  local value = math.max(last + 1, call.now)
-  redis.call('SET', base.key(name), string.format('%.0f', value))
-  return value
+  local now = string.format('%.0f', call.now)
+  local last = base.number(redis.call('SET', base.key(name), now, 'GET') or nil)
+  if not last or last < call.now then return call.now end
+  redis.call('SET', base.key(name), string.format('%.0f', last + 1))
+  return last + 1
 end
 
 -- A text for people: 90500 -> 1m31s.

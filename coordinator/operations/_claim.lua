@@ -26,12 +26,11 @@ local function best_of(tops)
 end
 
 -- Grants the head of a lane; nil when the head is no longer what the lane says (its record was changed by hand).
-local function grant_head(host, row, lane)
-  local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]
-  base.expect('hash', base.key('workspace', name)) -- the host and the lane were checked before
+local function grant_head(host, row, lane, where, first)
+  local name, behind = first[1], { first[3], first[4] }
   local record = lease.record(name)
   if not record or record.status ~= 'queued' or record.lane ~= lane then
-    queue.remove(name, lane)
+    queue.remove(name, lane, where, behind)
     if not record then -- it does not wait any more either, and may have been the last
       redis.call('ZREM', base.key('status', 'queued'), name)
       call.ended = true
@@ -43,10 +42,10 @@ local function grant_head(host, row, lane)
     later.give_up(name, record, {})
     return nil
   end
-  queue.remove(name, lane)
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
   local grant = lease.start(name, record, { host = host, mode = mode, machine = row.machine, ttl = ttl })
+  queue.remove(name, lane, where, behind)
   if mode == 'push' then
     facts.tell('SpawnQueued', { workspace = name, agent = record.agent, task = record.task, repo = record.repo, org = record.org,
       host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer })
@@ -56,15 +55,15 @@ end
 
 -- The best entry of a route, looked at once: {grant, pair}, or nil when nothing starts from it.
 local function try(host, row, route, entry)
-  local lane = queue.examine(route, entry)
-  return lane and grant_head(host, row, lane)
+  local lane, where, first = queue.examine(route, entry)
+  return lane and grant_head(host, row, lane, where, first)
 end
 
 -- Looks at entries in order until `want` are granted. Answers {grants, refusal?, more?} and what to remember.
 local function look(host, row, want)
   local tops, grants, pairs_given, examined = {}, {}, {}, 0
   local refusal, more
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do tops[route] = queue.top(route) end
+  for _, route in ipairs(hosts.serves(host)) do tops[route] = queue.top(route) end
   while #grants < want do
     local route = best_of(tops)
     if not route then break end
@@ -84,18 +83,20 @@ local function look(host, row, want)
     if given then
       grants[#grants + 1], pairs_given[#pairs_given + 1] = given.grant, given.pair
     end
-    tops[route] = queue.top(route)
+    tops[route] = #grants < want and queue.top(route) or nil
+    if #grants == want then call.touched[route] = true end -- who knows what it holds now
   end
+  for route in pairs(tops) do call.touched[route] = 'ready' end
   return { grants = grants, refusal = gates.with_holders(refusal), more = more }, pairs_given
 end
 
-local function remember(host, ask, given, more)
-  base.write(base.key('host', host), { seq = ask.seq, last = #given > 0 and base.encode(given) or false, more = more and '1' or false })
+local function remember(host, row, ask, given, more)
+  local fields = { seq = ask.seq, last = #given > 0 and base.encode(given) or false, more = more and '1' or false }
+  base.write(base.key('host', host), fields, row)
 end
 
 -- Hands a host what fits it now, at most `count`; one that has room for more waits for it.
 function drain.give(host, row, count)
-  redis.call('ZREM', base.key('poked'), host)
   local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
   local free = row.quiet and 0 or math.max(slots - held, 0)
   local want = math.min(count or free, free)
@@ -103,18 +104,19 @@ function drain.give(host, row, count)
   if free == 0 then
     local text = row.quiet and 'host ' .. host .. ' is quiet' or 'host ' .. host .. ' is full: ' .. held .. '/' .. slots
     answer, given = refused(host, 'hosts_full', text, held, slots), {}
+    for _, route in ipairs(hosts.serves(host)) do call.touched[route] = true end
   else
     answer, given = look(host, row, want)
   end
+  redis.call('ZREM', base.key('poked'), host)
   local pushed = row.mode == 'push'
   if (pushed and free or want) > #answer.grants and not answer.more then
     hosts.wait(host)
   elseif row.waiting then
     hosts.leave(host)
   end
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
   if pushed and answer.more then offers.make(host, row.beat) end
-  return answer, given
+  return answer, given, #given > 0 and #given == want
 end
 
 function drain.claim(ask)
@@ -127,8 +129,9 @@ function drain.claim(ask)
   local last = base.number(row.seq) or 0
   if ask.seq == last then return { grants = remembered(row), more = row.more and true or nil } end
   if ask.seq < last then return { grants = {} } end
-  local answer, given = drain.give(host, row, ask.count)
-  remember(host, ask, given, answer.more)
+  local answer, given, filled = drain.give(host, row, ask.count)
+  remember(host, row, ask, given, answer.more)
+  if filled then return answer end
   local first = later.first('timers', 'later')
   if first then answer.retry_in = math.max(first - call.now, 0) end
   return answer

@@ -1,7 +1,13 @@
 -- Facts: written in the call that makes them true, then told on the bus with their stream id as `seq`.
+-- Nobody begins to listen during a call: after a message that nobody heard the others of it are not sent.
+local function publish(message)
+  if call.unheard then return end
+  call.unheard = redis.call('PUBLISH', base.key('bus'), message) == 0
+end
+
 local function write(kind, body)
   local seq = redis.call('XADD', base.key('events'), 'MAXLEN', '~', 10000, '*', 'type', kind, 'json', body)
-  redis.call('PUBLISH', base.key('bus'), '{"seq":"' .. seq .. '",' .. body:sub(2))
+  publish('{"seq":"' .. seq .. '",' .. body:sub(2))
   return seq
 end
 
@@ -27,9 +33,10 @@ end
 -- Told on the bus beside the fact `seq`, and not written a second time. The order of its fields is kept by hand:
 -- one that is cut short still shows the status and the repo.
 function facts.notify(status, name, row, seq)
+  if call.unheard then return end
   local pool = lease.keys(row)[1]
   local running, limit = pool and gates.used(pool) or 0, pool and gates.limit(pool) or 0
-  redis.call('PUBLISH', base.key('bus'), '{"type":"AgentNotification","seq":"' .. seq .. '","status":' .. base.encode(status)
+  publish('{"type":"AgentNotification","seq":"' .. seq .. '","status":' .. base.encode(status)
     .. ',"repo":' .. base.encode(row.repo or '') .. ',"agent":' .. base.encode(row.agent or '') .. ',"workspace":' .. base.encode(name)
     .. ',"running":' .. string.format('%.0f', running) .. ',"limit":' .. string.format('%.0f', limit) .. '}')
 end
@@ -37,8 +44,7 @@ end
 -- One more ending.
 function facts.ended()
   call.ended = true
-  if type(redis.pcall('INCR', base.key('ended'))) == 'number' then return end
-  redis.call('SET', base.key('ended'), '1') -- it was edited into something else by hand
+  base.keep('ended', (base.number(call.control.ended) or 0) + 1)
 end
 
 -- The call with an ending after which nothing runs and nothing waits says how many there were since it was last so.
@@ -46,9 +52,9 @@ end
 function facts.drained()
   if not call.ended then return end
   if redis.call('ZCARD', base.key('status', 'running')) > 0 or redis.call('ZCARD', base.key('status', 'queued')) > 0 then return end
-  local count = base.number(redis.call('GET', base.key('ended')))
+  local count = base.number(call.control.ended)
   if not count then return end
-  redis.call('DEL', base.key('ended'))
+  base.keep('ended', false)
   facts.tell('QueueDrained', { completed = count })
   facts.push('queue.status', '{"completed":' .. string.format('%.0f', count) .. '}')
 end
@@ -64,8 +70,8 @@ end
 
 -- Something falls due at `when`. Replicas sleep until the earliest time they were told (`due`); an earlier one wakes them.
 function facts.due(when)
-  local told = base.number(redis.call('GET', base.key('due')))
+  local told = base.number(call.control.due)
   if told and told <= when then return end
-  redis.call('SET', base.key('due'), string.format('%.0f', when))
-  redis.call('PUBLISH', base.key('bus'), '{"type":"PokeQueue","due":' .. string.format('%.0f', when) .. '}')
+  base.keep('due', when)
+  publish('{"type":"PokeQueue","due":' .. string.format('%.0f', when) .. '}')
 end

@@ -1,14 +1,41 @@
 -- Limit keys: is there room under one, is its gate open, and who says no.
--- What every admission of this call reads once: limits, gates and freezes of a lane's keys.
-local function limit_of(limit_key)
-  local known = call.limits[limit_key]
-  if known ~= nil then return known end
-  local limit = base.number(redis.call('HGET', base.key('limits'), limit_key))
-  if not limit and limit_key:sub(1, 5) == 'repo:' then
-    limit = base.number(redis.call('HGET', base.key('limits'), 'repo:*'))
+-- What stands for a key without a limit of its own.
+local function default_of(limit_key) return limit_key:sub(1, 5) == 'repo:' and 'repo:*' or nil end
+
+-- Reads the limits, gates and freezes of keys, each once a call and all of a lane at once. What is shut, frozen or paced is
+-- rare: where nothing is, it is not asked for by key.
+function gates.see(keys)
+  local new, fields = {}, {}
+  for _, limit_key in ipairs(keys) do
+    if not call.seen[limit_key] then
+      new[#new + 1], fields[#fields + 1] = limit_key, limit_key
+    end
   end
-  call.limits[limit_key] = limit or false
-  return call.limits[limit_key]
+  if #new == 0 then return end
+  for _, limit_key in ipairs(new) do fields[#fields + 1] = default_of(limit_key) end
+  local limits = redis.call('HMGET', base.key('limits'), unpack(fields))
+  local rare = call.rare ~= false
+  local shut = rare and redis.call('HMGET', base.key('backoff'), unpack(new))
+  local frozen = rare and redis.call('HMGET', base.key('frozen'), unpack(new))
+  local at = #new
+  for i, limit_key in ipairs(new) do
+    local limit = base.number(limits[i])
+    if default_of(limit_key) then
+      at = at + 1
+      limit = limit or base.number(limits[at])
+    end
+    call.seen[limit_key] = { limit = limit, shut = shut and base.number(shut[i]) or 0, frozen = frozen and frozen[i] or nil }
+  end
+end
+
+local function seen(limit_key)
+  if not call.seen[limit_key] then gates.see({ limit_key }) end
+  return call.seen[limit_key]
+end
+
+-- Its limit, gate or freeze is changed in this call, or that of a key it is the default of.
+function gates.forget()
+  call.seen, call.rare = {}, nil
 end
 
 function gates.used(limit_key)
@@ -20,16 +47,22 @@ function gates.used(limit_key)
   return used
 end
 
-gates.limit = limit_of
+-- What a question puts in the place of a key's limit.
+function gates.suppose(limit_key, limit)
+  gates.see({ limit_key })
+  call.seen[limit_key].limit = limit
+end
+
+function gates.limit(limit_key) return seen(limit_key).limit end
 
 local function is_full(limit_key)
-  local limit = limit_of(limit_key)
+  local limit = gates.limit(limit_key)
   return limit and gates.used(limit_key) >= limit
 end
 
 -- until when a key is shut by the clock, 0 when it is not
 function gates.shut_until(limit_key)
-  local gate = base.number(redis.call('HGET', base.key('backoff'), limit_key)) or 0
+  local gate = seen(limit_key).shut
   return gate > call.now and gate or 0
 end
 
@@ -47,7 +80,7 @@ function gates.freeze_of(limit_key)
     freeze = { by = call.control.frozen_by, reason = call.control.frozen_reason, at = base.number(call.control.frozen_at),
       ['until'] = base.number(call.control.frozen_until) }
   else
-    local text = redis.call('HGET', base.key('frozen'), limit_key)
+    local text = seen(limit_key).frozen
     if not text then return nil end
     freeze = base.parse(text) or {}
   end
@@ -65,8 +98,7 @@ local function label(limit_key)
 end
 
 local function refusal(limit_key, reason, text, ends)
-  local limit = limit_of(limit_key)
-  return { key = limit_key, reason = reason, text = text, used = gates.used(limit_key), limit = limit or nil, ['until'] = ends }
+  return { key = limit_key, reason = reason, text = text, used = gates.used(limit_key), limit = gates.limit(limit_key), ['until'] = ends }
 end
 
 local function frozen(limit_key, freeze)
@@ -106,7 +138,7 @@ function gates.refuses(limit_key)
   if paced then return paced end
   if is_full(limit_key) then
     return refusal(limit_key, 'full',
-      'queue at capacity: ' .. label(limit_key) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', limit_of(limit_key)))
+      'queue at capacity: ' .. label(limit_key) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', gates.limit(limit_key)))
   end
   return nil
 end
@@ -115,6 +147,7 @@ function gates.admits(limit_key) return gates.refuses(limit_key) == nil end
 
 -- The first key of a lane that says no, or nil. `*` is judged once a call by the caller, before any lane.
 function gates.judge(keys)
+  gates.see(keys)
   for _, limit_key in ipairs(keys) do
     local no = gates.refuses(limit_key)
     if no then return no end

@@ -26,16 +26,27 @@ local function fits(route, host, pools, labels)
   return true
 end
 
+-- The routes a host serves; read once a call.
+function hosts.serves(host)
+  call.serves = call.serves or {}
+  local routes = call.serves[host]
+  if not routes then
+    routes = redis.call('SMEMBERS', base.key('serves', host))
+    call.serves[host] = routes
+  end
+  return routes
+end
+
 -- A host that waits is in `waiting:<route>` of every route it serves, and says so in its record.
 function hosts.wait(host)
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do
+  for _, route in ipairs(hosts.serves(host)) do
     redis.call('ZADD', base.key('waiting', route), 'NX', call.now, host)
   end
   redis.call('HSET', base.key('host', host), 'waiting', call.now)
 end
 
 function hosts.leave(host)
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do
+  for _, route in ipairs(hosts.serves(host)) do
     redis.call('ZREM', base.key('waiting', route), host)
   end
   redis.call('HDEL', base.key('host', host), 'waiting')
@@ -50,6 +61,7 @@ function hosts.new_route(route)
     if fits(route, host, set_of(base.parse(row[1])), set_of(base.parse(row[2]))) then
       redis.call('SADD', base.key('serves', host), route)
       redis.call('SADD', base.key('served', route), host)
+      call.serves = nil
       if row[3] then redis.call('ZADD', base.key('waiting', route), 'NX', call.now, host) end
     end
   end
@@ -68,6 +80,7 @@ function hosts.match(host, pools, labels)
       left[route] = nil
     end
   end
+  call.serves = nil
   if waits then hosts.wait(host) end
   hosts.pass_on(host, left)
 end
@@ -75,9 +88,10 @@ end
 -- Answers the routes that the host served.
 function hosts.unmatch(host)
   hosts.leave(host)
-  local left = set_of(redis.call('SMEMBERS', base.key('serves', host)))
+  local left = set_of(hosts.serves(host))
   for route in pairs(left) do redis.call('SREM', base.key('served', route), host) end
   redis.call('DEL', base.key('serves', host))
+  call.serves = nil
   return left
 end
 
@@ -123,7 +137,8 @@ function hosts.wake()
   for route in pairs(touched) do routes[#routes + 1] = route end
   table.sort(routes)
   for _, route in ipairs(routes) do
-    if redis.call('EXISTS', base.key('ready', route)) == 1 and hosts.poke(route) then woken = woken + 1 end
+    local ready = touched[route] == 'ready' or redis.call('EXISTS', base.key('ready', route)) == 1
+    if ready and hosts.poke(route) then woken = woken + 1 end
   end
   return woken
 end
@@ -132,7 +147,7 @@ end
 function hosts.skip(host)
   redis.call('ZREM', base.key('poked'), host)
   if sound.holds(base.expect, 'set', base.key('serves', host)) then
-    for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+    for _, route in ipairs(hosts.serves(host)) do call.touched[route] = true end
   end
 end
 

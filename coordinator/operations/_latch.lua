@@ -18,12 +18,21 @@ function latch.open(limit_key)
   return true
 end
 
+-- The same of every key that a run gave back.
+function latch.open_all(keys)
+  if #keys == 0 then return end
+  for i, blocked in pairs(redis.call('ZMSCORE', base.key('blocked'), unpack(keys))) do
+    if blocked then latch.open(keys[i]) end
+  end
+end
+
 -- A pool's earliest next start, for readers: it may start now where there is none. Answers when the clock changes its pace.
 local function next_start(limit_key)
   local open, _, changes = pace.judge(limit_key)
   if open > call.now then
     redis.call('HSET', base.key('next_start'), limit_key, string.format('%.0f', open))
-  elseif redis.call('HEXISTS', base.key('next_start'), limit_key) == 1 then
+    call.rare = nil
+  elseif call.rare ~= false then
     redis.call('HDEL', base.key('next_start'), limit_key)
   end
   return changes
@@ -52,6 +61,7 @@ local function expire(limit_key)
   if gate and gate <= call.now then
     redis.call('HDEL', base.key('backoff'), limit_key)
     redis.call('HDEL', base.key('backoff_reason'), limit_key)
+    gates.forget()
   end
   if limit_key == '*' then
     local settling, ends = base.number(call.control.settling), base.number(call.control.frozen_until)
@@ -76,6 +86,7 @@ function latch.thaw(limit_key, by)
   else
     redis.call('HDEL', base.key('frozen'), limit_key)
   end
+  gates.forget()
   facts.tell('Thawed', { key = limit_key, by = by })
 end
 
@@ -93,7 +104,7 @@ end
 local MOST_REOPENED = 64
 
 function latch.reopen(from)
-  local at = from or redis.call('GET', base.key('opening'))
+  local at = from or (call.rare ~= false and redis.call('GET', base.key('opening')))
   if not at then return false end
   local found = redis.call('ZRANGEBYLEX', base.key('blocked'), from and '[' .. at or '(' .. at, '(repo;', 'LIMIT', 0, MOST_REOPENED)
   for _, limit_key in ipairs(found) do
@@ -119,6 +130,7 @@ function latch.shut(limit_key, until_ms, reason, by)
     redis.call('HDEL', base.key('backoff'), limit_key)
     redis.call('HDEL', base.key('backoff_reason'), limit_key)
   end
+  gates.forget()
   latch.time(limit_key)
   if until_ms <= call.now then latch.open(limit_key) end
   return was
@@ -140,6 +152,7 @@ function latch.freeze(limit_key, by, reason, until_ms)
   else
     redis.call('HSET', base.key('frozen'), limit_key, base.encode { by = by, reason = reason, at = call.now, ['until'] = until_ms })
   end
+  gates.forget()
   latch.time(limit_key)
   if not was or was.at == nil then facts.tell('Frozen', { key = limit_key, by = by, reason = reason, ['until'] = until_ms }) end
 end
@@ -149,7 +162,7 @@ function latch.set_limit(limit_key, limit)
   local was = base.number(redis.call('HGET', base.key('limits'), limit_key))
   if was == limit then return was end
   base.write(base.key('limits'), { [limit_key] = limit or false })
-  call.limits = {}
+  gates.forget()
   latch.open(limit_key)
   if limit_key == 'repo:*' then latch.reopen('repo:') end
   return was

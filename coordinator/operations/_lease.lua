@@ -70,11 +70,11 @@ function lease.start(name, row, how)
   }
   fresh.granted = facts.tell('AgentStarted',
     { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt })
-  base.write(base.key('workspace', name), fresh)
+  base.write(base.key('workspace', name), fresh, not how.tracked and row or nil) -- track does not tell all of its record
   move_status(name, row.status, 'running')
   facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
-  local pool = row.agent:match('^[^:]*')
+  local pool = queue.pool(row.agent)
   if pace.started(pool) then
     latch.time(pool)
     latch.open(pool) -- a timer that was due and is moved has opened it: what waits for it would sleep on
@@ -94,7 +94,7 @@ local function release(name, row)
   if row.host then redis.call('SREM', base.key('held', row.host), name) end
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
   if row.host then offers.room(row.host, row.mode == 'pull') end
-  for _, limit_key in ipairs(keys) do latch.open(limit_key) end
+  latch.open_all(keys)
   if was_shut then latch.open('*') end
 end
 
@@ -107,7 +107,7 @@ function lease.finish(name, row, status, fields)
     later.leave(name, row)
   end
   fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
-  base.write(base.key('workspace', name), fields)
+  base.write(base.key('workspace', name), fields, row)
   move_status(name, row.status, status)
   local seq = facts.tell('AgentCompleted', {
     agent = row.agent, repo = row.repo, workspace = name, status = status, token = base.number(row.token),
@@ -158,11 +158,12 @@ local function count_failure(pool, row, ask)
   if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end
   local quick = ask.status == 'failed' and call.now - (base.number(row.started_at) or 0) < QUICK
   if not quick then
-    redis.call('HDEL', base.key('fail_count'), pool)
+    if call.rare ~= false then redis.call('HDEL', base.key('fail_count'), pool) end
     return
   end
   local count = (base.number(redis.call('HGET', base.key('fail_count'), pool)) or 0) + 1
   base.write(base.key('fail_count'), { [pool] = count })
+  call.rare = nil
   if count < IN_A_ROW then return end
   rest(pool, REST, string.format('%.0f', count) .. ' failures in a row within a minute of starting', row.host)
 end
@@ -173,11 +174,12 @@ local function refuse(ask, outcome, row, reason)
   return outcome, row and row.status
 end
 
+-- Whether a run that ended so goes back to its place: it met a limit, and nobody wanted its end.
+function lease.goes_back(ask, row) return (ask.retry_after or 0) > 0 and ask.status == 'failed' and row.kill == nil end
+
 -- How an ending is recorded; shared by `complete` and by the endings a beat repeats.
 -- Answers 'completed', 'already', 'stale' or 'unknown', and the status the workspace then has.
-function lease.report(ask)
-  sound.ending(ask.workspace, ask.status)
-  local row = lease.record(ask.workspace)
+function lease.report(ask, row)
   if not row then return refuse(ask, 'unknown', nil, 'there is no such workspace') end
   local token = base.number(row.token) or 0
   if ask.token and ask.token ~= token then return refuse(ask, 'stale', row, 'its token is not that of this run') end
@@ -187,13 +189,12 @@ function lease.report(ask)
     if late then return refuse(ask, 'stale', row, 'the report is older than the run') end
     if row.mode == 'pull' then return refuse(ask, 'stale', row, 'a worker holds this run: only its token ends it') end
   end
-  local limited = ask.retry_after and ask.retry_after > 0
-  local again = limited and ask.status == 'failed' and row.kill == nil
+  local again = lease.goes_back(ask, row)
   local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
     pr_url = ask.pr_url, session = ask.session }
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
-  local pool = row.agent:match('^[^:]*')
-  if limited then
+  local pool = queue.pool(row.agent)
+  if (ask.retry_after or 0) > 0 then
     rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)
   else
     count_failure(pool, row, ask)

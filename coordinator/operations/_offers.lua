@@ -15,7 +15,7 @@ function offers.wait(host)
     return
   end
   hosts.wait(host)
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do call.touched[route] = true end
+  for _, route in ipairs(hosts.serves(host)) do call.touched[route] = true end
 end
 
 -- This host has room again. A push host waits for work; a worker that did not make the room itself is told to look.

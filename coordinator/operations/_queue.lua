@@ -57,12 +57,13 @@ local function enter(route, lane, where, score)
   end
 end
 
--- A lane's head changed: its score follows, and a lane without a head is gone.
-function queue.refile(lane)
+-- A lane's head changed: its score follows, and a lane without a head is gone. `where` it stands and `head` {name, score}
+-- are read where the caller does not know them.
+function queue.refile(lane, where, head)
   local route = queue.parts(lane)
-  local where = redis.call('HGET', base.key('lanes', route), lane)
+  where = where or redis.call('HGET', base.key('lanes', route), lane)
   if not where then return end
-  local head = redis.call('ZRANGE', base.key('lane', lane), 0, 0, 'WITHSCORES')
+  head = head or redis.call('ZRANGE', base.key('lane', lane), 0, 0, 'WITHSCORES')
   if head[1] and where ~= '' then
     return enter(route, lane, where, head[2]) -- also when its group was deleted by hand
   elseif head[1] then
@@ -75,9 +76,8 @@ function queue.refile(lane)
 end
 
 -- Refused by another key than the one it was grouped under.
-function queue.move(lane, to)
+function queue.move(lane, from, to)
   local route = queue.parts(lane)
-  local from = redis.call('HGET', base.key('lanes', route), lane)
   local score = redis.call('ZSCORE', place_in(route, from), lane)
   redis.call('ZREM', place_in(route, from), lane)
   if from ~= '' then mark(from, route) end
@@ -99,9 +99,9 @@ function queue.add(name, lane, priority, place)
   call.touched[route] = true
 end
 
-function queue.remove(name, lane)
+function queue.remove(name, lane, where, head)
   redis.call('ZREM', base.key('lane', lane), name)
-  queue.refile(lane)
+  queue.refile(lane, where, head)
 end
 
 -- The best entry of a route: {entry, score} or nil.
@@ -111,11 +111,12 @@ function queue.top(route)
   return { entry = best[1], score = tonumber(best[2]) }
 end
 
--- Looks at the best entry of a route once. Answers the lane to grant from, or nil when the entry went elsewhere.
+-- Looks at the best entry of a route once. Answers the lane to grant from, where it stands, its head and the one behind
+-- it {name, score, name, score}; or nil when the entry went elsewhere.
 function queue.examine(route, entry)
-  local lane = entry
+  local lane, where = entry, ''
   if entry:sub(1, 1) == '@' then
-    local where = entry:sub(2)
+    where = entry:sub(2)
     if not gates.admits(where) then
       redis.call('ZREM', base.key('ready', route), entry)
       return nil
@@ -126,15 +127,16 @@ function queue.examine(route, entry)
       return nil
     end
   end
-  sound.lane(lane)
-  redis.call('HSETNX', base.key('lanes', route), lane, entry == lane and '' or entry:sub(2)) -- deleted by hand: it is here
-  if redis.call('EXISTS', base.key('lane', lane)) == 0 then
-    queue.refile(lane)
+  local first = redis.call('ZRANGE', base.key('lane', lane), 0, 1, 'WITHSCORES')
+  base.expect('hash', base.key('lanes', route))
+  if not first[1] then
+    queue.refile(lane, where, first)
     return nil
   end
   local _, keys = queue.parts(lane)
   local no = gates.judge(keys)
-  if not no then return lane end
-  queue.move(lane, no.key)
+  if not no then return lane, where, first end
+  sound.group(no.key, route)
+  queue.move(lane, where, no.key)
   return nil
 end

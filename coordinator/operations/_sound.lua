@@ -1,82 +1,152 @@
 -- What a change will write, checked before anything is written: a script is not rolled back when it stops half-way.
 -- A damaged key that stops a question answers `damaged`. One met by work that nobody asked for (timers, wakes) is passed over.
 
--- Keys that nearly every writing verb touches.
-local SHARED = {
-  zset = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'later', 'status:queued', 'status:running' },
-  stream = { 'events' },
-  hash = { 'limits', 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start' },
-  string = { 'fence', 'place', 'due', 'opening', 'ended' },
-  set = { 'slots:*' },
-}
+-- What a check wants of keys. Sorted sets and sets are looked at all at once: an intersection with a key that is
+-- not there reads nothing, and refuses a key of another type.
+local ALL = { zset = 'ZINTERCARD', set = 'SINTERCARD' }
 
-function sound.shared()
-  for kind, names in pairs(SHARED) do
-    for _, name in ipairs(names) do base.expect(kind, base.key(name)) end
+local function wants() return { zset = {}, set = {} } end
+
+local function want(wanted, kind, key)
+  if call.checked[key] == kind then return end
+  local list = wanted[kind]
+  if not list then return base.expect(kind, key) end
+  list[#list + 1] = key
+end
+
+local MOST = 500 -- keys a command
+
+local function check(wanted)
+  for kind, command in pairs(ALL) do
+    local list = wanted[kind]
+    for from = 1, #list, MOST do
+      local to = math.min(from + MOST - 1, #list)
+      local answer = redis.pcall(command, to - from + 2, base.key('nothing'), unpack(list, from, to))
+      for at = from, to do
+        if type(answer) == 'table' then base.expect(kind, list[at]) end -- finds which
+        call.checked[list[at]] = kind
+      end
+    end
   end
 end
 
+-- Keys that nearly every writing verb touches.
+local SHARED = { 'leases', 'timers', 'later', 'poked', 'hosts', 'routes', 'blocked', 'status:queued', 'status:running' }
+local OTHERS = { string = { 'fence', 'place' }, hash = { 'limits' } }
+-- What is there only while something is shut, paced, or failing: mostly nothing of it is.
+local RARE = { 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start', 'opening' }
+
+-- A `lean` verb takes its token before it writes anything else of a grant, and no place.
+local function shared(wanted, lean)
+  for _, name in ipairs(SHARED) do want(wanted, 'zset', base.key(name)) end
+  want(wanted, 'set', base.key('slots', '*'))
+  want(wanted, 'stream', base.key('events'))
+  if not lean then
+    for kind, names in pairs(OTHERS) do
+      for _, name in ipairs(names) do want(wanted, kind, base.key(name)) end
+    end
+  end
+  local keys = {}
+  for i, name in ipairs(RARE) do keys[i] = base.key(name) end
+  call.rare = redis.call('EXISTS', unpack(keys)) > 0
+  if not call.rare then return end
+  for i, name in ipairs(RARE) do want(wanted, name == 'opening' and 'string' or 'hash', keys[i]) end
+end
+
+function sound.shared()
+  local wanted = wants()
+  shared(wanted)
+  check(wanted)
+end
+
 -- Runs `check(...)`. Answers true and what it answered, or false and the damage it met.
-function sound.holds(check, ...)
-  local fine, answer = pcall(check, ...)
+function sound.holds(doing, ...)
+  local fine, answer = pcall(doing, ...)
   if not fine and (type(answer) ~= 'table' or not answer.damaged) then error(answer, 0) end
   return fine, answer
 end
 
 -- What paces a key: only pools have rates.
-local function paced(limit_key)
+local function paced(wanted, limit_key)
   if limit_key == '*' or limit_key:find(':', 1, true) then return end
-  base.expect('hash', base.key('rates', limit_key))
-  base.expect('hash', base.key('starts', limit_key))
+  want(wanted, 'hash', base.key('rates', limit_key))
+  want(wanted, 'hash', base.key('starts', limit_key))
 end
 
 -- A limit key that may open: its slots, and every route that has lanes blocked on it.
-function sound.key(limit_key)
-  base.expect('set', base.key('slots', limit_key))
-  paced(limit_key)
-  if not redis.call('ZSCORE', base.key('blocked'), limit_key) then return end
+local function key(wanted, limit_key, is_blocked)
+  want(wanted, 'set', base.key('slots', limit_key))
+  paced(wanted, limit_key)
+  if not is_blocked then return end
   base.expect('set', base.key('groups', limit_key))
   for _, route in ipairs(redis.call('SMEMBERS', base.key('groups', limit_key))) do
-    base.expect('zset', base.key('blocked', limit_key, route))
-    base.expect('zset', base.key('ready', route))
+    want(wanted, 'zset', base.key('blocked', limit_key, route))
+    want(wanted, 'zset', base.key('ready', route))
   end
 end
 
-local function matched(host, routes)
+function sound.key(limit_key)
+  local wanted = wants()
+  key(wanted, limit_key, redis.call('ZSCORE', base.key('blocked'), limit_key))
+  check(wanted)
+end
+
+local function matched(wanted, host, routes)
   for _, route in ipairs(routes) do
-    base.expect('set', base.key('served', route))
-    base.expect('zset', base.key('waiting', route))
+    want(wanted, 'set', base.key('served', route))
+    want(wanted, 'zset', base.key('waiting', route))
   end
-  base.expect('hash', base.key('host', host))
-  base.expect('set', base.key('serves', host))
+  want(wanted, 'hash', base.key('host', host))
+  want(wanted, 'set', base.key('serves', host))
 end
 
 -- A lane that gains or loses a workspace: wherever in its route it may stand, and a route that is new.
-function sound.lane(lane)
+local function whole_lane(wanted, lane)
   local route, keys = queue.parts(lane)
-  base.expect('hash', base.key('lanes', route))
-  base.expect('zset', base.key('lane', lane))
-  base.expect('zset', base.key('ready', route))
+  want(wanted, 'hash', base.key('lanes', route))
+  want(wanted, 'zset', base.key('lane', lane))
+  want(wanted, 'zset', base.key('ready', route))
   for _, limit_key in ipairs(keys) do
-    base.expect('set', base.key('slots', limit_key))
-    paced(limit_key)
-    base.expect('set', base.key('groups', limit_key))
-    base.expect('zset', base.key('blocked', limit_key, route))
+    want(wanted, 'set', base.key('slots', limit_key))
+    paced(wanted, limit_key)
+    want(wanted, 'set', base.key('groups', limit_key))
+    want(wanted, 'zset', base.key('blocked', limit_key, route))
   end
   if redis.call('ZSCORE', base.key('routes'), route) then return end
-  for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do matched(host, { route }) end
+  for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do matched(wanted, host, { route }) end
+end
+
+function sound.lane(lane)
+  local wanted = wants()
+  whole_lane(wanted, lane)
+  check(wanted)
+end
+
+-- A lane that moves into the group of a key of its own.
+function sound.group(limit_key, route)
+  local wanted = wants()
+  want(wanted, 'set', base.key('groups', limit_key))
+  want(wanted, 'zset', base.key('blocked', limit_key, route))
+  check(wanted)
+end
+
+-- A run that gives back what it holds.
+local function release(wanted, row)
+  local keys = lease.keys(row)
+  local blocked = keys[1] and redis.call('ZMSCORE', base.key('blocked'), unpack(keys)) or {}
+  for i, limit_key in ipairs(keys) do key(wanted, limit_key, blocked[i]) end
 end
 
 -- A workspace that goes to status `to`; `row` needs its status, lane and host.
 function sound.run(name, row, host, to)
-  base.expect('hash', base.key('workspace', name))
-  base.expect('zset', base.key('status', to))
-  if row.status then base.expect('zset', base.key('status', row.status)) end
-  if host then base.expect('set', base.key('held', host)) end
-  if row.lane then sound.lane(row.lane) end
-  if row.status == 'running' then
-    for _, limit_key in ipairs(lease.keys(row)) do sound.key(limit_key) end
-  end
+  local wanted = wants()
+  want(wanted, 'hash', base.key('workspace', name))
+  want(wanted, 'zset', base.key('status', to))
+  if row.status then want(wanted, 'zset', base.key('status', row.status)) end
+  if host then want(wanted, 'set', base.key('held', host)) end
+  if row.lane then whole_lane(wanted, row.lane) end
+  if row.status == 'running' then release(wanted, row) end
+  check(wanted)
 end
 
 -- The few fields of a record that the checks need, without its task; nil when there is none.
@@ -94,20 +164,42 @@ function sound.ending(name, to)
   return row
 end
 
+local function claimer(wanted, host)
+  want(wanted, 'set', base.key('held', host))
+  for _, route in ipairs(hosts.serves(host)) do
+    want(wanted, 'zset', base.key('waiting', route))
+    want(wanted, 'zset', base.key('ready', route))
+  end
+end
+
 -- A host that asks for work, or stops waiting for it.
 function sound.claimer(host)
-  base.expect('hash', base.key('host', host))
-  base.expect('set', base.key('held', host))
-  base.expect('set', base.key('serves', host))
-  for _, route in ipairs(redis.call('SMEMBERS', base.key('serves', host))) do
-    base.expect('zset', base.key('waiting', route))
-    base.expect('zset', base.key('ready', route))
+  local wanted = wants()
+  want(wanted, 'hash', base.key('host', host))
+  claimer(wanted, host)
+  check(wanted)
+end
+
+-- All that a call writes which ends a run, hands a host the next, or both, and that it does not read first:
+-- `row` is the run's, `to` what it becomes.
+function sound.lean(row, to, host)
+  local wanted = wants()
+  shared(wanted, true)
+  if row then
+    want(wanted, 'zset', base.key('status', to))
+    if row.host then want(wanted, 'set', base.key('held', row.host)) end
+    release(wanted, row)
+    gates.see({ '*', unpack(lease.keys(row)) })
   end
+  if host then claimer(wanted, host) end
+  check(wanted)
 end
 
 -- A host whose routes are matched anew, or forgotten.
 function sound.matching(host)
-  sound.claimer(host)
-  matched(host, redis.call('SMEMBERS', base.key('serves', host)))
-  matched(host, redis.call('ZRANGE', base.key('routes'), 0, -1))
+  local wanted = wants()
+  claimer(wanted, host)
+  matched(wanted, host, hosts.serves(host))
+  matched(wanted, host, redis.call('ZRANGE', base.key('routes'), 0, -1))
+  check(wanted)
 end

@@ -2,17 +2,18 @@
 -- With a token it is the holder's word. Without one it is a report: it ends only a run no worker holds.
 -- Answers completed{status, grants[], more?}, already{status}, stale{status}, unknown; each with the claim's grants.
 verb.register {
-  name = 'complete', writes = true, frees = true,
+  name = 'complete', writes = true, frees = true, lean = true,
   question = {
     workspace = { is = 'workspace', must = true }, token = 'integer', status = { is = 'ended', must = true },
     verdict = 'line', exit_code = 'signed', question = 'text', pr_url = 'line', retry_after = { is = 'integer', most = 31536000 },
     session = 'line', cost_usd = 'integer', as_of = 'seq', claim = { is = 'shape', fields = drain.QUESTION },
   },
   answer = function(ask)
-    sound.ending(ask.workspace, ask.status)
-    if ask.claim then sound.claimer(ask.claim.host) end
-    verb.tidy(8)
-    local outcome, status = lease.report(ask)
+    local row = lease.record(ask.workspace)
+    local runs = row and row.status == 'running'
+    verb.begin_lean(runs and row, ask.status, ask.claim and ask.claim.host)
+    if runs and lease.goes_back(ask, row) then sound.run(ask.workspace, row, row.host, 'queued') end
+    local outcome, status = lease.report(ask, row)
     local answer = { grants = {} }
     if ask.claim then
       local fine, claimed = sound.holds(drain.claim, ask.claim)

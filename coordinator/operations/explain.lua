@@ -8,7 +8,7 @@ verb.register {
     local answer = { outcome = 'explained', workspace = ask.workspace, status = row.status, agent = row.agent, host = row.host,
       question = row.question }
     if row.status ~= 'queued' then return answer end
-    for limit_key, limit in pairs(ask.what_if or {}) do call.limits[limit_key] = limit end
+    for limit_key, limit in pairs(ask.what_if or {}) do gates.suppose(limit_key, limit) end
     local route, keys = queue.parts(row.lane or '')
     local no = later.refuses(ask.workspace, row) or gates.refuses('*') or gates.judge(keys)
     local served = redis.call('SCARD', base.key('served', route))

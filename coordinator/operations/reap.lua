@@ -52,6 +52,7 @@ local function forget(route)
   local served = redis.call('SMEMBERS', base.key('served', route))
   for _, host in ipairs(served) do base.expect('set', base.key('serves', host)) end
   for _, host in ipairs(served) do redis.call('SREM', base.key('serves', host), route) end
+  call.serves = nil
   redis.call('DEL', base.key('served', route), base.key('waiting', route), base.key('ready', route))
   redis.call('ZREM', base.key('routes'), route)
 end
@@ -74,10 +75,10 @@ local function next_due(settling)
     if when and (not first or when < first) then first = when end
   end
   if first then
-    redis.call('SET', base.key('due'), string.format('%.0f', first))
+    base.keep('due', first)
     return math.max(first - call.now, 0)
   end
-  redis.call('DEL', base.key('due'))
+  base.keep('due', false)
   return nil
 end
 

@@ -70,7 +70,10 @@ verb.register {
     if refused then return refused end
     check(ask, row)
     register(ask, row)
-    for _, ending in ipairs(ask.endings or {}) do lease.report(ending) end
+    for _, ending in ipairs(ask.endings or {}) do
+      sound.ending(ending.workspace, ending.status)
+      lease.report(ending, lease.record(ending.workspace))
+    end
     local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),
       kill_grace = base.setting('kill_grace', 15000), lost = {}, kill = {}, unseen = {}, epoch = base.number(call.control.epoch) }
     local held, highest = {}, 0

@@ -106,7 +106,7 @@ def nothing_is_left_behind(at: Moment) -> None:
 
 
 def the_queue_is_drained_when_the_last_one_ends(at: Moment) -> None:
-    ended = int(at.now.keys.get("ended", 0))
+    ended = int(at.now.control.get("ended", 0))
     assert ended == at.truth.ended, f"{ended} ended since the queue was last empty, the truth is {at.truth.ended}"
 
 
@@ -139,7 +139,7 @@ def what_falls_due_is_told(at: Moment) -> None:
     parts = [at.now.timers, at.now.later, at.now.poked] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
     whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
     if whens:
-        due = float(at.now.keys.get("due", "inf"))
+        due = float(at.now.control.get("due", "inf"))
         assert due <= max(min(whens), at.truth.now), (
             f"something falls due at {min(whens):.0f}, replicas sleep until {due:.0f}"
         )

@@ -53,7 +53,8 @@ class View:
 
     def lasting(self, *, wakes: bool = True) -> Keys:
         """What a call that changes nothing leaves as it was: all but counters (and who waits or is woken)."""
-        kept = {name: value for name, value in self.keys.items() if name not in ("fence", "place", "due")}
+        kept = {name: value for name, value in self.keys.items() if name not in ("fence", "place")}
+        kept["control"] = {name: value for name, value in self.control.items() if name != "due"}
         if wakes:
             return kept
         for name, host in self.hosts.items():

@@ -81,6 +81,7 @@ def make_due(redis: "Redis") -> None:
     redis.zadd(f"{ROOT}:later", {"by-time": 1, "in-time": 1})
     redis.hset(f"{ROOT}:workspace:by-time", "not_before", 1)
     redis.hset(f"{ROOT}:workspace:in-time", "deadline", 1)
+    redis.hset(f"{ROOT}:control", "due", 1)
     redis.zadd(f"{ROOT}:leases", {"hurt": 1, "late": 1, "asked": 1})
 
 

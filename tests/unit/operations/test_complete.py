@@ -123,6 +123,7 @@ async def test_a_usage_limit_shuts_the_pool_and_spends_no_attempt(fleet: Fleet) 
     )
     await fleet.redis.hset("{t}:backoff", "codex", "1")
     await fleet.redis.zadd("{t}:timers", {"codex": 1})
+    await fleet.redis.hset("{t}:control", "due", "1")
     assert await fleet.granted() == ["first", "third"]  # it came back to its old place
 
 

@@ -12,7 +12,7 @@ State = dict[bytes, bytes]
 
 #: What a call may have done before it met a damaged lane: work that was due anyway, each piece of it whole.
 DUE_ANYWAY = (
-    *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "due", "leases"),
+    *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "control", "leases"),
     *("ready:cursor", "next_start"),
     *("later", "lane:codex codex", "lanes:codex", "ready:codex", "workspace:in-time", "status:queued", "status:failed"),
     *("lane:codex:big codex codex:big", "lane:codex codex codex:big", "ended", "events"),

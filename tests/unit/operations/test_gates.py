@@ -76,6 +76,7 @@ async def test_a_freeze_with_an_end_ends_by_itself(fleet: Fleet) -> None:
     await fleet.redis.hset("{t}:control", "frozen_until", "1")
     await fleet.redis.hset("{t}:frozen", "codex", '{"until":1}')
     await fleet.redis.zadd("{t}:timers", {"*": 1, "codex": 1})
+    await fleet.redis.hset("{t}:control", "due", "1")
     assert await fleet.granted() == ["a"]
     assert await fleet.redis.exists("{t}:timers", "{t}:frozen") == 0
 

@@ -24,6 +24,7 @@ async def comes(fleet: Fleet, name: str, field: str = "not_before") -> None:
     """Its moment is now: as if the time until then had passed."""
     await fleet.redis.hset(fleet.store.key("workspace", name), field, "1")
     await fleet.redis.zadd(fleet.store.key("later"), {name: 1}, xx=True)
+    await fleet.redis.hset(fleet.store.key("control"), "due", "1")
 
 
 async def later(fleet: Fleet) -> set[str]:

@@ -40,14 +40,14 @@ async def test_calls_made_at_once_find_the_missing_library_together(store: Store
     await fleet.queue("a", "b")
 
 
-@pytest.mark.parametrize("line", [r"verb.tidy\(8\)\n    local outcome"])
+@pytest.mark.parametrize("line", [r"lease.report\(ask, row\)\n    local answer"])
 async def test_a_defect_of_the_library_names_its_file_and_line(store: Store, line: str) -> None:
-    broken = re.sub(line, "verb.tydi(8)\n    local outcome", library.TEXT)
+    broken = re.sub(line, "lease.repotr(ask, row)\n    local answer", library.TEXT)
     assert broken != library.TEXT
     await store.redis.function_load(broken)
     fleet = Fleet(store, store.redis)
     await store.run(Thaw())
-    with pytest.raises(LibraryError, match=r"complete\.lua:\d+.*tydi"):
+    with pytest.raises(LibraryError, match=r"complete\.lua:\d+.*repotr"):
         await fleet.end(await fleet.ask_for("a"))
 
 
