@@ -231,6 +231,18 @@ class Driver:
         assert answer.count == self.truth.cancel(ask.workspace), answer
         self._lawful(ask, answer, twice)
 
+    def prioritize(self, ask: ops.Prioritize, *, twice: bool = False) -> None:
+        pending = self._pending
+        answer = self._ask(ask)
+        outcome, was = self.truth.prioritize(ask)
+        assert answer.outcome == outcome, f"{answer} for {outcome}"
+        if outcome == "prioritized":
+            assert (answer.was, answer.now) == (was, ask.priority), answer
+            self._placed(self.truth.tasks[ask.workspace], answer.place)
+        else:
+            self._nothing_changed(pending)
+        self._lawful(ask, answer, twice)
+
     def retry(self, ask: ops.Retry, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         assert answer.count == self.truth.retry(ask), answer

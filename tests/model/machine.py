@@ -66,6 +66,13 @@ class FleetMachine(Stories):
         name = data.draw(st.sampled_from(ended) if ended else some.workspaces)
         self.fleet.retry(ops.Retry(workspace=name, **fields), twice=twice)
 
+    @rule(data=st.data(), priority=st.sampled_from([9, 0, 5]), twice=some.rarely)
+    def prioritize(self, data: st.DataObject, priority: int, twice: bool) -> None:
+        """Mostly of one that waits."""
+        queued = sorted(task.name for task in self.fleet.truth.queued())
+        name = data.draw(st.sampled_from(queued) | some.workspaces if queued else some.workspaces)
+        self.fleet.prioritize(ops.Prioritize(workspace=name, priority=priority), twice=twice)
+
     @rule(key=some.keys, ahead=some.until, twice=some.rarely)
     def freeze(self, key: str, ahead: int | None, twice: bool) -> None:
         until = None if ahead is None else self.fleet.truth.now + ahead

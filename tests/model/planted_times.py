@@ -65,4 +65,28 @@ TIMES: Final = (
         "latch.fire(most), later.fire(most)",
         "latch.fire(most), 0",
     ),
+    Plant(
+        "new_priority_only_told",
+        "What was given another priority waits as before.",
+        "queue.add(name, row.lane, ask.priority, base.number(row.place) or",
+        "queue.add(name, row.lane, was, base.number(row.place) or",
+    ),
+    Plant(
+        "place_lost_with_a_new_priority",
+        "Who gets the priority of others goes behind those who came later.",
+        "queue.add(name, row.lane, ask.priority, base.number(row.place) or",
+        "queue.add(name, row.lane, ask.priority, false or",
+    ),
+    Plant(
+        "new_priority_forgotten",
+        "What comes back goes by the priority that it was asked for with.",
+        "base.write(base.key('workspace', name), { priority = ask.priority })",
+        "base.write(base.key('workspace', name), { priority = was })",
+    ),
+    Plant(
+        "new_priority_before_its_time",
+        "Another priority puts what waits for its time into its lane.",
+        "if not waits_for_its_time(name, row) then",
+        "if row.lane then",
+    ),
 )

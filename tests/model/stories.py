@@ -121,6 +121,20 @@ class Stories(Base):
         fleet.limit(ops.Limit(key="codex", limit=1))
         self._settle_down()
 
+    @rule(first=st.sampled_from([9, 0]), start=some.starts)
+    def overtake(self, first: int, start: int | None) -> None:
+        """Three wait for one slot, perhaps until a time; the last goes before the others, or the first behind them."""
+        fleet = self.fleet
+        fleet.limit(ops.Limit(key="codex", limit=0))
+        for name in some.NAMES[:3]:
+            fleet.submit(
+                ops.Submit(workspace=name, agent="codex", again=True).model_copy(update=self._times(start, None))
+            )
+        fleet.prioritize(ops.Prioritize(workspace=some.NAMES[2 if first == 9 else 0], priority=first))
+        fleet.pass_time(start or 0)
+        fleet.limit(ops.Limit(key="codex", limit=1))
+        self._settle_down()
+
     @rule(ending=some.endings)
     def work(self, ending: dict[str, Any]) -> None:
         """Every worker ends what it runs and asks for the next."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Renew, Retry, Submit
+from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Prioritize, Renew, Retry, Submit
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
@@ -260,6 +260,15 @@ class Truth(Tracked):
         for task in chosen:
             self.finish(task, "failed")
         return len(chosen)
+
+    def prioritize(self, ask: Prioritize) -> tuple[str, int]:
+        """The outcome, and the priority before."""
+        self.begin()
+        task = self.tasks.get(ask.workspace)
+        if not task or task.status != "queued":
+            return ("already" if task else "unknown"), 0
+        was, task.priority = task.priority, ask.priority
+        return "prioritized", was
 
     def retry(self, ask: Retry) -> int:
         """How many are queued again."""

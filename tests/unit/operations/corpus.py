@@ -101,6 +101,7 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         "workspace": "name", "status": "word", "by": "name", "cursor": "name", "answer": "text", "agent": "name",
         "front": "flag", "not_before": "count", "deadline": "count",
     }),
+    "prioritize": ({"workspace": "w", "priority": 5}, {"workspace": "name", "priority": "small", "by": "name"}),
     "track": ({"workspaces": []}, {"workspaces": "tracked", "host": "name"}),
     "freeze": ({}, {"key": "name", "by": "name", "reason": "name", "until": "count"}),
     "thaw": ({}, {"key": "name", "by": "name"}),
