@@ -76,6 +76,15 @@ class Kill(Record):
     at: Millis | None = None
 
 
+class FreezeView(Record):
+    """Who froze a key, why, since when, and until when where it ends by itself."""
+
+    by: str | None = None
+    reason: str | None = None
+    at: Millis | None = None
+    until: Millis | None = None
+
+
 class Workspace(Record):
     """The record of one workspace. Times are epoch milliseconds (`since`: of its status), money is in millionths."""
 
@@ -136,6 +145,7 @@ class HostView(Record):
     pools: LuaList[str] = ()
     labels: LuaList[str] = ()
     waiting: Millis | None = None
+    freeze: FreezeView | None = None
     incarnation: str | None = None
 
 

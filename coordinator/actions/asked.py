@@ -79,12 +79,17 @@ async def stop(
     by: str | None = None,
     reason: str | None = None,
     lasts: int | None = None,
+    until: int | None = None,
 ) -> Stopped:
-    """Freeze the queue, or one limit key; for `lasts` ms, else until somebody starts it."""
+    """Freeze the queue, one limit key, or a host (`host:build-1`).
+
+    For `lasts` ms, or `until` a moment (epoch ms), else until somebody starts it.
+    """
     asked = question(Freeze, key=key, by=by, reason=reason)
-    if lasts is None:
+    if lasts is not None:
+        until = (await store.run(GetStatus())).now + lasts
+    if until is None:
         return Stopped(await store.run(asked))
-    until = (await store.run(GetStatus())).now + lasts
     return Stopped(await store.run(question(Freeze, key=key, by=by, reason=reason, until=until)), until)
 
 

@@ -98,12 +98,14 @@ end
 -- Hands a host what fits it now, at most `count`; one that has room for more waits for it.
 function drain.give(host, row, count)
   local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
-  local free = row.quiet and 0 or math.max(slots - held, 0)
+  local cold = freezes.refuses(host)
+  local free = (row.quiet or cold) and 0 or math.max(slots - held, 0)
   local want = math.min(count or free, free)
   local answer, given
   if free == 0 then
     local text = row.quiet and 'host ' .. host .. ' is quiet' or 'host ' .. host .. ' is full: ' .. held .. '/' .. slots
     answer, given = refused(host, 'hosts_full', text, held, slots), {}
+    answer.refusal = cold or answer.refusal
     for _, route in ipairs(hosts.serves(host)) do call.touched[route] = true end
   else
     answer, given = look(host, row, want)

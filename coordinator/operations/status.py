@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from coordinator.models import KeyView, Kill, LuaList, Record
+from coordinator.models import FreezeView, KeyView, LuaList, Record
 from coordinator.operations._operation import Operation
 from coordinator.words import Millis, Status
 
@@ -46,7 +46,7 @@ class FleetStatus(Record):
     lib: int
     new: bool = False
     frozen: bool
-    freeze: Kill | None = None
+    freeze: FreezeView | None = None
     settling: Millis | None = None
     counts: dict[Status, int]
     running: int

@@ -40,7 +40,7 @@ local function grant_to_asker(ask, row, old)
   return { outcome = 'granted', grant = grant }
 end
 
--- What stops the asker, in the order of admission: its time, everything, then its own slots, then the lane's keys.
+-- What stops the asker, in the order of admission: its time, everything, then its own freeze and slots, then the lane's keys.
 local function refuses_asker(ask, row)
   local no = later.early(ask.workspace, row) or gates.refuses('*')
   if no then return no end
@@ -48,6 +48,8 @@ local function refuses_asker(ask, row)
     return { key = queue.parts(row.lane), reason = 'no_host', used = 0, limit = 0,
       text = 'it must run on ' .. ask.host .. ', not on ' .. ask.asker }
   end
+  local cold = freezes.refuses(ask.asker)
+  if cold then return cold end
   local slots = base.number(redis.call('HGET', base.key('host', ask.asker), 'slots'))
   local held = redis.call('SCARD', base.key('held', ask.asker))
   if slots and held >= slots then

@@ -4,6 +4,7 @@ verb.register {
   answer = function(ask)
     local limit_key = ask.key or '*'
     sound.key(limit_key)
+    freezes.check(limit_key)
     if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then latch.thaw(limit_key, ask.by) end
     latch.time(limit_key)
     latch.open(limit_key)

@@ -41,7 +41,10 @@ def test_stop_can_end_by_itself(cli: Cli) -> None:
     now = cli.json("status")["now"]
     until = cli.json("stop", "--until", "2h")["until"]
     assert 0 <= until - now - 7_200_000 < 60_000
-    assert "--until: must be a duration" in cli.wrong("stop", "--until", "soon", code=BAD_INPUT)
+    until = cli.json("stop", "--key", "codex", "--until", "+2h")["until"]
+    assert 0 <= until - now - 7_200_000 < 60_000
+    assert cli.json("stop", "--key", "codex", "--until", "2100-01-01T00:00:00Z")["until"] == 4_102_444_800_000
+    assert "--until: must be a moment" in cli.wrong("stop", "--until", "soon", code=BAD_INPUT)
     assert "reason: must be UTF-8 text" in cli.wrong("stop", "--reason", "a\udcff", code=BAD_INPUT)
 
 
@@ -180,3 +183,20 @@ def test_the_priority_of_one_that_waits_is_changed(busy: Cli) -> None:
     )
     assert "there is no workspace a/9" in busy.wrong("priority", "a/9", "9", code=BAD_INPUT)
     assert "priority" in busy.wrong("priority", "a/3", "10", code=BAD_INPUT)
+
+
+def test_a_host_is_frozen_by_somebody_until_a_time(busy: Cli) -> None:
+    busy("stop", "--key", "host:h1", "--until", "2100-01-01T00:00:00Z", "--reason", "new disk")
+    frozen = "host:h1 is frozen by "
+    assert "frozen" in busy.out("hosts").splitlines()[1].split()
+    for shown in (busy.out("hosts"), busy.out("status")):
+        (line,) = [line for line in shown.splitlines() if frozen in line]
+        assert ": new disk, until 2" in line
+    assert "host h1: 1/4 slots, frozen, serves codex, claude" in busy.out("status")
+    busy("dispatch", "c/1", "--agent", "claude")
+    why = busy.out("why", "c/1")
+    assert frozen in why
+    assert "key       host:h1 (frozen)" in why
+    assert busy.json("hosts")["hosts"][0]["freeze"]["reason"] == "new disk"
+    assert busy.out("start", "--key", "host:h1") == "dispatch started for host:h1\n"
+    assert [grant.workspace for grant in busy.claim()] == ["c/1"]

@@ -17,6 +17,7 @@ LIMIT_KEYS: Final = ("*", "codex", "codex:big", "claude", "repo:core/io", "repo:
 workspaces = st.sampled_from(NAMES)
 hosts = st.sampled_from(HOSTS)
 keys = st.sampled_from(LIMIT_KEYS)
+cold_keys = st.sampled_from((*LIMIT_KEYS, "host:h1", "host:h2", "host:h3"))
 limit_names = st.sampled_from((*LIMIT_KEYS, "repo:*"))
 limit = st.sampled_from([1, 2, None, 3, 0])
 slots = st.sampled_from([2, 1, 3, 4])

@@ -144,7 +144,8 @@ class Driver:
             return
         assert names == given.names, f"handed out {names}, the best that fit are {given.names}"
         self._adopt(answer.grants)
-        if answer.refusal or (given.refusal and given.refusal.reason == "hosts_full"):
+        own = given.refusal and (given.refusal.reason == "hosts_full" or given.refusal.key.startswith("host:"))
+        if answer.refusal or own:
             laws.refusal_is_true(answer.refusal, given.refusal)
 
     def _adopt(self, grants: Sequence[Grant]) -> None:

@@ -210,9 +210,16 @@ class Fleet:
             return no
         if task.requires not in (None, asker):
             return No(task.route, "no_host", 0, 0)
+        if cold := self.cold(asker):
+            return cold
         if host and host.slots is not None and held >= host.slots:
             return No(asker, "hosts_full", held, host.slots)
         return self.judge(task)
+
+    def cold(self, host: str) -> No | None:
+        """Why a frozen host is given nothing."""
+        freeze = self.freeze_of(f"host:{host}")
+        return No(f"host:{host}", "frozen", 0, None, freeze[0]) if freeze else None
 
     def silent(self, host: Host) -> bool:
         """Whether a host has missed three beats."""

@@ -178,6 +178,7 @@ def who_waits_where_agrees(at: Moment) -> None:
         assert waits == (wanted if now.waits(name) else set()), f"{name} waits for other routes than it says"
         assert not (now.waits(name) and name in now.poked), f"{name} waits and is poked"
         assert not (now.waits(name) and "quiet" in host), f"{name} is quiet and waits"
+        assert not (now.waits(name) and at.truth.cold(name)), f"{name} is frozen and waits"
     assert set(now.poked) <= set(now.hosts), "a host that is gone is poked"
     poked = {name for name in set(now.poked) - set(at.before.poked) if now.hosts[name]["mode"] == "pull"}
     assert poked <= at.listening, "a poke went where nobody listens"
@@ -188,7 +189,8 @@ def who_waits_where_agrees(at: Moment) -> None:
 def a_push_host_with_room_waits(at: Moment) -> None:
     """Nobody asks for it: what becomes ready must find it."""
     for name, host in at.truth.hosts.items():
-        if host.mode == "push" and not host.quiet and not at.truth.silent(host):
+        cold = at.truth.cold(name) or at.now.timers.get(f"host:{name}", at.truth.now + 1) <= at.truth.now
+        if host.mode == "push" and not host.quiet and not at.truth.silent(host) and not cold:
             room = host.room > len(at.truth.held(name))
             assert not room or at.now.waits(name) or name in at.now.poked, f"{name} has room, and nobody knows"
 

@@ -73,12 +73,12 @@ class FleetMachine(Stories):
         name = data.draw(st.sampled_from(queued) | some.workspaces if queued else some.workspaces)
         self.fleet.prioritize(ops.Prioritize(workspace=name, priority=priority), twice=twice)
 
-    @rule(key=some.keys, ahead=some.until, twice=some.rarely)
+    @rule(key=some.cold_keys, ahead=some.until, twice=some.rarely)
     def freeze(self, key: str, ahead: int | None, twice: bool) -> None:
         until = None if ahead is None else self.fleet.truth.now + ahead
         self.fleet.freeze(ops.Freeze(key=key, until=until, by="op"), twice=twice)
 
-    @rule(every=st.booleans(), key=some.keys, twice=some.rarely)
+    @rule(every=st.booleans(), key=some.cold_keys, twice=some.rarely)
     def thaw(self, every: bool, key: str, twice: bool) -> None:
         for one in [key] if not every else [key for key in sorted(self.fleet.truth.freezes) if key != "*"]:
             self.fleet.thaw(ops.Thaw(key=one), twice=twice)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.model.plant import Plant
+from tests.model.planted_freezes import FREEZES
 from tests.model.planted_pace import PACE
 from tests.model.planted_times import TIMES
 
@@ -178,8 +179,8 @@ PLANTED: Final = (
     Plant(
         "too_many_slots",
         "A host is given one more than it has slots for.",
-        "local free = row.quiet and 0 or math.max(slots - held, 0)",
-        "local free = row.quiet and 0 or math.max(slots - held + 1, 0)",
+        "local free = (row.quiet or cold) and 0 or math.max(slots - held, 0)",
+        "local free = (row.quiet or cold) and 0 or math.max(slots - held + 1, 0)",
     ),
     Plant(
         "granted_while_settling",
@@ -339,4 +340,5 @@ PLANTED: Final = (
     ),
     *PACE,
     *TIMES,
+    *FREEZES,
 )

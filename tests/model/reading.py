@@ -16,6 +16,10 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
     if any(host.name in idle for host in serving):
         return None
     live = [host for host in serving if not host.quiet and not truth.silent(host)]
+    cold = [no for host in live if (no := truth.cold(host.name))]
+    live = [host for host in live if not truth.cold(host.name)]
+    if cold and not live:
+        return min(cold, key=lambda no: (no.until or float("inf"), no.key))
     if not live:
         return No(task.route, "no_host", 0, 0)
     used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.room for host in live)

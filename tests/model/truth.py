@@ -68,11 +68,12 @@ class Truth(Tracked):
             given = [name for name, token in host.given if self._runs(name, token)] if ask.seq == host.seq else []
             return Given(given, again=True)
         held = len(self.held(host.name))
-        free = 0 if host.quiet else max(host.room - held, 0)
+        cold = self.cold(host.name)
+        free = 0 if host.quiet or cold else max(host.room - held, 0)
         want = free if ask.count is None else min(ask.count, free)
         answer = Given()
         if free == 0:
-            answer.refusal = No(host.name, "hosts_full", held, host.room)
+            answer.refusal = cold or No(host.name, "hosts_full", held, host.room)
         while len(answer.names) < (want if most is None else most):
             task = self.pick(host) if told is None else self._allowed(host, told[len(answer.names) :])
             if not task:
@@ -94,6 +95,7 @@ class Truth(Tracked):
         host = self.hosts[host_name]
         assert host.mode == "push", f"{name} was handed to {host_name}, which asks for itself"
         assert not host.quiet, f"{name} was handed to {host_name}, which is quiet"
+        assert not self.cold(host_name), f"{name} was handed to {host_name}, which is frozen"
         assert not self.silent(host), f"{name} was handed to {host_name}, which is silent"
         assert len(self.held(host_name)) < host.room, f"{name} was handed to {host_name}, which is full"
         task = self.pick(host) if best else self._allowed(host, [name])

@@ -11,7 +11,7 @@ from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened
 from coordinator.doors.texts import short
-from coordinator.doors.times import ago, ahead
+from coordinator.doors.times import ago, ahead, clock
 from coordinator.models import HostView, KeyView, Workspace
 from coordinator.operations import Hosts, Query
 from coordinator.operations.status import FleetStatus
@@ -69,7 +69,7 @@ def _print(
             if host.state != "silent"
             else f"silent, last beat {ago(host.beat, fleet.now)}"
         )
-        quiet = ", quiet" if host.state == "quiet" else ""
+        quiet = ", quiet" if host.state == "quiet" else ", frozen" if host.freeze else ""
         say(f"host {host.host}: {said}{quiet}, serves {', '.join(host.pools) or 'nothing'}")
     if not hosts:
         say("no host: start one with `worker run`, or all of one machine with `coordinator up`")
@@ -93,7 +93,8 @@ def _why(view: KeyView) -> str:
     if view.limit == 0 and view.reason == "full":
         return "closed: its limit is 0"
     waits = ", and work waits for it" if view.waiting and view.reason else ""
-    return f"{view.text}{waits}" if view.reason and view.text else ""
+    ends = f", until {clock(view.until)}" if view.reason == "frozen" and view.until else ""
+    return f"{view.text}{ends}{waits}" if view.reason and view.text else ""
 
 
 def _failing(view: KeyView) -> str:
@@ -110,6 +111,7 @@ def _frozen(fleet: FleetStatus) -> str:
         text += f" by {fleet.freeze.by}" if fleet.freeze.by else ""
         text += f" {ago(fleet.freeze.at, fleet.now)}" if fleet.freeze.at else ""
         text += f": {fleet.freeze.reason}" if fleet.freeze.reason else ""
+        text += f", until {clock(fleet.freeze.until)}" if fleet.freeze.until else ""
     elif fleet.new:
         text += ": this namespace is new"
     return f"{text} (nothing starts; thaw it with: coordinator start)"

@@ -53,6 +53,7 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "kill", {"workspace": "late"})
     ask(redis, "back_off", {"key": "claude", "until": LATER, "reason": "limit"})
     ask(redis, "freeze", {"key": "repo:o/cold", "by": "ana"})
+    ask(redis, "freeze", {"key": "host:h9", "by": "ana"})
     found = [{"workspace": f"found-{at}", "agent": "cursor", "repo": "r", "status": "running"} for at in range(2)]
     ask(redis, "track", {"workspaces": found, "host": "h4"})
     ask(redis, "submit", {"workspace": "by-model", "agent": "codex:big"})
@@ -139,6 +140,8 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("track", {"workspaces": [{"workspace": "found-1", "status": "queued"}], "host": "h4"}),
         ("freeze", {}),
         ("freeze", {"key": "codex", "until": LATER}),
+        ("freeze", {"key": "host:h1"}),
+        ("thaw", {"key": "host:h9"}),
         ("thaw", {}),
         ("thaw", {"key": "repo:o/cold"}),
         ("back_off", {"key": "codex", "until": LATER}),
