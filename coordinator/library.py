@@ -14,7 +14,7 @@ WORDS: Final = {
     "_base": "base", "_question": "question", "_sound": "sound", "_facts": "facts", "_pace": "pace", "_gates": "gates",
     "_latch": "latch", "_hosts": "hosts", "_queue": "queue", "_lease": "lease", "_records": "records",
     "_history": "history", "_later": "later", "_freezes": "freezes", "_claim": "drain", "_offers": "offers",
-    "_verb": "verb",
+    "_unserved": "unserved", "_verb": "verb",
 }  # fmt: skip
 VERBS: Final = tuple(sorted(path.stem for path in FOLDER.glob("[a-z]*.lua")))
 

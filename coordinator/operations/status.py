@@ -39,6 +39,19 @@ class Summed(Record):
     cost_usd: int = 0
 
 
+class Unserved(Record):
+    """A route with waiting `lanes` that no host serves, or only hosts that are quiet, silent or frozen.
+
+    `since`: when the first of them was queued. `until`: when a frozen host of it is thawed.
+    """
+
+    route: str
+    lanes: int
+    since: Millis | None = None
+    text: str = ""
+    until: Millis | None = None
+
+
 class FleetStatus(Record):
     """Counts by status and by group, limit keys with their use, and whether anything is frozen; `summary` by pool."""
 
@@ -54,6 +67,8 @@ class FleetStatus(Record):
     completed: int
     failed: int
     total: int
+    unserved: LuaList[Unserved] = ()
+    unserved_more: int = 0
     keys: LuaList[KeyView] = ()
     hosts: int
     summary: dict[str, Summed] = Field(default_factory=dict)

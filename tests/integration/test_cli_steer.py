@@ -41,6 +41,7 @@ def test_stop_can_end_by_itself(cli: Cli) -> None:
     now = cli.json("status")["now"]
     until = cli.json("stop", "--until", "2h")["until"]
     assert 0 <= until - now - 7_200_000 < 60_000
+    assert ", until " in cli.out("status").splitlines()[0]
     until = cli.json("stop", "--key", "codex", "--until", "+2h")["until"]
     assert 0 <= until - now - 7_200_000 < 60_000
     assert cli.json("stop", "--key", "codex", "--until", "2100-01-01T00:00:00Z")["until"] == 4_102_444_800_000

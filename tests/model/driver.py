@@ -305,6 +305,9 @@ class Driver:
         answer = self._ask(operation)
         if operation.name == "status":
             assert (answer.running, answer.queued) == (len(self.truth.running()), len(self.truth.queued()))
+            standing = {name for names in self.view.lanes.values() for name in names}
+            nobodys = [(one.route, one.lanes, one.since) for one in answer.unserved]
+            assert nobodys == reading.unserved(self.truth, standing)[:10], f"{nobodys} can not be served"
             assert answer.frozen == bool(self.truth.freeze_of("*"))
             told = {pool: sum(one.counts.values()) for pool, one in answer.summary.items()}
             assert sum(told.values()) == self.truth.forgotten, answer.summary

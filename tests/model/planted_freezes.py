@@ -1,4 +1,4 @@
-"""Bugs planted in the freeze of a host, as in planted.py."""
+"""Bugs planted in the freeze of a host, and in what is said of work that no host serves, as in planted.py."""
 
 from typing import Final
 
@@ -40,5 +40,29 @@ FREEZES: Final = (
         "What waits for a frozen host is said to wait for a busy one.",
         "        cold = freezes.sooner(no, cold)\n      else",
         "        cold = freezes.sooner(no, cold)\n      end\n      if no ~= 0 then",
+    ),
+    Plant(
+        "unserved_by_silent_hosts",
+        "Work whose hosts fell silent is not said to have none.",
+        "if row[1] or call.now - (base.number(row[2]) or 0) > hosts.silent_after() then return true end",
+        "if row[1] then return true end",
+    ),
+    Plant(
+        "unserved_by_a_frozen_host",
+        "Work whose only host is frozen is not said to have none.",
+        "  return freezes.of(host) ~= nil\n",
+        "  return false\n",
+    ),
+    Plant(
+        "served_and_called_unserved",
+        "One host that is away hides the others of its route.",
+        "    if not away[host] then return true end",
+        "    if away[host] then return false end",
+    ),
+    Plant(
+        "unserved_since_the_last",
+        "Since when work waits is told of the last that came.",
+        "if when and (not oldest or when < oldest) then",
+        "if when and (not oldest or when > oldest) then",
     ),
 )

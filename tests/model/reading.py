@@ -26,6 +26,18 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
     return No(task.route, "hosts_full", used, slots) if used >= slots else None
 
 
+def unserved(truth: Truth, standing: set[str]) -> list[tuple[str, int, int]]:
+    """(route, lanes, since) of the work that no host can serve; `standing` are those in a lane. Most lanes first."""
+    waiting = [task for task in truth.queued() if task.name in standing]
+    here = [one for one in truth.hosts.values() if not one.quiet and not truth.silent(one) and not truth.cold(one.name)]
+    heads: dict[str, dict[str, int]] = {}
+    for task in waiting:  # in the order of their lanes
+        if not any(host.fits(task) for host in here):
+            heads.setdefault(task.route, {}).setdefault(task.lane, task.since)
+    found = [(route, len(lanes), min(lanes.values())) for route, lanes in heads.items()]
+    return sorted(found, key=lambda one: (-one[1], one[0]))
+
+
 def in_order(truth: Truth, asked: Query) -> list[str]:
     """The names that a question by status and agent finds: newest first, of each status or over all."""
     found = [task for task in truth.tasks.values() if asked.status in (None, task.status)]

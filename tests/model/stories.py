@@ -152,6 +152,8 @@ class Stories(Base):
         fleet.freeze(ops.Freeze(key=key, until=until, by="op"))
         for ask in asks:
             self._submit(ask)
+            fleet.pass_time(1)
+        fleet.read(ops.GetStatus())
         if asks_itself:
             self._claim(name, None)
             self._submit(ops.Submit(workspace=some.NAMES[9], agent="codex", asker=name, again=True))

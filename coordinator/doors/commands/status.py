@@ -14,7 +14,7 @@ from coordinator.doors.texts import short
 from coordinator.doors.times import ago, ahead, clock
 from coordinator.models import HostView, KeyView, Workspace
 from coordinator.operations import Hosts, Query
-from coordinator.operations.status import FleetStatus
+from coordinator.operations.status import FleetStatus, Unserved
 
 _QUESTIONS = 5  # so many are shown of those that wait for an answer
 
@@ -57,6 +57,10 @@ def _print(
     if asking:
         more = "" if fleet.counts.get("blocked", 0) <= len(asking) else "; all: coordinator workspaces --status blocked"
         say(f"{way_on(asking[0])}{more}")
+    for unserved in fleet.unserved:
+        say(_nobodys(unserved, fleet.now), "yellow")
+    if fleet.unserved_more:
+        say(f"and {fleet.unserved_more} more routes that no host serves", "yellow")
     say("")
     print_keys(fleet.keys)
     for view in fleet.keys:
@@ -95,6 +99,13 @@ def _why(view: KeyView) -> str:
     waits = ", and work waits for it" if view.waiting and view.reason else ""
     ends = f", until {clock(view.until)}" if view.reason == "frozen" and view.until else ""
     return f"{view.text}{ends}{waits}" if view.reason and view.text else ""
+
+
+def _nobodys(unserved: Unserved, now: int) -> str:
+    lanes = "1 lane waits" if unserved.lanes == 1 else f"{unserved.lanes} lanes wait"
+    first = f" (the first was queued {ago(unserved.since, now)})" if unserved.since else ""
+    ends = f", until {clock(unserved.until)}" if unserved.until else ""
+    return f"{lanes} for {unserved.route}{first}: {unserved.text}{ends}"
 
 
 def _failing(view: KeyView) -> str:
