@@ -191,8 +191,9 @@ def test_a_host_is_frozen_by_somebody_until_a_time(busy: Cli) -> None:
     frozen = "host:h1 is frozen by "
     assert "frozen" in busy.out("hosts").splitlines()[1].split()
     for shown in (busy.out("hosts"), busy.out("status")):
-        (line,) = [line for line in shown.splitlines() if frozen in line]
-        assert ": new disk, until 2" in line
+        lines = [line for line in shown.splitlines() if frozen in line]
+        assert lines
+        assert all(": new disk, until 2" in line for line in lines)
     assert "host h1: 1/4 slots, frozen, serves codex, claude" in busy.out("status")
     busy("dispatch", "c/1", "--agent", "claude")
     why = busy.out("why", "c/1")
