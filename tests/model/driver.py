@@ -131,7 +131,9 @@ class Driver:
         """Exactly this; where the call stopped at a bound, what it then gave, if it might."""
         names = [grant.workspace for grant in answer.grants]
         most = len(names) if answer.more else None
-        return self.truth.claim(ask, most=most, told=names if self._unfinished() else None)
+        due = sum(when <= self.truth.now for when in self.before.later.values())
+        unfinished = due > 1 or self._unfinished()  # a claim moves one of those, the end of the call more
+        return self.truth.claim(ask, most=most, told=names if unfinished else None)
 
     def _given(self, answer: Any, given: Given) -> None:
         """A claim handed out what it must: the best first, and all that fits."""

@@ -101,8 +101,8 @@ PLANTED: Final = (
     Plant(
         "new_place_when_requeued",
         "What comes back goes to the end of its lane.",
-        "base.number(row.place) or base.next('place'))",
-        "base.next('place'))",
+        "base.number(row.priority) or 5, base.number(row.place) or base.next('place'))",
+        "base.number(row.priority) or 5, base.next('place'))",
     ),
     Plant(
         "answered_not_in_front",
