@@ -66,6 +66,7 @@ class Grant(Record):
     dir: str | None = None
     session: str | None = None
     answer: str | None = None
+    account: str | None = None
 
 
 class Kill(Record):
@@ -115,6 +116,7 @@ class Workspace(Record):
     session: str | None = None
     answer: str | None = None
     ran_on: str | None = None
+    account: str | None = None
     cost_usd: int | None = None
     queued_at: Millis | None = None
     not_before: Millis | None = None
@@ -149,10 +151,18 @@ class HostView(Record):
     incarnation: str | None = None
 
 
+class RampView(Record):
+    """One step of a key whose gate has opened: so many may start in it, so many have."""
+
+    allowance: int
+    granted: int
+
+
 class KeyView(Record):
     """One limit key: how many hold it, how many may, and what keeps it shut.
 
-    `inherited`: the limit is that of `repo:*`. `fast_failures`: of a pool, in a row.
+    `inherited`: the limit is its default's, such as `repo:*`. `fast_failures`: of a pool or an account, in a row.
+    `ramp`: after its gate has opened.
     """
 
     key: LimitKey
@@ -164,6 +174,7 @@ class KeyView(Record):
     text: str | None = None
     waiting: bool = False
     fast_failures: int | None = None
+    ramp: RampView | None = None
 
 
 class Change(Record):

@@ -49,11 +49,12 @@ class Dispatch(Part):
     kill_grace: Duration = 15_000
     max_attempts: Annotated[Count, AfterValidator(_at_least_one)] = 3
     spawn_timeout: SomeTime = 60_000
+    ageing: Duration = 3_600_000  # how long one of a kind waits for a start before it moves up a priority; 0: for ever
     history: Duration = 30 * 86_400_000  # how long the record of an ended workspace is kept; 0: to the next sweep
 
     def settings(self) -> dict[str, int]:
         """The part that every host must agree on: milliseconds, and max_attempts."""
-        return self.model_dump(include={*_TIMES, "max_attempts", "spawn_timeout", "history"})
+        return self.model_dump(include={*_TIMES, "max_attempts", "spawn_timeout", "history", "ageing"})
 
     def timeout(self) -> int | None:
         """Milliseconds that a run may take where its runner names no timeout; None for any length."""

@@ -6,19 +6,21 @@ from typing import Final, NamedTuple
 #: Type to the families of keys (the name before the second colon) that have it. A star: one with members.
 _OF_TYPE: Final = {
     "hash": (
-        "control limits rates:* starts:* backoff backoff_reason fail_count next_start ramp frozen summary workspace:* "
-        "host:* lanes:*"
+        "control limits rates:* starts:* backoff backoff_reason fail_count next_start ramp weights frozen summary "
+        "workspace:* host:* lanes:*"
     ),
-    "set": "slots:* held:* groups:* serves:* served:* paced",
-    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers later waiting:* poked pushed",
-    "string": "fence place opening",
+    "set": "slots:* held:* groups:* serves:* served:* paced accounts:*",
+    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers later ages waiting:* poked pushed",
+    "string": "fence place opening fair:*",
     "stream": "events inbox",
 }
 TYPES: Final = {name: kind for kind, names in _OF_TYPE.items() for name in names.split()}
 _THEN: Final = {
     "limits": "coordinator config apply",
+    "weights": "coordinator config apply",
     "rates:*": "coordinator config apply",
     "paced": "coordinator config apply",
+    "accounts:*": "coordinator config apply",
     "control": "coordinator config apply, and coordinator start",
     "host:*": "its next beat brings the host back",
     "hosts": "the next beats bring the hosts back",

@@ -97,7 +97,8 @@ end
 
 function base.setting(name, default) return base.number(call.control[name]) or default end
 
-local DEFAULTS = { lease_ttl = 300000, beat = 10000, kill_grace = 15000, max_attempts = 3, spawn_timeout = 60000, history = 2592000000 }
+local DEFAULTS = { lease_ttl = 300000, beat = 10000, kill_grace = 15000, max_attempts = 3, spawn_timeout = 60000, history = 2592000000,
+  ageing = 3600000 }
 
 -- Every setting as it is in force.
 function base.settings()
@@ -110,7 +111,7 @@ end
 function base.begin(root)
   local time = redis.call('TIME')
   call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, seen = {},
-    paces = {}, offers = {}, served = 0 }
+    paces = {}, fair = {}, parts = {}, offers = {}, served = 0 }
   call.control = base.hash(base.key('control'))
 end
 

@@ -1,5 +1,6 @@
--- One drain for one host: its best waiting workspaces, until it is full, nothing fits, or 64 entries were looked at.
+-- One drain for one host: its best waiting workspaces, until it is full, nothing fits, or the call has done enough.
 local MOST_EXAMINED = 64
+local MOST_GRANTED = 16 -- a call takes some milliseconds for these
 
 -- What was granted under this seq before, as long as it still holds.
 local function remembered(row)
@@ -17,20 +18,21 @@ local function refused(key, reason, text, used, limit)
   return { grants = {}, refusal = { key = key, reason = reason, text = text, used = used, limit = limit } }
 end
 
+-- The best band first; within it the routes take turns.
 local function best_of(tops)
-  local best
+  local band, routes = -1, {}
   for route, top in pairs(tops) do
-    if top and (not best or top.score < tops[best].score or (top.score == tops[best].score and route < best)) then best = route end
+    if top.band > band then band, routes = top.band, {} end
+    if top.band == band then routes[#routes + 1] = route end
   end
-  return best
+  return routes[2] and fair.turn(routes) or routes[1]
 end
 
 -- Grants the head of a lane; nil when the head is no longer what the lane says (its record was changed by hand).
-local function grant_head(host, row, lane, where, first)
-  local name, behind = first[1], { first[3], first[4] }
+local function grant_head(host, row, lane, where, name, behind)
   local record = lease.record(name)
   if not record or record.status ~= 'queued' or record.lane ~= lane then
-    queue.remove(name, lane, where, behind)
+    queue.remove(name, lane)
     if not record then -- it does not wait any more either, and may have been the last
       redis.call('ZREM', base.key('status', 'queued'), name)
       call.ended = true
@@ -44,19 +46,22 @@ local function grant_head(host, row, lane, where, first)
   end
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
-  local grant = lease.start(name, record, { host = host, mode = mode, machine = row.machine, ttl = ttl })
-  queue.remove(name, lane, where, behind)
+  local account = accounts.pick(lease.keys(record))
+  local token = base.next('fence') -- before all that is written: it stops at a damaged key, and changes nothing else
+  local charged = queue.take(name, lane, where, behind, token)
+  local how = { host = host, mode = mode, machine = row.machine, ttl = ttl, token = token, charged = charged, account = account }
+  local grant = lease.start(name, record, how)
   if mode == 'push' then
     facts.tell('SpawnQueued', { workspace = name, agent = record.agent, task = record.task, repo = record.repo, org = record.org,
-      host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer })
+      host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer, account = record.account })
   end
   return { grant = grant, pair = { name, grant.token } }
 end
 
 -- The best entry of a route, looked at once: {grant, pair}, or nil when nothing starts from it.
-local function try(host, row, route, entry)
-  local lane, where, first = queue.examine(route, entry)
-  return lane and grant_head(host, row, lane, where, first)
+local function try(host, row, route, top)
+  local lane, where, name, behind = queue.examine(route, top.entry, top.score)
+  return lane and grant_head(host, row, lane, where, name, behind)
 end
 
 -- Looks at entries in order until `want` are granted. Answers {grants, refusal?, more?} and what to remember.
@@ -69,12 +74,12 @@ local function look(host, row, want)
     if not route then break end
     refusal = gates.refuses('*')
     if refusal then break end
-    if examined == MOST_EXAMINED then
+    if examined == MOST_EXAMINED or #grants == MOST_GRANTED then
       more = true
       break
     end
     examined = examined + 1
-    local fine, given = sound.holds(try, host, row, route, tops[route].entry)
+    local fine, given = sound.holds(try, host, row, route, tops[route])
     if not fine then -- the next call says which key is damaged; this one says what it granted
       if #grants == 0 then error(given, 0) end
       more = true

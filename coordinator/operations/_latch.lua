@@ -4,6 +4,7 @@
 function latch.open(limit_key)
   freezes.ended(limit_key)
   if not gates.admits(limit_key) then return false end
+  accounts.opened(limit_key)
   if limit_key == '*' then
     for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, -1)) do call.touched[route] = true end
     return true
@@ -45,7 +46,7 @@ function latch.time(limit_key)
   local ends = freeze and freeze['until']
   local when = shut > 0 and shut or nil
   local settling = limit_key == '*' and gates.settling() or nil
-  for _, other in pairs { ends or false, settling or false, next_start(limit_key) or false } do
+  for _, other in pairs { ends or false, settling or false, next_start(limit_key) or false, ramp.settle(limit_key) or false } do
     if other and (not when or other < when) then when = other end
   end
   if when then
@@ -58,12 +59,6 @@ end
 
 -- Removes what the clock has ended from a key, and opens it.
 local function expire(limit_key)
-  local gate = base.number(redis.call('HGET', base.key('backoff'), limit_key))
-  if gate and gate <= call.now then
-    redis.call('HDEL', base.key('backoff'), limit_key)
-    redis.call('HDEL', base.key('backoff_reason'), limit_key)
-    gates.forget()
-  end
   if limit_key == '*' then
     local settling, ends = base.number(call.control.settling), base.number(call.control.frozen_until)
     if settling and settling <= call.now then
@@ -101,29 +96,10 @@ function latch.fire(most)
   return opened
 end
 
--- A default such as repo:* changed: every blocked key it stands for is judged again, 64 a call.
--- `opening` remembers how far the walk has come: whoever calls next goes on with it, and the replicas are told to.
-local MOST_REOPENED = 64
-
-function latch.reopen(from)
-  local at = from or (call.rare ~= false and redis.call('GET', base.key('opening')))
-  if not at then return false end
-  local found = redis.call('ZRANGEBYLEX', base.key('blocked'), from and '[' .. at or '(' .. at, '(repo;', 'LIMIT', 0, MOST_REOPENED)
-  for _, limit_key in ipairs(found) do
-    if sound.holds(sound.key, limit_key) then latch.open(limit_key) end
-  end
-  if #found == MOST_REOPENED then
-    redis.call('SET', base.key('opening'), found[MOST_REOPENED])
-    facts.due(call.now)
-    return true
-  end
-  redis.call('DEL', base.key('opening'))
-  return false
-end
-
 -- Shuts a gate until a time (0 opens it). Answers what it was.
 function latch.shut(limit_key, until_ms, reason, by)
   local was = gates.shut_until(limit_key)
+  ramp.stop(limit_key)
   if until_ms > call.now then
     redis.call('HSET', base.key('backoff'), limit_key, string.format('%.0f', until_ms))
     local why = (reason or '') .. (by and ((reason and ' ' or '') .. 'by ' .. by) or '')
@@ -166,6 +142,6 @@ function latch.set_limit(limit_key, limit)
   base.write(base.key('limits'), { [limit_key] = limit or false })
   gates.forget()
   latch.open(limit_key)
-  if limit_key == 'repo:*' then latch.reopen('repo:') end
+  defaults.changed(limit_key)
   return was
 end

@@ -47,7 +47,7 @@ function later.enter(name, row)
   local not_before, deadline = base.number(row.not_before), base.number(row.deadline)
   if not_before and not_before > call.now then return note(name, not_before) end
   if deadline then note(name, deadline) end
-  queue.add(name, row.lane, base.number(row.priority) or 5, base.number(row.place) or base.next('place'))
+  queue.add(name, row.lane, base.number(row.place) or base.next('place'))
 end
 
 -- It waits no longer, and was not started.

@@ -87,6 +87,20 @@ function pace.judge(limit_key)
   return open, 'pace', edge
 end
 
+-- When the reset was that ended a used-up quota; nil where none was, and once the pool has started anew.
+function pace.lapsed(limit_key)
+  local pool = paced(limit_key)
+  if not pool or pool.daily <= 0 or pool.count < pool.daily or not pool.last or counts(pool) then return nil end
+  return reset_before(pool, pool.last) + DAY
+end
+
+-- Nothing is to remember of a quota that a reset has ended.
+function pace.forgive(limit_key)
+  if not pace.lapsed(limit_key) then return end
+  read(limit_key).count = 0
+  base.write(base.key('starts', limit_key), { count = 0 })
+end
+
 -- A run of this pool starts now. Answers whether that paces it.
 function pace.started(limit_key)
   local pool = read(limit_key)

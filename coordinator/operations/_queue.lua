@@ -1,17 +1,33 @@
 -- Lanes: waiting workspaces with the same route and the same limit keys, in order.
 -- A lane is in exactly one place: `ready:<route>`, or the group `blocked:<K>:<route>` of the key K that refused it.
 -- `lanes:<route>` says which. Nothing here walks over lanes: they are found again by key.
-function queue.lane(route, keys) return route .. ' ' .. table.concat(keys, ' ') end
+-- All of one band: two for each priority, the upper for those that were put in front. One of its own is a lane's last
+-- word, `#18` for priority 9; it is that of priority 5 where there is none.
+local COMMON = 10
 
+function queue.lane(route, keys, priority, front)
+  local band = 2 * (base.number(priority) or 5) + (front and 1 or 0)
+  return route .. ' ' .. table.concat(keys, ' ') .. (band ~= COMMON and string.format(' #%d', band) or '')
+end
+
+-- The route, the limit keys and the band of a lane. Not to be changed: it is split once a call.
 function queue.parts(lane)
-  local words = base.split(lane, ' ')
-  return table.remove(words, 1), words
+  local known = call.parts[lane]
+  if not known then
+    local words = base.split(lane, ' ')
+    local route = table.remove(words, 1)
+    local band = (words[#words] or ''):match('^#(%d+)$')
+    if band then words[#words] = nil end
+    known = { route, words, tonumber(band) or COMMON }
+    call.parts[lane] = known
+  end
+  return known[1], known[2], known[3]
 end
 
 function queue.pool(agent) return agent:match('^[^:]*') end
 
 -- The pool of an agent, and the limit keys of a lane in the order they are judged; `*` is judged apart.
-function queue.keys(agent, org, repo, more)
+function queue.keys(agent, org, repo, labels, more)
   local pool = queue.pool(agent)
   local keys, seen = {}, { ['*'] = true }
   local function add(limit_key)
@@ -23,12 +39,11 @@ function queue.keys(agent, org, repo, more)
   add(pool)
   add(agent)
   if repo then add('repo:' .. (org and org .. '/' or '') .. repo) end
+  if org then add('org:' .. org) end
+  for _, one in ipairs(hosts.labels(labels)) do add('label:' .. one) end
   for _, limit_key in ipairs(more or {}) do add(limit_key) end
   return pool, keys
 end
-
--- Priority 9 goes first; within a priority, who came first.
-function queue.score(priority, place) return string.format('%.0f', (9 - priority) * 1e13 + place) end
 
 -- Where a lane stands in its route: `ready`, or the group of a key.
 local function place_in(route, where) return where == '' and base.key('ready', route) or base.key('blocked', where, route) end
@@ -57,63 +72,97 @@ local function enter(route, lane, where, score)
   end
 end
 
--- A lane's head changed: its score follows, and a lane without a head is gone. `where` it stands and `head` {name, score}
--- are read where the caller does not know them.
-function queue.refile(lane, where, head)
-  local route = queue.parts(lane)
-  where = where or redis.call('HGET', base.key('lanes', route), lane)
-  if not where then return end
-  head = head or redis.call('ZRANGE', base.key('lane', lane), 0, 0, 'WITHSCORES')
-  if head[1] and where ~= '' then
-    return enter(route, lane, where, head[2]) -- also when its group was deleted by hand
-  elseif head[1] then
-    redis.call('ZADD', place_in(route, where), head[2], lane)
-  else
-    redis.call('ZREM', place_in(route, where), lane)
-    redis.call('HDEL', base.key('lanes', route), lane)
-  end
+local function text(score) return string.format('%d', score) end
+
+-- A lane that stays where it is has another score.
+local function rescore(lane, route, where, score)
+  redis.call('ZADD', place_in(route, where), text(score), lane)
   if where ~= '' then mark(where, route) end
 end
 
+-- Nothing of a lane waits any more.
+local function leave(lane, route, where)
+  redis.call('ZREM', place_in(route, where), lane)
+  redis.call('HDEL', base.key('lanes', route), lane)
+  if where ~= '' then mark(where, route) end
+  fair.leave(lane)
+end
+
 -- Refused by another key than the one it was grouped under.
-function queue.move(lane, from, to)
-  local route = queue.parts(lane)
+local function move(lane, route, from, to)
   local score = redis.call('ZSCORE', place_in(route, from), lane)
   redis.call('ZREM', place_in(route, from), lane)
   if from ~= '' then mark(from, route) end
   enter(route, lane, to, score)
 end
 
--- Puts a workspace into its lane. A new lane goes where it is judged to belong, so `ready` holds what may start.
-function queue.add(name, lane, priority, place)
+-- Puts a workspace into its lane, first come first served. A new lane goes where it is judged to belong, so `ready` holds
+-- what may start.
+function queue.add(name, lane, place)
   local route, keys = queue.parts(lane)
-  hosts.new_route(route)
-  local score = queue.score(priority, place)
-  redis.call('ZADD', base.key('lane', lane), score, name)
-  if redis.call('HEXISTS', base.key('lanes', route), lane) == 1 then
-    queue.refile(lane)
-  else
-    local no = gates.judge(keys)
-    enter(route, lane, no and no.key or '', score)
-  end
+  redis.call('ZADD', base.key('lane', lane), text(place), name)
   call.touched[route] = true
+  if redis.call('HEXISTS', base.key('lanes', route), lane) == 1 then return end
+  hosts.new_route(route)
+  local no = gates.judge(keys)
+  enter(route, lane, no and no.key or '', text(fair.enter(lane)))
 end
 
-function queue.remove(name, lane, where, head)
+-- Takes a workspace out of its lane that is not to start.
+function queue.remove(name, lane)
   redis.call('ZREM', base.key('lane', lane), name)
-  queue.refile(lane, where, head)
+  local route = queue.parts(lane)
+  local where = redis.call('HGET', base.key('lanes', route), lane)
+  if where and redis.call('EXISTS', base.key('lane', lane)) == 0 then leave(lane, route, where) end
 end
 
--- The best entry of a route: {entry, score} or nil.
+-- Takes the head of a lane that starts with this token; `where` the lane stands, and who stands `behind` the head.
+-- Answers what its start was charged.
+function queue.take(name, lane, where, behind, token)
+  local route = queue.parts(lane)
+  redis.call('ZREM', base.key('lane', lane), name)
+  local score, charged = fair.charge(lane, token)
+  if behind then
+    rescore(lane, route, where, score)
+  else
+    leave(lane, route, where)
+  end
+  return charged
+end
+
+-- A run of this lane has ended: what still waits of it goes by what its runs took. One that has aged keeps its band.
+function queue.settle(row)
+  local score = fair.settle(row)
+  local route = score and queue.parts(row.lane)
+  local where = route and redis.pcall('HGET', base.key('lanes', route), row.lane)
+  if type(where) ~= 'string' then return end -- nothing of it waits; or the key was damaged by hand, and the ending stands
+  local was = tonumber(redis.call('ZSCORE', place_in(route, where), row.lane) or nil)
+  if was and fair.band(was) == fair.band(score) then rescore(row.lane, route, where, score) end
+end
+
+-- Puts a lane where `score()` says, where it has aged; answers whether it still waits.
+function queue.refile(lane, score)
+  sound.lane(lane)
+  local route = queue.parts(lane)
+  local where = redis.call('HGET', base.key('lanes', route), lane)
+  if where and score then
+    rescore(lane, route, where, score())
+    if where == '' then call.touched[route] = true end
+  end
+  return where
+end
+
+-- The best entry of a route: {entry, score, band} or nil.
 function queue.top(route)
   local best = redis.call('ZRANGE', base.key('ready', route), 0, 0, 'WITHSCORES')
   if not best[1] then return nil end
-  return { entry = best[1], score = tonumber(best[2]) }
+  local score = tonumber(best[2])
+  return { entry = best[1], score = score, band = fair.band(score) }
 end
 
--- Looks at the best entry of a route once. Answers the lane to grant from, where it stands, its head and the one behind
--- it {name, score, name, score}; or nil when the entry went elsewhere.
-function queue.examine(route, entry)
+-- Looks at the best entry of a route once. Answers the lane to grant from, where it stands, its head and who is behind
+-- that; or nil when the entry went elsewhere.
+function queue.examine(route, entry, score)
   local lane, where = entry, ''
   if entry:sub(1, 1) == '@' then
     where = entry:sub(2)
@@ -127,16 +176,21 @@ function queue.examine(route, entry)
       return nil
     end
   end
-  local first = redis.call('ZRANGE', base.key('lane', lane), 0, 1, 'WITHSCORES')
+  local first = redis.call('ZRANGE', base.key('lane', lane), 0, 1)
   base.expect('hash', base.key('lanes', route))
   if not first[1] then
-    queue.refile(lane, where, first)
+    leave(lane, route, where)
     return nil
   end
   local _, keys = queue.parts(lane)
   local no = gates.judge(keys)
-  if not no then return lane, where, first end
+  if not no then
+    local late = fair.late(lane, score)
+    if not late then return lane, where, first[1], first[2] end
+    rescore(lane, route, where, late)
+    return nil
+  end
   sound.group(no.key, route)
-  queue.move(lane, where, no.key)
+  move(lane, route, where, no.key)
   return nil
 end

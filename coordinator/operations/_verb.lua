@@ -2,8 +2,9 @@
 -- What a call does first, so that nothing waits for a tick: due timers, unanswered pokes, an unfinished walk.
 function verb.tidy(most)
   local opened, looked = latch.fire(most), later.fire(most)
+  fair.age(most, queue.refile)
   hosts.overdue(most)
-  latch.reopen()
+  defaults.walk()
   return opened, looked
 end
 
@@ -28,6 +29,7 @@ local function act(rule, root, text)
   if rule.writes then
     offers.serve(1)
     facts.drained()
+    fair.flush()
     base.flush()
   end
   return answer

@@ -12,8 +12,9 @@ verb.register {
     end
     sound.key(ask.key)
     local was = gates.shut_until(ask.key)
+    local opens = ask.clear or (until_ms <= call.now and not ask.at_least)
     if ask.at_least then until_ms = math.max(until_ms, was) end
-    if until_ms ~= was or ask.clear then latch.shut(ask.key, until_ms, ask.reason, ask.by) end
+    if opens or (until_ms > call.now and until_ms ~= was) then latch.shut(ask.key, until_ms, ask.reason, ask.by) end
     if ask.clear then redis.call('HDEL', base.key('fail_count'), ask.key) end
     return { outcome = 'set', was = was, now = gates.shut_until(ask.key), woken = hosts.wake() }
   end,

@@ -15,12 +15,14 @@ verb.register {
     sound.run(name, few, nil, 'queued')
     local row = lease.record(name)
     local was = base.number(row.priority) or 5
-    base.write(base.key('workspace', name), { priority = ask.priority })
-    if not waits_for_its_time(name, row) then
-      queue.add(name, row.lane, ask.priority, base.number(row.place) or base.next('place'))
-    end
+    row.priority = ask.priority
+    local lane, waits = lease.lane(row, lease.named_keys(row)), waits_for_its_time(name, row)
+    sound.lane(lane)
+    if lane ~= row.lane then queue.remove(name, row.lane) end -- the band is part of the lane
+    base.write(base.key('workspace', name), { priority = ask.priority, lane = lane })
+    if not waits then queue.add(name, lane, base.number(row.place) or base.next('place')) end
     if was ~= ask.priority then facts.tell('Prioritized', { workspace = name, was = was, now = ask.priority, by = ask.by }) end
-    local before = redis.call('ZRANK', base.key('lane', row.lane), name)
+    local before = redis.call('ZRANK', base.key('lane', lane), name)
     return { outcome = 'prioritized', was = was, now = ask.priority, place = before and before + 1 or 0 }
   end,
 }

@@ -69,7 +69,7 @@ end
 -- The earliest time anything falls due, told to the replicas.
 local function next_due(settling)
   local first = redis.call('EXISTS', base.key('opening')) == 1 and call.now or nil
-  for _, name in ipairs { 'timers', 'later', 'poked', 'leases' } do
+  for _, name in ipairs { 'timers', 'later', 'poked', 'ages', 'leases' } do
     local top = redis.call('ZRANGE', base.key(name), 0, 0, 'WITHSCORES')
     local when = top[2] and not (settling and name == 'leases') and tonumber(top[2])
     if when and (not first or when < first) then first = when end
@@ -91,6 +91,7 @@ verb.register {
     local lost, damage = {}, nil
     if not settling then lost, damage = reap_leases(most) end
     forget_routes()
+    ramp.tend()
     local forgotten = history.forget()
     local met = offers.serve(8)
     damage = damage or met

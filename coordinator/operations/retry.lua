@@ -1,8 +1,6 @@
 -- retry: queue workspaces that have ended again, one or all of a status (failed by default), with their attempts forgiven.
 -- One of them may be told an `answer`: its next run is started in front of the others, on the host whose disk it lies on.
 -- Answers done{count, cursor?, more?}.
-local AHEAD = 1e12 -- ms, some 31 years: within a band before whatever was queued by the clock, first come first served
-
 local function problems_of(ask)
   local found = {}
   for _, field in ipairs { 'agent', 'answer', 'front', 'not_before', 'deadline' } do
@@ -29,7 +27,10 @@ local function changed(ask, row)
   end
   later.again(new, ask)
   if queue.pool(new.agent) ~= queue.pool(row.agent) then new.session = nil end -- another program can not go on with it
-  if new.agent ~= row.agent or new.requires ~= row.requires then new.lane = lease.lane(new, lease.named_keys(row)) end
+  new.front = (ask.answer or ask.front) and '1' or nil
+  if new.agent ~= row.agent or new.requires ~= row.requires or new.front ~= row.front then
+    new.lane = lease.lane(new, lease.named_keys(row))
+  end
   return new
 end
 
@@ -54,10 +55,11 @@ verb.register {
     return records.each(ask, 'failed', 'queued', function(name, row)
       if row.status == 'queued' or row.status == 'running' or not row.lane then return false end
       local new = changed(ask, row)
-      if ask.answer or ask.front then new.place = base.next('place') - AHEAD end
+      if new.front then new.place = base.next('place') end
       lease.requeue(name, new, { attempt = 0, verdict = false, question = false, exit_code = false, ended_at = false, queued_at = call.now,
         agent = new.agent, lane = new.lane, place = new.place, requires = new.requires or false, pinned = new.pinned or false,
-        session = new.session or false, answer = new.answer or false, not_before = new.not_before, deadline = new.deadline })
+        session = new.session or false, answer = new.answer or false, front = new.front or false,
+        not_before = new.not_before, deadline = new.deadline })
       return true
     end, function(name, few)
       if few.lane and (ask.workspace or few.pinned) then sound.lane(changed(ask, lease.record(name)).lane) end

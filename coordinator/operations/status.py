@@ -18,6 +18,7 @@ class Settings(Record):
     max_attempts: int
     spawn_timeout: Millis
     history: Millis
+    ageing: Millis
 
 
 class PoolRates(Record):
@@ -75,6 +76,8 @@ class FleetStatus(Record):
     default_agent: str | None = None
     settings: Settings
     rates: dict[str, PoolRates] = Field(default_factory=dict)
+    accounts: dict[str, LuaList[str]] = Field(default_factory=dict)
+    weights: dict[str, int] = Field(default_factory=dict)
     now: Millis
 
 

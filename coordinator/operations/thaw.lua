@@ -6,6 +6,7 @@ verb.register {
     sound.key(limit_key)
     freezes.check(limit_key)
     if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then latch.thaw(limit_key, ask.by) end
+    ramp.stop(limit_key)
     latch.time(limit_key)
     latch.open(limit_key)
     return { outcome = 'thawed', key = limit_key, woken = hosts.wake() }

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from coordinator.models import Grant
-from coordinator.operations import Apply, Push
+from coordinator.operations import Apply, BackOff, Push
 from coordinator.operations.apply import Rates
 from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, on_terminal
+from tests.waiting import wait_until_sync
 
 TASK = "core/go-io/task-5"
 
@@ -87,6 +88,24 @@ def test_why_repo_full(thawed: Cli) -> None:
     assert "  key       repo:core/go-io (full, 1 of 1 used)\n  held by   a/running\n" in text
 
 
+def test_limits_of_any_kind_are_set_shown_and_told_by_their_key(thawed: Cli) -> None:
+    thawed.host()
+    for key, limit in (("org:core", "1"), ("team:*", "1"), ("codex:*", "1")):
+        thawed("limits", key, limit)
+    run(thawed, "--agent", "codex:gpt-5.4", "--repo", "core/go-io", "--key", "team:blue")
+    why = "  key       {} (full, 1 of 1 used)\n  held by   a/running\n"
+    assert why.format("org:core") in waiting(thawed, "--agent", "claude", "--repo", "core/web")
+    thawed("cancel", TASK)
+    assert why.format("codex:gpt-5.4") in waiting(thawed, "--agent", "codex:gpt-5.4", "--again")
+    thawed("cancel", TASK)
+    text = waiting(thawed, "--agent", "claude", "--key", "team:blue", "--again")
+    assert f"queue at capacity: team:blue 1/1\n{why.format('team:blue')}" in text
+    assert thawed.json("limits")["limits"] == {"org:core": 1, "team:*": 1, "codex:*": 1}
+    shown = {line.split()[0]: line for line in thawed.out("limits").splitlines() if line}
+    assert shown["org:core"].endswith("1/1   queue at capacity: org:core 1/1")
+    assert shown["team:*"].split()[1] == "0/1"
+
+
 def test_why_gate_shut(thawed: Cli) -> None:
     thawed("backoff", "codex", "30m", "--reason", "usage limit")
     text = waiting(thawed, "--agent", "codex")
@@ -128,6 +147,25 @@ def test_fast_failures_are_shown_and_forgiven_by_hand(thawed: Cli) -> None:
     thawed("backoff", "codex", "clear")
     assert "failed within a minute" not in thawed.out("status")
     assert len(thawed.claim()) == 1
+
+
+def test_a_ramp_is_shown_and_ended_by_hand(thawed: Cli) -> None:
+    thawed.host()
+    thawed.do(BackOff(key="codex", duration=1))
+    for number in range(3):
+        thawed("dispatch", f"a/{number}", "--agent", "codex")
+    wait_until_sync(lambda: len(thawed.claim()) == 1, "one goes first", deadline=10)
+    said = "codex has reopened: 1/1 started to try it, more when they hold, at the latest in "
+    text = thawed.out("why", "a/1")
+    assert said in text
+    assert "  key       codex (ramp, 1 of 1 used)\n  earliest  " in text
+    assert said in thawed.out("status")
+    assert said in thawed.out("backoff")
+    (key,) = thawed.json("backoff")["keys"]
+    assert (key["reason"], key["ramp"]) == ("ramp", {"allowance": 1, "granted": 1})
+    thawed("backoff", "codex", "clear")
+    assert thawed.out("backoff") == "nothing backs off\n"
+    assert len(thawed.claim()) == 2
 
 
 def test_why_hosts_full(thawed: Cli) -> None:

@@ -25,8 +25,11 @@ class Base(RuleBasedStateMachine):
         slots=st.tuples(some.slots, some.slots, some.slots),
         limits=some.limits,
         pushed=st.integers(0, 2),
+        accounts=st.sampled_from([{}, {}, {"codex": ["a", "b"]}]),
     )
-    def begin(self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int], pushed: int) -> None:
+    def begin(
+        self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int], pushed: int, accounts: Any
+    ) -> None:
         """Three hosts that wait, the last `pushed` of them push hosts, some limits, and the fleet thawed.
 
         With `tight` bounds a call stops early; `prompt` hosts answer every poke at once, and operators soon thaw.
@@ -35,12 +38,14 @@ class Base(RuleBasedStateMachine):
         self.world = type(self).open_world(tight)
         self.fleet = Driver(self.world)
         self.fact = "0-0"
-        self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}))
+        self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}, accounts=accounts))
         self.fleet.thaw(ops.Thaw())
         for place, (name, count) in enumerate(zip(some.HOSTS, slots, strict=False)):
             self.world.listen(name)
             pools, mode = ["codex", "claude"][:count], some.MODES[place >= 3 - pushed]
-            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=pools, slots=count, mode=mode))
+            labels = ["gpu"] if place == 0 else []
+            row = {"pools": pools, "labels": labels, "slots": count, "mode": mode}
+            self.fleet.renew(ops.Renew(host=name, incarnation="i0", **row))
             self._answer(name)
 
     def teardown(self) -> None:

@@ -13,6 +13,7 @@ _KEY_CLOCK: Final = (
 #: What a call does at most, made small enough for a handful of workspaces to reach it: (old, new, how often).
 _TIGHT: Final = (
     ("local MOST_EXAMINED = 64", "local MOST_EXAMINED = 2", 1),
+    ("local MOST_GRANTED = 16", "local MOST_GRANTED = 3", 1),
     ("verb.tidy(8)", "verb.tidy(1)", 2),
     ("offers.serve(8)", "offers.serve(1)", 1),
     ("local MOST_REOPENED = 64", "local MOST_REOPENED = 1", 1),

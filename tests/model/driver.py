@@ -48,8 +48,11 @@ class Driver:
 
     def _lawful(self, operation: Operation[Any], answer: Any, twice: bool) -> None:
         """Every law holds; and when the question is asked again, nothing changes twice."""
-        self._follow_the_clock()
         self._follow_pushes()
+        for name, part in self.view.keys.items():
+            for lane, score in part.items() if name.startswith(("ready:", "blocked:")) else ():
+                if not lane.startswith("@"):
+                    self.truth.fair.look(lane, score, self.truth.now)
         self.truth.ended = self.truth.ended if self.truth.running() or self.truth.queued() else 0
         moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
         for law in laws.ALWAYS:
@@ -61,22 +64,39 @@ class Driver:
 
     def _unfinished(self) -> bool:
         """Whether keys still wait to be opened: work may have been passed over."""
-        times = (*self.view.timers.values(), *self.view.later.values())
-        return self.view.opening or any(when <= self.truth.now for when in times)
+        due = (*self.view.timers.values(), *self.view.ages.values())
+        return self.view.opening or any(when <= self.truth.now for when in due)
 
-    def _follow_the_clock(self) -> None:
-        """What waited too long and was given up in this call, and perhaps forgotten: some of what is due."""
-        for task in filter(self.truth.missed, self.truth.queued()):
-            record = self.view.records.get(task.name, {"status": "failed", "verdict": "deadline"})
-            if (record["status"], record.get("verdict")) == ("failed", "deadline"):
-                self.truth.finish(task, "failed")
+    def _tidy(self, most: int | None = None, *, lean: bool = False) -> None:
+        """What a call does first of what is due; a lean one, only when something is said to be."""
+        self.truth.begin()
+        due, most = self.before.control.get("due"), most or (1 if self.world.tight else 8)
+        if not (lean and due and int(due) > self.truth.now):
+            self.truth.come_of_age(self.truth.due()[:most])
+            self.truth.fair.age(self.truth.now, most)
+
+    def _follow_the_clock(self) -> bool:
+        """Where it hands out to push hosts, the end of a call moves some of what is due, too; a drain gives up others.
+
+        Whether that may have happened in more than one go.
+        """
+        moved = [task for task in self.truth.due() if self._was_moved(task)]
+        self.truth.come_of_age(moved)
+        return self.world.tight and len(moved) > 1
+
+    def _was_moved(self, task: Task) -> bool:
+        record = self.view.records.get(task.name, {"status": "failed", "verdict": "deadline"})  # perhaps forgotten
+        if self.truth.missed(task):
+            return (record["status"], record.get("verdict")) == ("failed", "deadline")
+        return record["status"] != "queued" or task.name in self.view.lanes.get(task.lane, {})
 
     def _follow_pushes(self) -> None:
         """What runs and nobody asked for was handed to push hosts at the end of the call, in this order."""
+        unfinished = self._follow_the_clock() or self._unfinished()
         new = {name for name in self.view.of_status("running") if self.truth.tasks[name].status != "running"}
         for name in sorted(new, key=lambda name: int(self.view.records[name]["token"])):
             record = self.view.records[name]
-            self.truth.push(name, record["host"], best=not self._unfinished())
+            self.truth.push(name, record["host"], best=not unfinished)
             self.truth.tasks[name].token = int(record["token"])
 
     def _wakes_a_push_host(self, answer: Any) -> bool:
@@ -96,6 +116,8 @@ class Driver:
     def submit(self, ask: ops.Submit, *, twice: bool = False) -> None:
         idle = {name for name in self.truth.hosts if self.view.waits(name)}
         answer = self._ask(ask)
+        if answer.outcome == "queued":
+            self._tidy()
         outcome, no = self.truth.submit(ask)
         assert answer.outcome == outcome, f"{answer} for {outcome}"
         task = self.truth.tasks.get(ask.workspace)
@@ -109,18 +131,15 @@ class Driver:
         self._lawful(ask, answer, twice)
 
     def _placed(self, task: Task, place: int) -> None:
-        """Its place in its lane; 0 for one that waits for its time. Others may have been moved by this very call."""
-        lane = [one.name for one in self.truth.queued() if one.lane == task.lane]
-        lane = [name for name in lane if (self.truth.tasks[name].not_before or 0) <= self.truth.now]
-        due = any(when <= self.truth.now for when in self.before.later.values())
-        if due and place and task.name in lane:
-            return
-        assert place == (lane.index(task.name) + 1 if task.name in lane else 0), "its place in its lane"
+        """Its place in its lane; 0 for one that waits for its time."""
+        lane = [one for one in self.truth.standing() if one.lane == task.lane]
+        assert place == (lane.index(task) + 1 if task in lane else 0), "its place in its lane"
 
     def claim(self, ask: ops.Claim, *, twice: bool = False) -> bool:
         """Whether the answer said that there is more."""
         pending = self._pending
         answer = self._ask(ask)
+        self._tidy(lean=True)
         self._given(answer, self._expected(ask, answer))
         if self.truth.hosts.get(ask.host) is None:
             self._nothing_changed(pending)
@@ -131,9 +150,7 @@ class Driver:
         """Exactly this; where the call stopped at a bound, what it then gave, if it might."""
         names = [grant.workspace for grant in answer.grants]
         most = len(names) if answer.more else None
-        due = sum(when <= self.truth.now for when in self.before.later.values())
-        unfinished = due > 1 or self._unfinished()  # a claim moves one of those, the end of the call more
-        return self.truth.claim(ask, most=most, told=names if unfinished else None)
+        return self.truth.claim(ask, most=most, told=names if self._unfinished() else None, hints=names)
 
     def _given(self, answer: Any, given: Given) -> None:
         """A claim handed out what it must: the best first, and all that fits."""
@@ -154,7 +171,7 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert (grant.attempt, grant.answer) == (task.attempt, task.answer), grant
+            assert (grant.attempt, grant.answer, grant.account) == (task.attempt, task.answer, task.account), grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:
@@ -167,6 +184,7 @@ class Driver:
         granted = self.view.records.get(ask.workspace, {}).get("granted", "0-0")
         old = ask.as_of is not None and reading.later(granted, ask.as_of)
         answer = self._ask(ask)
+        self._tidy(lean=True)
         outcome, status = self.truth.complete(ask, old)
         assert (answer.outcome, answer.status) == (outcome, status), f"{answer} for {outcome} {status}"
         if ask.claim:
@@ -206,10 +224,11 @@ class Driver:
     def reap(self, limit: int = 64, *, twice: bool = False) -> bool:
         """Whether there is more to reap."""
         answer = self._ask(ops.Reap(limit=limit))
+        self._tidy(limit)
         lost = [(one.workspace, one.status) for one in answer.lost]
         assert lost == self.truth.reap(limit), lost
-        self._follow_the_clock()
-        assert answer.more or not any(map(self.truth.missed, self.truth.queued())), "one that is too late still waits"
+        late = [name for name, when in self.view.later.items() if when <= self.truth.now]
+        assert answer.more or not late, f"the time of {late} has come, and nothing was done"
         due, kept = self.truth.forget(answer.forgotten, self._listed)
         assert answer.forgotten == due or answer.more or kept, f"{answer.forgotten} of {due} were forgotten"
         self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)
@@ -248,7 +267,9 @@ class Driver:
 
     def retry(self, ask: ops.Retry, *, twice: bool = False) -> None:
         answer = self._ask(ask)
-        assert answer.count == self.truth.retry(ask), answer
+        places = [part for name, part in self.view.keys.items() if name.startswith(("ready:", "blocked:"))]
+        scores = {lane: score for part in places for lane, score in part.items()}
+        assert answer.count == self.truth.retry(ask, lambda task: scores.get(task.lane, 0)), answer
         self._lawful(ask, answer, twice)
 
     def track(self, ask: ops.Track, *, twice: bool = False) -> None:

@@ -4,8 +4,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from coordinator.words import limit_keys, pool_of
+from tests.model.fair_model import Fairness, Lane
 from tests.model.pace_model import Pace
+from tests.model.ramp_model import MINUTE, Ramp
 from tests.model.world import START
+
+COMMON = 10  # the band of those that asked for nothing
 
 
 class No(NamedTuple):
@@ -20,7 +24,7 @@ class No(NamedTuple):
 
 @dataclass
 class Task:
-    """A workspace. `order` is its place among those of its priority; `extra` are limit keys it names."""
+    """A workspace. `order` is its place in its lane; `extra` are limit keys it names."""
 
     name: str
     agent: str
@@ -29,6 +33,7 @@ class Task:
     repo: str | None = None
     extra: tuple[str, ...] = ()
     priority: int = 5
+    front: bool = False  # put before the others of its priority, for its next run
     requires: str | None = None
     labels: frozenset[str] = frozenset()
     status: str = ""
@@ -45,11 +50,14 @@ class Task:
     asked: str | None = None
     answer: str | None = None  # told to every run until one ends
     ran_on: str | None = None
+    account: str | None = None  # that it runs under
     pinned: bool = False  # `requires` is where it last ran, for an answer's sake
     not_before: int | None = None
+    awaited: bool = False  # it waits for `not_before`, in no lane
     start_by: int | None = None  # the deadline it was given; `deadline` is its lease's
     since: int = 0  # its last change of status
     started: int = 0
+    charged: int | None = None  # what its lane was charged for the run
     took: int = 0  # its last run
     cost: int = 0  # all its runs
     tracked: bool = False  # its run was entered by track
@@ -61,7 +69,13 @@ class Task:
     @property
     def keys(self) -> tuple[str, ...]:
         """Its limit keys, in the order of admission, without `*`."""
-        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra)[1:])
+        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra, self.labels)[1:])
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The keys whose slots a run of it holds, without `*`."""
+        own = [f"account:{self.keys[0]}/{self.account}"] if self.account else []
+        return tuple(dict.fromkeys((*self.keys, *own)))
 
     @property
     def route(self) -> str:
@@ -70,12 +84,11 @@ class Task:
 
     @property
     def lane(self) -> str:
-        return " ".join((self.route, *self.keys))
+        return " ".join((self.route, *self.keys, *([] if self.band == COMMON else [f"#{self.band}"])))
 
     @property
-    def rank(self) -> tuple[int, int]:
-        """Who goes first: the smaller."""
-        return (-self.priority, self.order)
+    def band(self) -> int:
+        return 2 * self.priority + self.front
 
 
 @dataclass
@@ -116,13 +129,18 @@ class Fleet:
         self.tasks: dict[str, Task] = {}
         self.hosts: dict[str, Host] = {}
         self.limits: dict[str, int] = {}
+        self.accounts: dict[str, list[str]] = {}
         self.rates: dict[str, dict[str, int | str]] = {}
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
         self.paces: dict[str, Pace] = {}
+        self.ramps: dict[str, Ramp] = {}
+        self.by_hand: set[str] = set()  # the keys that an operator opened in the last call
         self.failures: dict[str, int] = {}  # pool -> fast ones in a row
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
         self.settings["history"] = 30 * 86_400_000
+        self.settings["ageing"] = 3_600_000
+        self.fair = Fairness()
         self.summary: dict[str, int] = {}
         self.forgotten = 0
         self.default_agent = "claude"
@@ -134,6 +152,8 @@ class Fleet:
 
     def begin(self) -> None:
         """What every writing verb does first: after a restart a new epoch begins."""
+        self.by_hand = set()
+        self.settle_ramps()
         if self.remembers:
             return
         self.remembers = True
@@ -153,17 +173,23 @@ class Fleet:
         return [task for task in self.tasks.values() if task.status == "running"]
 
     def queued(self) -> list[Task]:
-        return sorted((task for task in self.tasks.values() if task.status == "queued"), key=lambda task: task.rank)
+        return sorted((task for task in self.tasks.values() if task.status == "queued"), key=lambda task: task.order)
+
+    def standing(self) -> list[Task]:
+        """Those that wait in a lane."""
+        return [task for task in self.queued() if not task.awaited]
 
     def held(self, host: str) -> list[Task]:
         return [task for task in self.running() if task.host == host]
 
-    def limit(self, key: str) -> int | None:
-        found = self.limits.get(key)
-        return self.limits.get("repo:*") if found is None and key.startswith("repo:") else found
+    def limit(self, key: str, instead: dict[str, int] | None = None) -> int | None:
+        """Its own, else its kind's default; `instead` stands in for both."""
+        limits = {**self.limits, **(instead or {})}
+        kind, colon, _ = key.partition(":")
+        return limits.get(key, limits.get(f"{kind}:*") if colon else None)
 
     def used(self, key: str) -> int:
-        return sum(key in ("*", *task.keys) for task in self.running())
+        return sum(key in ("*", *task.held) for task in self.running())
 
     def freeze_of(self, key: str) -> tuple[int | None] | None:
         """A freeze in force as (until,), or None."""
@@ -178,7 +204,10 @@ class Fleet:
 
     def refuses(self, key: str, limits: dict[str, int] | None = None) -> No | None:
         """Why nothing starts under a key; `limits` stand in for the real ones."""
-        limit = limits[key] if limits and key in limits else self.limit(key)
+        kind, _, pool = key.partition(":")
+        if kind == "accounts" and pool in self.accounts:
+            return self._no_account(pool, limits)
+        limit = self.limit(key, limits)
         used = self.used(key)
         freeze = self.freeze_of(key)
         if freeze:
@@ -194,39 +223,111 @@ class Fleet:
             return No(key, rest[0], used, limit, rest[1])
         if limit is not None and used >= limit:
             return No(key, "full", used, limit)
-        return None
+        ramp = self.ramp_of(key, limit)
+        until = ramp.until(self.now, limit) if ramp else None
+        return No(key, "ramp", ramp.granted, ramp.allowance, until) if ramp and until is not None else None
+
+    def ramp_of(self, key: str, limit: int | None) -> Ramp | None:
+        """The ramp of a key as the clock has made it, where its limit is this."""
+        if self.gate(key):
+            return None
+        quota = self.paces[key].lapsed(self.now) if key in self.paces else 0
+        since, ramp = max(self.gates.get(key, 0), quota), self.ramps.get(key)
+        if since > (ramp.since if ramp else 0):
+            ramp = Ramp.begin(key, since)
+        return ramp.at(self.now, limit) if ramp else None
+
+    def settle_ramps(self) -> None:
+        for key in {*self.ramps, *self.gates, *self.paces}:
+            self._set_ramp(key, self.ramp_of(key, self.limit(key)))
+
+    def _set_ramp(self, key: str, ramp: Ramp | None) -> None:
+        if not self.gate(key):
+            self.gates.pop(key, None)
+        self.ramps.pop(key, None)
+        if ramp:
+            self.ramps[key] = ramp
+
+    def stop_ramp(self, key: str) -> None:
+        """An operator opens it, or its gate is shut anew."""
+        self._set_ramp(key, None)
+        if key in self.paces and self.paces[key].lapsed(self.now):
+            self.paces[key].count = 0
+
+    def shut(self, key: str, until: int) -> None:
+        """A gate is shut until later than it was."""
+        if until > self.gate(key):
+            self.stop_ramp(key)
+            self.gates[key] = until
+
+    def _end_trial(self, task: Task, *, by_itself: bool) -> None:
+        for key in ("*", *task.held) if task.status == "running" else ():
+            ramp = self.ramp_of(key, self.limit(key))
+            if ramp and task.name in ramp.trial:
+                ramp = ramp.end(task.name, self.now, self.limit(key), by_itself=by_itself)
+            self._set_ramp(key, ramp)
 
     def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
         """What refuses a task: its time, or the first key, in the order of admission."""
         if task.not_before is not None and task.not_before > self.now:
             return No(task.name, "not_before", 0, None, task.not_before)
-        return next((no for key in ("*", *task.keys) if (no := self.refuses(key, limits))), None)
+        group = [f"accounts:{task.keys[0]}"] if self.members(task.keys[0]) else []
+        keys = ("*", task.keys[0], *group, *task.keys[1:])
+        return next((no for key in keys if (no := self.refuses(key, limits))), None)
 
-    def refuses_asker(self, asker: str, task: Task) -> No | None:
-        """Why an asker may not run a task itself, or None."""
-        no, host, held = self.judge(task), self.hosts.get(asker), len(self.held(asker))
-        no = no if no and no.key in ("*", task.name) else None
-        if no:
-            return no
-        if task.requires not in (None, asker):
-            return No(task.route, "no_host", 0, 0)
-        if cold := self.cold(asker):
-            return cold
-        if host and host.slots is not None and held >= host.slots:
-            return No(asker, "hosts_full", held, host.slots)
-        return self.judge(task)
+    def members(self, pool: str) -> list[str]:
+        """The keys of the accounts of a pool."""
+        return [f"account:{pool}/{name}" for name in sorted({*self.accounts.get(pool, ())})]
+
+    def _no_account(self, pool: str, limits: dict[str, int] | None) -> No | None:
+        """Why none of them admits: the next ending opens a full one; else the one that opens first says it."""
+        nos = [no for key in self.members(pool) if (no := self.refuses(key, limits))]
+        if len(nos) < len(self.members(pool)):
+            return None
+        most = [limit for no in nos if (limit := self.limit(no.key, limits)) is not None]
+        ends = min((no.until for no in nos if no.until is not None), default=None)
+        first = min(nos, key=lambda no: (no.reason != "full", no.until is None, no.until or 0, no.key))
+        used = sum(self.used(no.key) for no in nos)
+        return No(f"accounts:{pool}", first.reason, used, sum(most) if most else None, ends)
+
+    def _account(self, task: Task) -> str | None:
+        """The account it would get: of those it names, where it does; with most room, the least used, the first."""
+        members = self.members(task.keys[0])
+        fits = [key for key in members if key in task.keys] or members
+        fits = [key for key in fits if not self.refuses(key)]
+        if not fits:
+            return None
+        best = min(fits, key=lambda key: (-self._room(key), self.used(key), key))
+        return best.partition("/")[2]
+
+    def _room(self, key: str) -> float:
+        limit = self.limit(key)
+        return float("inf") if limit is None else limit - self.used(key)
 
     def cold(self, host: str) -> No | None:
         """Why a frozen host is given nothing."""
         freeze = self.freeze_of(f"host:{host}")
         return No(f"host:{host}", "frozen", 0, None, freeze[0]) if freeze else None
 
-    def silent(self, host: Host) -> bool:
-        """Whether a host has missed three beats."""
-        return self.now - host.beat > 3 * self.settings["beat"]
+    def left(self, name: str) -> None:
+        """Something of this lane waits no more; was it the last?"""
+        lane = self.fair.lanes.get(name)
+        if lane and lane.waits and all(task.lane != name for task in self.standing()):
+            self.fair.leave(name)
 
-    def start(self, task: Task, host: str, mode: str, ttl: int) -> None:
+    def _settle_run(self, task: Task) -> None:
+        if task.status == "running" and task.charged is not None:
+            self.fair.settle(task.lane, task.charged, task.started, self.now)
+            task.charged = None
+
+    def start(self, task: Task, host: str, mode: str, ttl: int, *, granted: bool = True) -> None:
         """A run begins; its token is told by the answer."""
+        task.account = self._account(task)
+        for key in ("*", *task.held):
+            ramp = self.ramp_of(key, self.limit(key))
+            if ramp and granted:
+                ramp.start(task.name, self.now + MINUTE + (ttl if mode == "push" else 0))
+            self._set_ramp(key, ramp)
         task.status, task.host, task.mode, task.ttl, task.deadline = "running", host, mode, ttl, self.now + ttl
         task.machine = None
         task.ran_on = None if mode == "asker" else host
@@ -234,14 +335,21 @@ class Fleet:
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
         task.since = task.started = self.now
+        self.left(task.lane)
+        task.charged = None
         task.tracked = task.lapsed = task.told = False
 
-    def finish(self, task: Task, status: str) -> None:
+    def finish(self, task: Task, status: str, *, by_itself: bool = False) -> None:
+        self._end_trial(task, by_itself=by_itself)
         task.answer = None if task.status == "running" else task.answer
         task.took = self.now - task.started if task.status == "running" else 0
+        self._settle_run(task)
         task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
+        task.account = None
         task.lapsed = task.told = False
         self.ended += 1
+        self.left(task.lane)
+        task.front = False
 
     def missed(self, task: Task) -> bool:
         """Whether its deadline is over."""
@@ -256,11 +364,26 @@ class Fleet:
         if self.missed(task):
             self.finish(task, "failed")
             return
+        self._end_trial(task, by_itself=False)
+        self._settle_run(task)
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
-        task.took = 0
+        task.took, task.account = 0, None
         task.lapsed = task.tracked = task.told = False
+        task.awaited = task.not_before is not None and task.not_before > self.now
+        if not task.awaited:
+            self.stand(task)
 
-    def pick(self, host: Host) -> Task | None:
+    def stand(self, task: Task) -> None:
+        """It enters its lane."""
+        task.awaited = False
+        self.fair.enter(task.lane, Lane(task.route, task.band, task.keys), self.now)
+
+    def pick(self, host: Host, told: str | None = None) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""
-        fitting = (task for task in self.queued() if host.fits(task) and not self.missed(task))
-        return next((task for task in fitting if not self.judge(task)), None)
+        heads: dict[str, Task] = {}
+        for task in self.standing():
+            if not self.missed(task):
+                heads.setdefault(task.lane, task)
+        fine = [lane for lane, task in heads.items() if host.fits(task) and not self.judge(task)]
+        lane = self.fair.next_of(fine, self.now, self.tasks[told].lane if told in self.tasks else None)
+        return heads[lane] if lane else None

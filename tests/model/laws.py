@@ -1,12 +1,14 @@
 """The laws. Each is checked after every call, on the real keys and against the truth; its name says what it forbids."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, NamedTuple
 
 from coordinator.models import Refusal
 from tests.model.fleet_model import No
+from tests.model.ramp_model import Ramp
 from tests.model.truth import Truth
-from tests.model.view import View, fits, lane_of
+from tests.model.view import View, fits, keys_of
 
 
 class Moment(NamedTuple):
@@ -36,7 +38,7 @@ def slots_are_exact(at: Moment) -> None:
     held: dict[str, set[str]] = {}
     for name in running:
         record = at.now.records[name]
-        for key in lane_of(record)[1]:
+        for key in keys_of(record):
             wanted.setdefault(key, set()).add(name)
         held.setdefault(record["host"], set()).add(name)
     assert at.now.slots == wanted, "a slot set is not the runs that name its key"
@@ -63,13 +65,8 @@ def who_waits_for_a_time_stands_in_no_lane(at: Moment) -> None:
     assert set(at.now.later) <= set(queued), "one that does not wait waits for a time"
     for name, task in queued.items():
         when, stands = at.now.later.get(name), name in at.now.lanes.get(task.lane, {})
-        if task.not_before is not None and task.not_before > at.truth.now:
-            assert (when, stands) == (task.not_before, False), f"{name} waits for {task.not_before}, {when} is kept"
-        elif stands:
-            assert when == task.start_by, f"the deadline of {name} is {task.start_by}, {when} is kept"
-        else:
-            assert when is not None, f"{name} waits in no lane"
-            assert when <= at.truth.now, f"{name} waits in no lane until {when}"
+        wanted = (task.not_before, False) if task.awaited else (task.start_by, True)
+        assert (when, stands) == wanted, f"{name} waits for {wanted}, {when} is kept"
 
 
 def each_lane_is_in_one_place(at: Moment) -> None:
@@ -92,9 +89,26 @@ def each_lane_is_in_one_place(at: Moment) -> None:
     assert set(now.groups) == set(now.keys.get("blocked", {})), "groups without their key in `blocked`, or the reverse"
     assert {name for name in now.keys if name.startswith("blocked:")} == set().union(*grouped.values()), "a lost group"
     said = {lane: f"{route}|{key}" for route, lanes in now.where.items() for lane, key in lanes.items()}
-    wanted = {lane: [(said.get(lane, "nowhere"), min(tasks.values()))] for lane, tasks in now.lanes.items()}
-    assert places == wanted, "a lane is not where it says, or not at the score of its head"
+    scores = {lane: at.truth.fair.lanes[lane].score for lane in now.lanes}
+    wanted = {lane: [(said.get(lane, "nowhere"), scores[lane])] for lane in now.lanes}
+    assert places == wanted, f"a lane is not where it says, or not at its turn: {places} for {wanted}"
     assert set(said) == set(now.lanes), "`lanes` names others than there are"
+
+
+def what_each_lane_has_used_is_charged(at: Moment) -> None:
+    fair = at.truth.fair
+    told = {name: text for name, text in at.now.fair.items() if " " in name}
+    assert told == {name: lane.told for name, lane in fair.lanes.items()}, "what the lanes have used"
+    reached = {
+        (route, int(word[1 : word.index(":")])): int(word[word.index(":") + 1 :])
+        for route, text in at.now.fair.items()
+        if " " not in route
+        for word in text.split(" ")
+        if word.startswith("v")
+    }
+    assert reached == fair.reached, "how far the bands of the routes are"
+    ages = {name: lane.ages for name, lane in fair.lanes.items() if lane.ages}
+    assert at.now.ages == ages, "when somebody looks after a lane that waits"
 
 
 def nothing_is_left_behind(at: Moment) -> None:
@@ -114,7 +128,8 @@ def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
     if at.now.opening:
         return
     for key, routes in at.now.groups.items():
-        if at.truth.refuses(key) or at.now.timers.get(key, at.truth.now + 1) <= at.truth.now:
+        members = at.truth.members(key.partition(":")[2]) if key.startswith("accounts:") else []
+        if at.truth.refuses(key) or any(at.now.timers.get(one, inf) <= at.truth.now for one in (key, *members)):
             continue
         for route in routes:
             assert f"@{key}" in at.now.ready.get(route, {}), f"{key} admits and its lanes on {route} are not marked"
@@ -122,21 +137,65 @@ def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
 
 def a_shut_gate_has_a_timer(at: Moment) -> None:
     truth = at.truth
-    for key in {*truth.gates, *truth.freezes, *truth.paces, *at.now.groups, "*"}:
+    for key in {*truth.gates, *truth.freezes, *truth.paces, *truth.ramps, *at.now.groups, "*"}:
         ends = [truth.gate(key)] if truth.gate(key) else []
         freeze = truth.freeze_of(key)
         ends += [freeze[0]] if freeze and freeze[0] is not None else []
         ends += [truth.settling] if key == "*" and truth.settling > truth.now else []
         edge = truth.paces[key].changes(truth.now) if key in truth.paces else None
         ends += [edge] if edge is not None else []
+        ramp = truth.ramp_of(key, truth.limit(key))
+        ends += [ramp.changes(truth.now, truth.limit(key))] if ramp else []
         timer = at.now.timers.get(key)
         if ends:
             assert timer == min(ends) or (timer is not None and timer <= truth.now), f"{key} ends {ends}, timer {timer}"
 
 
+def _granted(at: Moment) -> list[tuple[str, tuple[str, ...]]]:
+    """What was granted in this call and still runs, each with its limit keys; not what ran already."""
+    tokens = {name: record.get("token") for name, record in at.before.records.items()}
+    new = {name for name in at.now.of_status("running") if at.now.records[name]["token"] != tokens.get(name)}
+    return [(name, ("*", *at.truth.tasks[name].keys)) for name in sorted(new) if not at.truth.tasks[name].tracked]
+
+
+def the_ramp_never_exceeds_its_allowance(at: Moment) -> None:
+    granted = _granted(at)
+    for key, text in at.now.keys.get("ramp", {}).items():
+        row, before = Ramp.read(key, text), at.before.keys.get("ramp", {}).get(key)
+        started = {name for name, keys in granted if key in keys}
+        assert max(len(row.trial), len(started)) <= row.allowance, f"{key} started {sorted(started)}: {text}"
+        assert len(row.trial) <= row.granted <= row.allowance, text
+        old = Ramp.read(key, before) if before else Ramp.begin(key, row.since)
+        if (old.since, old.allowance) == (row.since, row.allowance):
+            gone = len(set(old.trial) - (set(row.trial) - started))  # some go back and start again at once
+            assert row.granted >= old.granted - gone + len(started & set(row.trial)), f"{before} became {text}"
+        assert set(row.trial) <= at.now.slots.get(key, set()), f"{text}: on trial and does not run"
+        limit = at.truth.limit(key)
+        true = at.truth.ramp_of(key, limit)
+        anew = true is not None and true.since > row.since and true == Ramp.begin(key, true.since)  # not written yet
+        assert anew or row.at(at.truth.now, limit) == true, f"{key} ramps as {row}, true is {true}"
+
+
+def a_gate_never_opens_early(at: Moment) -> None:
+    shut, reasons = at.before.keys.get("backoff", {}), at.now.keys.get("backoff_reason", {})
+    for name, keys in _granted(at):
+        for key in set(keys) - at.truth.by_hand:
+            assert float(shut.get(key, 0)) <= at.truth.now, f"{name} starts before the gate of {key} opens"
+            ramp = at.truth.ramps.get(key)
+            if ramp and name in ramp.trial:
+                assert max(ramp.since, ramp.opens) <= at.truth.now, f"{name} starts before {ramp}"
+    assert set(reasons) <= set(at.now.keys.get("backoff", {})), "a reason for an open gate"
+
+
+def no_ramp_is_left_behind(at: Moment) -> None:
+    """Each ends by itself: the clock is set for what changes it next."""
+    assert set(at.now.keys.get("ramp", {})) <= set(at.now.timers), "a ramp that nothing ends"
+
+
 def what_falls_due_is_told(at: Moment) -> None:
     """Replicas sleep until `due`: nothing may need them earlier."""
-    parts = [at.now.timers, at.now.later, at.now.poked] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
+    parts = [at.now.timers, at.now.later, at.now.poked, at.now.ages]
+    parts += [] if at.truth.settling > at.truth.now else [at.now.leases]
     whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
     if whens:
         due = float(at.now.control.get("due", "inf"))
@@ -211,10 +270,12 @@ def the_keys_tell_the_truth(at: Moment) -> None:
         times = [int(record[name]) if name in record else None for name in ("not_before", "deadline")]
         assert times == [task.not_before, task.start_by], name
         assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"
+        assert task.status != "queued" or "account" not in record, f"{name} waits and has an account"
         if task.status == "running":
             run = (record["host"], record["mode"], int(record["token"]), int(at.now.leases[name]), "kill" in record)
             assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name
             assert (("confirmed" in record), ("tracked" in record)) == (task.confirmed, task.tracked), name
+            assert record.get("account") == task.account, f"{name} runs under another account"
 
 
 def what_was_forgotten_is_counted(at: Moment) -> None:
@@ -232,6 +293,8 @@ def hosts_tell_the_truth(at: Moment) -> None:
     assert failures == at.truth.failures, "fast failures in a row"
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
     assert limits == at.truth.limits, "limits"
+    assert dict(at.now.under("accounts:")) == {pool: {*names} for pool, names in at.truth.accounts.items()}, "accounts"
+    assert at.now.control.get("accounts", "").split() == sorted(at.truth.accounts), "the pools that have accounts"
     rates = {name.partition(":")[2]: fields for name, fields in at.now.keys.items() if name.startswith("rates:")}
     assert rates == {pool: {name: str(value) for name, value in one.items()} for pool, one in at.truth.rates.items()}
     assert at.now.keys.get("paced", set()) == set(at.truth.rates), "paced"
@@ -270,10 +333,14 @@ ALWAYS: tuple[Law, ...] = (
     each_workspace_is_in_one_place,
     who_waits_for_a_time_stands_in_no_lane,
     each_lane_is_in_one_place,
+    what_each_lane_has_used_is_charged,
     nothing_is_left_behind,
     the_queue_is_drained_when_the_last_one_ends,
     an_admitting_key_is_marked_on_every_route,
     a_shut_gate_has_a_timer,
+    no_ramp_is_left_behind,
+    the_ramp_never_exceeds_its_allowance,
+    a_gate_never_opens_early,
     what_falls_due_is_told,
     work_conserving,
     tokens_only_grow,

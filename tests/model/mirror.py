@@ -13,7 +13,7 @@ class Mirror(World):
 
     def __init__(self, worlds: list[World]) -> None:
         self.worlds = worlds
-        self.listening = worlds[0].listening
+        self.listening, self.tight = worlds[0].listening, worlds[0].tight
 
     def close(self) -> None:
         for world in self.worlds:

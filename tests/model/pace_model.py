@@ -62,6 +62,12 @@ class Pace:
         """Whether no reset, at the time it now has, lies between its last start and this moment."""
         return self.last is not None and self.last >= self.reset_before(at)
 
+    def lapsed(self, at: int) -> int:
+        """When the reset was that ended its used-up quota; 0 where there was none."""
+        if self.last is None or self.counts(at) or not 0 < self.daily <= self.count:
+            return 0
+        return self.reset_before(self.last) + DAY
+
     def refuses(self, at: int) -> tuple[str, int] | None:
         """Why nothing starts at a moment, and when it next may."""
         if not self.paces:

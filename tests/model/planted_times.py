@@ -57,7 +57,7 @@ TIMES: Final = (
         "deadline_lost_when_its_time_comes",
         "One that waited for its time waits for ever after it.",
         "if waits then later.enter(name, row) end",
-        "if waits then queue.add(name, row.lane, tonumber(row.priority), tonumber(row.place)) end",
+        "if waits then queue.add(name, row.lane, tonumber(row.place)) end",
     ),
     Plant(
         "nobody_looks_at_the_clock",
@@ -68,25 +68,31 @@ TIMES: Final = (
     Plant(
         "new_priority_only_told",
         "What was given another priority waits as before.",
-        "queue.add(name, row.lane, ask.priority, base.number(row.place) or",
-        "queue.add(name, row.lane, was, base.number(row.place) or",
+        "row.priority = ask.priority\n",
+        "row.priority = was\n",
     ),
     Plant(
         "place_lost_with_a_new_priority",
         "Who gets the priority of others goes behind those who came later.",
-        "queue.add(name, row.lane, ask.priority, base.number(row.place) or",
-        "queue.add(name, row.lane, ask.priority, false or",
+        "queue.add(name, lane, base.number(row.place) or",
+        "queue.add(name, lane, false or",
     ),
     Plant(
         "new_priority_forgotten",
         "What comes back goes by the priority that it was asked for with.",
-        "base.write(base.key('workspace', name), { priority = ask.priority })",
-        "base.write(base.key('workspace', name), { priority = was })",
+        "{ priority = ask.priority, lane = lane }",
+        "{ priority = was, lane = lane }",
+    ),
+    Plant(
+        "left_in_the_lane_of_the_old_priority",
+        "What was given another priority waits in two lanes.",
+        "if lane ~= row.lane then queue.remove(name, row.lane) end",
+        "if lane == row.lane then queue.remove(name, row.lane) end",
     ),
     Plant(
         "new_priority_before_its_time",
         "Another priority puts what waits for its time into its lane.",
-        "if not waits_for_its_time(name, row) then",
-        "if row.lane then",
+        "if not waits then queue.add(name, lane,",
+        "if lane then queue.add(name, lane,",
     ),
 )

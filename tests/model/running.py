@@ -25,13 +25,18 @@ def run(
 ) -> None:
     """Raise the first thing that the machine finds, made small where it may `shrink`."""
     texts = {tight: build.text(tight=tight, plant=plant) for tight in (False, True)}
-    _run(lambda tight: World(kind, servers, texts[tight]), examples, steps, start, shrink=shrink)
+    _run(lambda tight: World(kind, servers, texts[tight], tight=tight), examples, steps, start, shrink=shrink)
 
 
 def run_together(kinds: Sequence[str], servers: Servers, *, examples: int, steps: int, start: int) -> None:
     """The same on several servers at once, which must answer alike."""
     texts = {tight: build.text(tight=tight) for tight in (False, True)}
-    _run(lambda tight: Mirror([World(kind, servers, texts[tight]) for kind in kinds]), examples, steps, start)
+    _run(
+        lambda tight: Mirror([World(kind, servers, texts[tight], tight=tight) for kind in kinds]),
+        examples,
+        steps,
+        start,
+    )
 
 
 def _run(opened: Callable[[bool], World], examples: int, steps: int, start: int, *, shrink: bool = True) -> None:

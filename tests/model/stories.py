@@ -11,17 +11,16 @@ from coordinator.operations.apply import Rates
 from coordinator.operations.claim import Asking
 from coordinator.operations.track import OnDisk
 from tests.model import choices as some
-from tests.model.base import Base
+from tests.model.stories_times import TimedStories
 
 
-class Stories(Base):
+class Stories(TimedStories):
     """Rules of several calls."""
 
     @rule(key=some.limit_names, most=st.integers(0, 1), eased=st.booleans(), data=st.data())
     def crowd(self, key: str, most: int, eased: bool, data: st.DataObject) -> None:
         """Three want a key that lets one run, or none; it may soon let more."""
-        for named in ("repo:core/io", "repo:web") if key == "repo:*" else ():
-            self.fleet.limit(ops.Limit(key=named, clear=True))
+        self._leave_to_its_default(key)
         self.fleet.limit(ops.Limit(key=key, limit=most))
         for number in range(3):
             self._submit(data.draw(some.wanting(some.NAMES[number], key, number)))
@@ -32,21 +31,80 @@ class Stories(Base):
     @precondition(lambda self: self.fleet.view.groups)
     @rule(data=st.data(), limit=some.limit)
     def relieve(self, data: st.DataObject, limit: int | None) -> None:
-        """A key that keeps somebody waiting gets another limit; a repo by its default."""
+        """A key that keeps somebody waiting gets another limit; one that has none of its own by its default."""
         key = data.draw(st.sampled_from(sorted(self.fleet.view.groups)))
-        if key.startswith("repo:") and key not in self.fleet.truth.limits:
-            key = "repo:*"
+        if ":" in key and key not in self.fleet.truth.limits:
+            key = f"{key.partition(':')[0]}:*"
         self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
 
-    @rule(limit=some.limit)
-    def close_a_default(self, limit: int | None) -> None:
-        """Two repos wait for one default, which then lets some in."""
-        for named in ("repo:core/io", "repo:web"):
-            self.fleet.limit(ops.Limit(key=named, clear=True))
-        self.fleet.limit(ops.Limit(key="repo:*", limit=0))
-        self._submit(ops.Submit(workspace="w0", agent="codex", org="core", repo="io", again=True))
-        self._submit(ops.Submit(workspace="w1", agent="claude", repo="web", again=True))
-        self.fleet.limit(ops.Limit(key="repo:*", limit=limit, clear=True if limit is None else None))
+    @rule(key=st.sampled_from(some.DEFAULTS), limit=some.limit, data=st.data())
+    def close_a_default(self, key: str, limit: int | None, data: st.DataObject) -> None:
+        """Two keys wait for one default, which then lets some in."""
+        self._leave_to_its_default(key)
+        self.fleet.limit(ops.Limit(key=key, limit=0))
+        for number in range(2):
+            self._submit(data.draw(some.wanting(some.NAMES[number], key, number)))
+        self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
+
+    @rule(chosen=st.lists(st.sampled_from(some.DEFAULTS), min_size=2, max_size=3, unique=True), at_once=st.booleans())
+    def ease_several_defaults(self, chosen: list[str], at_once: bool) -> None:
+        """Two keys of each of several kinds wait; their defaults let them in one after the other, or in one file."""
+        fleet = self.fleet
+        for key in chosen:
+            self._leave_to_its_default(key)
+        fleet.apply(ops.Apply(limits=dict.fromkeys(chosen, 0)))
+        for number, (key, place) in enumerate((key, place) for key in chosen for place in range(2)):
+            asks = some.wanted_fields(key, place)
+            self._submit(ops.Submit.model_validate({"workspace": some.NAMES[number], "again": True, **asks}))
+        if at_once:
+            fleet.apply(ops.Apply(limits={}))
+        for key in () if at_once else chosen:
+            fleet.limit(ops.Limit(key=key, limit=2))
+        self._settle_down()
+
+    @rule(
+        most=st.tuples(some.limit, some.limit),
+        ending=some.endings,
+        change=st.sampled_from(["raise", "raise one", "add", "remove", "shut", "freeze", "default", None]),
+        ahead=some.until,
+    )
+    def run_under_accounts(
+        self, most: tuple[int | None, int | None], ending: dict[str, Any], change: str | None, ahead: int | None
+    ) -> None:
+        """Four want the two accounts of a pool; one ends as it may, and an account or the group changes meanwhile."""
+        fleet = self.fleet
+        limits = {key: limit for key, limit in zip(some.ACCOUNTS, most, strict=True) if limit is not None}
+        fleet.apply(ops.Apply(limits=limits, accounts={"codex": ["a", "b"]}))
+        for number, name in enumerate(some.NAMES[:4]):
+            agent, keys = ("codex", "codex:big")[number % 2], [some.ACCOUNTS[1]] if number == 2 else None
+            self._submit(ops.Submit(workspace=name, agent=agent, keys=keys, again=True))
+        self._settle_down()
+        held = [task for task in self._running() if task.account]
+        until = fleet.truth.now + (ahead or 0)
+        if change == "shut":
+            for key in some.ACCOUNTS:
+                fleet.back_off(ops.BackOff(key=key, until=until))
+        elif change == "freeze":
+            fleet.freeze(ops.Freeze(key=some.ACCOUNTS[0], until=until))
+        if held:
+            fleet.complete(ops.Complete(workspace=held[0].name, token=held[0].token, **ending))
+        if change == "add":
+            fleet.apply(ops.Apply(accounts={"codex": ["a", "b", "c"]}))
+        elif change == "remove":
+            fleet.apply(ops.Apply(accounts={}))
+        elif change == "default":
+            fleet.limit(ops.Limit(key="account:*", limit=2))
+        for key in {"raise": some.ACCOUNTS, "raise one": some.ACCOUNTS[1:]}.get(change or "", ()):
+            fleet.limit(ops.Limit(key=key, limit=3))
+        self._settle_down()
+        if ahead and ahead > 0:
+            fleet.pass_time(ahead)
+            self._settle_down()
+
+    def _leave_to_its_default(self, key: str) -> None:
+        for named in [one for one in self.fleet.truth.limits if one.startswith(key[:-1])] if key.endswith(":*") else ():
+            if named != key:
+                self.fleet.limit(ops.Limit(key=named, clear=True))
 
     @rule(rates=some.rates_of_a_pool, ahead=st.integers(1, 3), ending=some.endings, early=st.integers(0, 1))
     def pace(self, rates: Rates, ahead: int, ending: dict[str, Any], early: int) -> None:
@@ -64,6 +122,58 @@ class Stories(Base):
             if edge is None or edge - fleet.truth.now > 86_400_000:
                 return
             fleet.pass_time(max(int(edge) - fleet.truth.now - early, 0))
+
+    @rule(
+        key=st.sampled_from(["codex", "*", "repo:web", "team", "quota"]),
+        limit=st.sampled_from([None, None, 3, 1]),
+        priority=st.sampled_from([None, 9]),
+        acts=st.lists(some.trials, min_size=2, max_size=7),
+    )
+    def reopen(self, key: str, limit: int | None, priority: int | None, acts: list[Any]) -> None:
+        """A gate ends while some wait for it: they go one by one, then more, as those do that go first."""
+        fleet, quota = self.fleet, key == "quota"
+        key = "codex" if quota else key
+        reset = datetime.fromtimestamp(fleet.truth.now / 1000, UTC) + timedelta(minutes=1)
+        rates = Rates(daily_limit=1, reset_utc=f"{reset:%H:%M}") if quota else Rates()
+        fleet.apply(ops.Apply(rates={"codex": rates, "claude": Rates()}))
+        fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
+        for number, name in enumerate(some.NAMES[:7]):
+            of = "repo:web" if number == 3 else key  # one that waits for no other
+            self._submit(self._of(name, of, priority))
+        if quota:
+            self._settle_down()
+            fleet.apply(ops.Apply(rates={"codex": rates.model_copy(update={"daily_limit": 3}), "claude": Rates()}))
+        else:
+            fleet.back_off(ops.BackOff(key=key, until=fleet.truth.now + 3000))
+        for early, ending in acts:
+            self._settle_down()
+            self._try(key, ending)
+            edge = fleet.view.timers.get(key)
+            if edge is not None:
+                fleet.pass_time(max(int(edge) - fleet.truth.now - early, 0))
+
+    def _of(self, name: str, key: str, priority: int | None) -> ops.Submit:
+        repo, keys = ("web", None) if key == "repo:web" else (None, ["team"] if key == "team" else None)
+        return ops.Submit(workspace=name, agent="codex", repo=repo, keys=keys, priority=priority, again=True)
+
+    def _try(self, key: str, ending: dict[str, Any] | None) -> None:
+        """One of those that run under a key ends, or is killed and then ends; or an operator opens the key."""
+        if ending == some.THAWED:
+            self.fleet.thaw(ops.Thaw(key=key))
+        elif ending == some.CLEARED:
+            self.fleet.back_off(ops.BackOff(key=key, clear=True))
+        elif ending:
+            self._end_one(key, ending)
+
+    def _end_one(self, key: str, ending: dict[str, Any]) -> None:
+        running = [task for task in self._running() if key in ("*", *task.keys)]
+        if not running:
+            return
+        task = running[-1]
+        if ending.get("verdict") == "killed":
+            self.fleet.kill(ops.Kill(workspace=task.name, by="op"))
+        claim = Asking(**self._asking(task.host, None)) if task.host in self.fleet.truth.hosts else None
+        self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, claim=claim, **ending))
 
     @rule(
         name=some.workspaces,
@@ -118,20 +228,6 @@ class Stories(Base):
         fleet.cancel(ops.Cancel(workspace=last.name))
         if last.status == "failed":
             fleet.retry(ops.Retry(workspace=last.name, answer="yes"))
-        fleet.limit(ops.Limit(key="codex", limit=1))
-        self._settle_down()
-
-    @rule(first=st.sampled_from([9, 0]), start=some.starts)
-    def overtake(self, first: int, start: int | None) -> None:
-        """Three wait for one slot, perhaps until a time; the last goes before the others, or the first behind them."""
-        fleet = self.fleet
-        fleet.limit(ops.Limit(key="codex", limit=0))
-        for name in some.NAMES[:3]:
-            fleet.submit(
-                ops.Submit(workspace=name, agent="codex", again=True).model_copy(update=self._times(start, None))
-            )
-        fleet.prioritize(ops.Prioritize(workspace=some.NAMES[2 if first == 9 else 0], priority=first))
-        fleet.pass_time(start or 0)
         fleet.limit(ops.Limit(key="codex", limit=1))
         self._settle_down()
 
@@ -239,60 +335,6 @@ class Stories(Base):
         host = self.fleet.truth.hosts.get(name)
         if host:
             self.fleet.renew(ops.Renew(host=name, incarnation=host.incarnation))
-
-    @rule(ask=some.submits, start=some.starts, left=some.lefts, twice=some.rarely, off=some.rarely)
-    def submit_for_later(self, ask: ops.Submit, start: int | None, left: int | None, twice: bool, off: bool) -> None:
-        """It may not start yet, or not too late; some are asked for twice, or called off and queued again."""
-        self._submit(ask.model_copy(update=self._times(start, left)), twice=twice)
-        if off:
-            self.fleet.cancel(ops.Cancel(workspace=ask.workspace))
-            self.fleet.retry(ops.Retry(workspace=ask.workspace))
-
-    @rule(
-        asks=st.lists(some.plain_submits, min_size=2, max_size=4),
-        start=some.starts,
-        left=some.lefts,
-        early=st.integers(0, 1),
-        cold=st.booleans(),
-        name=some.hosts,
-    )
-    def come_of_age(
-        self, asks: list[ops.Submit], start: int | None, left: int | None, early: int, cold: bool, name: str
-    ) -> None:
-        """Several wait for one time, or have one deadline, which comes, or nearly; perhaps in a frozen fleet."""
-        fleet, times = self.fleet, self._times(start, left)
-        if cold:
-            fleet.freeze(ops.Freeze())
-        for ask in asks:
-            self._submit(ask.model_copy(update=times))
-        for when in sorted(times.values()):
-            fleet.pass_time(max(when - fleet.truth.now - early, 0))
-            if cold and when == max(times.values()):
-                fleet.thaw(ops.Thaw())
-            self._claim(name, None)
-        self._settle_down()
-
-    @rule(data=st.data(), start=some.starts, left=some.lefts, twice=some.rarely)
-    def retry_for_later(self, data: st.DataObject, start: int | None, left: int | None, twice: bool) -> None:
-        """One that has ended is told other times, or none."""
-        ended = sorted(one.name for one in self.fleet.truth.tasks.values() if one.status not in ("queued", "running"))
-        if ended:
-            name, times = data.draw(st.sampled_from(ended)), {"not_before": 0, "deadline": 0} | self._times(start, left)
-            self.fleet.retry(ops.Retry.model_validate({"workspace": name, **times}), twice=twice)
-
-    @precondition(lambda self: any(task.start_by for task in self.fleet.truth.running()))
-    @rule(data=st.data(), ending=some.endings)
-    def end_after_its_deadline(self, data: st.DataObject, ending: dict[str, Any]) -> None:
-        """A run that began in time goes on; when it meets a limit later it is not begun again."""
-        late = [task for task in self._running() if task.start_by]
-        task = data.draw(st.sampled_from(late))
-        self.fleet.pass_time(max((task.start_by or 0) - self.fleet.truth.now, 0))
-        self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, **ending))
-
-    def _times(self, start: int | None, left: int | None) -> dict[str, int]:
-        """`not_before` in so many ms, and a `deadline` so long after it."""
-        begin = self.fleet.truth.now + (start or 0)
-        return ({} if start is None else {"not_before": begin}) | ({} if left is None else {"deadline": begin + left})
 
     @rule()
     def settle_down(self) -> None:

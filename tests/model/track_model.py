@@ -60,13 +60,15 @@ class Tracked(Gates):
 
     def _enter(self, task: Task, one: OnDisk, host: str | None, status: str) -> bool:
         """Whether that changed anything."""
-        before = self._shown(task)
+        before, lane = self._shown(task), task.lane
         self._describe(task, one)
         if before == (status, *self._shown(task)[1:]):
             return False
         if status == "running":
-            self.start(task, host or one.host or NOBODY, "asker", LONG)
-            task.tracked = True
+            task.status = status
+            self.left(lane)
+            self.start(task, host or one.host or NOBODY, "asker", LONG, granted=False)
+            task.tracked, task.account = True, one.account
         elif status == "queued":
             self.wait_again(task)
             self.requeue(task)

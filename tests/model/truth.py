@@ -1,6 +1,6 @@
 """What every verb does to the fleet, and what it must answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Prioritize, Renew, Retry, Submit
@@ -9,9 +9,9 @@ from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
 from tests.model import fleet_model
 from tests.model.fleet_model import No, Task
+from tests.model.ramp_model import MINUTE
 from tests.model.track_model import LONG, Tracked
 
-FRONT = 10**6  # more than are ever queued: who is put in front goes before all who were not
 FORGOTTEN = ("completed", "merged", "ready-for-review", "failed")  # never what is blocked
 
 
@@ -54,11 +54,17 @@ class Truth(Tracked):
         self.requeue(task)
         return "queued", self.judge(task)
 
-    def claim(self, ask: Claim | Asking, most: int | None = None, told: list[str] | None = None) -> Given:
+    def claim(
+        self,
+        ask: Claim | Asking,
+        most: int | None = None,
+        told: list[str] | None = None,
+        hints: Sequence[str] = (),
+    ) -> Given:
         """What this host must be given.
 
         At `most` so many, when the answer says that there is more. While keys wait to be opened, what was `told`,
-        if it might start: others may have been passed over.
+        if it might start: others may have been passed over. Of several whose turn it is, those of the `hints`.
         """
         self.begin()
         host = self.hosts.get(ask.host)
@@ -75,7 +81,7 @@ class Truth(Tracked):
         if free == 0:
             answer.refusal = cold or No(host.name, "hosts_full", held, host.room)
         while len(answer.names) < (want if most is None else most):
-            task = self.pick(host) if told is None else self._allowed(host, told[len(answer.names) :])
+            task = self._next(host, told, answer.names, hints)
             if not task:
                 break
             self._grant(task, host)
@@ -85,10 +91,18 @@ class Truth(Tracked):
         host.seq, host.given = ask.seq, [(name, -1) for name in answer.names]
         return answer
 
+    def _next(
+        self, host: fleet_model.Host, told: list[str] | None, given: list[str], hints: Sequence[str]
+    ) -> Task | None:
+        if told is not None:
+            return self._allowed(host, told[len(given) :])
+        return self.pick(host, next(iter(hints[len(given) :]), None))
+
     def _grant(self, task: Task, host: fleet_model.Host) -> None:
         ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
+        charged = self.fair.charge(task.lane, self.now)
         self.start(task, host.name, host.mode, ttl)
-        task.machine = host.machine
+        task.machine, task.charged = host.machine, charged
 
     def push(self, name: str, host_name: str, *, best: bool) -> None:
         """A workspace was handed to a host that had not asked; the `best` that fits it, but while keys wait to open."""
@@ -98,14 +112,15 @@ class Truth(Tracked):
         assert not self.cold(host_name), f"{name} was handed to {host_name}, which is frozen"
         assert not self.silent(host), f"{name} was handed to {host_name}, which is silent"
         assert len(self.held(host_name)) < host.room, f"{name} was handed to {host_name}, which is full"
-        task = self.pick(host) if best else self._allowed(host, [name])
+        task = self.pick(host, name) if best else self._allowed(host, [name])
         assert task is self.tasks[name], f"{name} was handed to {host_name}, the best that fits is {task}"
         self._grant(self.tasks[name], host)
 
     def _allowed(self, host: fleet_model.Host, told: list[str]) -> Task | None:
         task = self.tasks[told[0]] if told else None
         if task:
-            fine = task.status == "queued" and host.fits(task) and not self.judge(task) and not self.missed(task)
+            waits = task.status == "queued" and not task.awaited and not self.missed(task)
+            fine = waits and host.fits(task) and not self.judge(task)
             assert fine, f"{task} may not start"
         return task
 
@@ -125,8 +140,7 @@ class Truth(Tracked):
         if ask.token is None and (as_of_is_old or task.mode == "pull"):
             return "stale", task.status
         if ask.retry_after:
-            pool = pool_of(task.agent)
-            self.gates[pool] = max(self.gate(pool), self.now + ask.retry_after * 1000)
+            self.shut(self.at_fault(task), self.now + ask.retry_after * 1000)
         else:
             self.count_failure(task, ask.status, ask.verdict)
         task.cost += ask.cost_usd or 0
@@ -134,7 +148,8 @@ class Truth(Tracked):
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
             return "completed", task.status
-        self.finish(task, ask.status)
+        own = not task.killed and ask.verdict not in ("killed", "stopped", "lost", "limited", "throttled")
+        self.finish(task, ask.status, by_itself=own and not ask.retry_after)
         return "completed", ask.status
 
     def complete(self, ask: Complete, as_of_is_old: bool = False) -> tuple[str, str | None]:
@@ -153,6 +168,11 @@ class Truth(Tracked):
         return "confirmed", None, task.killed
 
     def _confirmed(self, task: Task) -> None:
+        for key in ("*", *task.keys) if not task.confirmed else ():
+            ramp = self.ramp_of(key, self.limit(key))
+            if ramp and ramp.trial.get(task.name, 0) > self.now:
+                ramp.trial[task.name] = self.now + MINUTE
+            self._set_ramp(key, ramp)
         task.confirmed, task.ttl = True, self.settings["lease_ttl"]
         task.deadline = self.now + task.ttl
 
@@ -269,11 +289,14 @@ class Truth(Tracked):
         task = self.tasks.get(ask.workspace)
         if not task or task.status != "queued":
             return ("already" if task else "unknown"), 0
-        was, task.priority = task.priority, ask.priority
+        lane, was, task.priority = task.lane, task.priority, ask.priority
+        if not task.awaited:
+            self.left(lane)
+            self.stand(task)
         return "prioritized", was
 
-    def retry(self, ask: Retry) -> int:
-        """How many are queued again."""
+    def retry(self, ask: Retry, order: Callable[[Task], float] = lambda task: 0) -> int:
+        """How many are queued again; lanes that are new come in this order."""
         self.begin()
         name, status = ask.workspace, ask.status or "failed"
         chosen = [task for task in self.tasks.values() if (task.name == name if name else task.status == status)]
@@ -286,8 +309,10 @@ class Truth(Tracked):
                 task.answer = ask.answer
                 task.pinned = task.requires is None and task.ran_on is not None
                 task.requires = task.requires or task.ran_on
-            if ask.answer or ask.front:
-                task.order = self.next_order() - FRONT
+            task.front = bool(ask.answer or ask.front)
+            if task.front:
+                task.order = self.next_order()
+        for task in sorted(chosen, key=order):
             self.requeue(task)
         return len(chosen)
 

@@ -27,6 +27,8 @@ class View:
         self.timers: dict[str, float] = keys.get("timers", {})
         self.later: dict[str, float] = keys.get("later", {})
         self.poked: dict[str, float] = keys.get("poked", {})
+        self.ages: dict[str, float] = keys.get("ages", {})
+        self.fair: dict[str, str] = dict(self.under("fair:"))
         self.leases: dict[str, float] = keys.get("leases", {})
         self.opening: bool = "opening" in keys
 
@@ -48,7 +50,7 @@ class View:
     def due(self, now: int) -> bool:
         """Whether a call would first do what time has made due."""
         return self.opening or any(
-            when <= now for part in (self.timers, self.later, self.poked) for when in part.values()
+            when <= now for part in (self.timers, self.later, self.poked, self.ages) for when in part.values()
         )
 
     def lasting(self, *, wakes: bool = True) -> Keys:
@@ -65,7 +67,13 @@ class View:
 def lane_of(record: dict[str, str]) -> tuple[str, list[str]]:
     """The route and the limit keys of a record, without `*`."""
     route, *keys = record["lane"].split(" ")
-    return route, keys
+    return route, [key for key in keys if not key.startswith("#")]
+
+
+def keys_of(record: dict[str, str]) -> list[str]:
+    """The limit keys that a run holds, without `*`."""
+    keys = lane_of(record)[1]
+    return [*keys, f"account:{keys[0]}/{record['account']}"] if "account" in record else keys
 
 
 def pools_of(host: dict[str, str]) -> set[str]:

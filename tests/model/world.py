@@ -36,8 +36,8 @@ return out
 class World:
     """An empty server with a library, and the clients that the model needs."""
 
-    def __init__(self, kind: str, servers: Servers, library: str) -> None:
-        self.kind, self.library = kind, library
+    def __init__(self, kind: str, servers: Servers, library: str, *, tight: bool = False) -> None:
+        self.kind, self.library, self.tight = kind, library, tight
         if kind == FAKE:
             self._fake = fakeredis.FakeServer(version=(7,))
             self.redis: Redis = fakeredis.FakeRedis(server=self._fake, decode_responses=True)

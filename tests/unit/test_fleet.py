@@ -53,6 +53,19 @@ def test_the_example_loads_without_a_warning() -> None:
     assert read.runners["reviewer"].env == {"LC_*": None, "REVIEW_DEPTH": "2"}
 
 
+def test_a_pool_may_have_accounts_and_each_is_a_name() -> None:
+    assert parse("accounts: {codex: [work, me@home], claude: []}")[0].accounts == {
+        "codex": ["work", "me@home"],
+        "claude": [],
+    }
+    assert parse("accounts:")[0].accounts == {}
+    assert [*problems("accounts: {codex: [work, a/b], 'co dex': [a], claude: work, gemini: [5]}")] == [
+        *("accounts.codex.1", "accounts.co dex", "accounts.claude", "accounts.gemini.0")
+    ]
+    many = ", ".join(f"a{number}" for number in range(33))
+    assert [*problems(f"accounts: {{codex: [{many}]}}")] == ["accounts.codex"]
+
+
 def test_settings_have_defaults_in_milliseconds_and_counts() -> None:
     assert parse("version: 1")[0].settings() == {
         "lease_ttl": 300_000,
@@ -61,11 +74,14 @@ def test_settings_have_defaults_in_milliseconds_and_counts() -> None:
         "max_attempts": 3,
         "spawn_timeout": 60_000,
         "history": 30 * 86_400_000,
+        "ageing": 3_600_000,
     }
 
 
 def test_durations_are_go_like_texts_or_numbers_of_seconds() -> None:
-    read, _ = parse("dispatch: {lease_ttl: 1h30m, beat: 2, kill_grace: 1.5, spawn_timeout: 250ms, history: 90d}")
+    read, _ = parse(
+        "dispatch: {lease_ttl: 1h30m, beat: 2, kill_grace: 1.5, spawn_timeout: 250ms, history: 90d, ageing: 20m}"
+    )
     assert read.settings() | {"max_attempts": 0} == {
         "lease_ttl": 5_400_000,
         "beat": 2000,
@@ -73,6 +89,7 @@ def test_durations_are_go_like_texts_or_numbers_of_seconds() -> None:
         "spawn_timeout": 250,
         "max_attempts": 0,
         "history": 90 * 86_400_000,
+        "ageing": 1_200_000,
     }
 
 

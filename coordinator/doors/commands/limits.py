@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from coordinator.doors.commands.status import print_keys
+from coordinator.doors.commands.status import print_keys, state_of
 from coordinator.doors.options import STEER, Json, Reason, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import duration, opened, question, who
@@ -17,7 +17,7 @@ from coordinator.words import shown
 
 Key = Annotated[
     str | None,
-    typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io or repo:* (each repository)."),
+    typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io, org:core, label:gpu, repo:* (each)."),
 ]
 _NO_LIMIT = ("none", "clear")
 _DASHES = {"ignore_unknown_options": True}  # so that -1 is a wrong number and not an unknown option
@@ -88,7 +88,9 @@ def backoff(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Show what backs off, or let nothing start under a key for a while."""
+    """Show what backs off, or let nothing start under a key for a while.
+
+    When its time is over the key goes on step by step: one agent, then 2 more, then 4. clear opens it at once."""
     asked = None
     if key is not None:
         if length is None:
@@ -104,7 +106,7 @@ async def _backoff(asked: BackOff | None, root: str | None, *, as_json: bool) ->
     async with opened(root) as session:
         fleet = await session.ask(GetStatus())
         if asked is None:
-            shut = [view for view in fleet.keys if view.reason == "backoff"]
+            shut = [view for view in fleet.keys if view.reason == "backoff" or view.ramp]
             if as_json:
                 return emit({"outcome": "backoff", "keys": [view.model_dump(exclude_none=True) for view in shut]})
             return _gates(shut, fleet.now)
@@ -120,7 +122,13 @@ def _gates(shut: list[KeyView], now: int) -> None:
     if not shut:
         return say("nothing backs off")
     rows = [
-        (view.key, ahead(view.until, now), clock(view.until) if view.until else "", view.text or "") for view in shut
+        (
+            view.key,
+            ahead(view.until, now) if view.until else "now",
+            clock(view.until) if view.until else "",
+            state_of(view),
+        )
+        for view in shut
     ]
     return table(("limit key", "opens", "at", "why"), rows)
 

@@ -81,21 +81,24 @@ def _print(
 
 
 def print_keys(keys: Iterable[KeyView]) -> None:
-    """Limit keys: how many hold each, how many may, and what keeps it shut."""
+    """Limit keys: how many hold each, how many may, and what keeps it shut or lets it go on step by step."""
     rows = [
         (
             "all (*)" if view.key == "*" else view.key,
             f"{view.used}/{'-' if view.limit is None else view.limit}",
-            _why(view),
+            state_of(view),
         )
         for view in keys
     ]
     table(("limit key", "used", "nothing starts because"), rows)
 
 
-def _why(view: KeyView) -> str:
+def state_of(view: KeyView) -> str:
+    """What keeps a limit key shut, or lets it go on step by step; empty for nothing."""
     if view.limit == 0 and view.reason == "full":
         return "closed: its limit is 0"
+    if view.ramp and not view.reason:
+        return f"has reopened: {view.ramp.granted}/{view.ramp.allowance} started to try it, more may start now"
     waits = ", and work waits for it" if view.waiting and view.reason else ""
     ends = f", until {clock(view.until)}" if view.reason == "frozen" and view.until else ""
     return f"{view.text}{ends}{waits}" if view.reason and view.text else ""

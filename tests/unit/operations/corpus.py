@@ -55,10 +55,17 @@ KINDS: dict[str, list[str]] = {
         *_lines('{} {"codex":5} {"codex":-1} {"codex":"5"} {"codex":null} {"a:b":1,"/":1,"":1} 5 "a" [{"a":1}] [5]'),
         *('{"co dex":1}', '{"a":1,"b":2,"b":-2}', json.dumps({f"k{number}": 1 for number in range(4097)})),
     ],
+    "weights": _lines('{} {"codex":1} {"codex":1000} {"codex":1001} {"codex":0} {"a b":1} {"codex":"5"} 5 [{"a":1}]'),
     "rates": _lines('''{"codex":{}} {"codex":{"min_delay":5}} {"codex":{"min_delay":1.5}} {"/":{"reset_utc":5}}
         {"codex:big":{"min_delay":5}} {"a":5} 5 [5]'''),
+    "accounts": [
+        *_lines('''{} {"codex":[]} {"codex":["work","a.b_c@d+e-f"]} {"codex":["a/b"]} {"codex":["-a","..",""]} 5 [5]
+        {"codex:big":["a"]} {"codex":[5]} {"codex":[null]} {"codex":"work"} {"codex":null} {"codex":{"a":1}}'''),
+        *(json.dumps({"a": ["b" * size] * size}) for size in (32, 33)),
+        *(json.dumps({"a": ["b" * size]}) for size in (50, 51)),
+    ],
     "settings": _lines('''{} {"beat":99} {"beat":100} {"max_attempts":0} {"lease_ttl":"5m"} {"history":null}
-        {"history":99} {"history":100} 5 [{"beat":100}]'''),
+        {"history":99} {"ageing":0} {"ageing":-1} 5 [{"beat":100}]'''),
     "asking": _lines('''{} {"host":"h1","incarnation":"i","seq":1} {"host":"h1","incarnation":"i","seq":0}
         {"host":5,"seq":1} 5 ["h1"]'''),
     "held": _lines('''[] [{"workspace":"a","token":1}] [{"workspace":"a"}] [{"workspace":"a","token":1,"pid":-1},5]
@@ -66,10 +73,10 @@ KINDS: dict[str, list[str]] = {
     "endings": _lines('''[] [{"workspace":"a","token":1,"status":"failed"}]
         [{"workspace":"a","token":1,"status":"running","cost_usd":-1}] 5'''),
     "tracked": _lines('''[] [{"workspace":"a","status":"blocked","pid":-5}] [{"workspace":"..","priority":10}]
-        [{"workspace":"a","updated_at":1,"token":5}]
+        [{"workspace":"a","updated_at":1,"token":5}] [{"workspace":"a","account":"a"},{"workspace":"b","account":"a/b"}]
         [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
-OBJECTS = {"limits", "rates", "settings", "asking"}
+OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking"}
 LISTS = {"names", "held", "endings", "tracked"}
 #: verb -> (a question that is right, field -> kind)
 VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -111,8 +118,8 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "limit": ({"key": "codex", "limit": 5}, {"key": "name", "limit": "count", "clear": "flag", "by": "name"}),
     "apply": ({}, {
-        "limits": "limits", "rates": "rates", "settings": "settings", "default_agent": "name", "by": "name",
-        "if_new": "flag",
+        "limits": "limits", "rates": "rates", "accounts": "accounts", "weights": "weights", "settings": "settings",
+        "default_agent": "name", "by": "name", "if_new": "flag",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),

@@ -120,9 +120,9 @@ async def test_texts_are_the_ones_people_know(fleet: Fleet) -> None:
     await fleet.host(slots=9)
     for number in range(6):
         await fleet.queue(f"c{number}")
-    await fleet.queue("m0", "m1", agent="codex:gpt-5.4")
     await fleet.limit("codex", 5)
     assert len(await fleet.granted()) == 5
+    await fleet.queue("m0", "m1", agent="codex:gpt-5.4")
     no = await fleet.why("c5")
     assert no is not None
     assert (no.text, no.used, no.limit) == ("queue at capacity: total 5/5", 5, 5)

@@ -10,12 +10,14 @@ from tests.unit.operations import rich
 
 State = dict[bytes, bytes]
 
+SOFT = f"{rich.ROOT}:fair:".encode()  # what is written over: it goes by itself, and is made anew
+
 #: What a call may have done before it met a damaged lane: work that was due anyway, each piece of it whole.
 DUE_ANYWAY = (
     *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "control", "leases"),
-    *("ready:cursor", "next_start"),
+    *("ready:cursor", "next_start", "ramp"),
     *("later", "lane:codex codex", "lanes:codex", "ready:codex", "workspace:in-time", "status:queued", "status:failed"),
-    *("lane:codex:big codex codex:big", "lane:codex codex codex:big", "ended", "events"),
+    *("lane:codex:big codex codex:big", "lane:codex codex codex:big", "ages", "events"),
     *("host:h1", "waiting:codex", "waiting:claude+gpu"),  # a host was woken for what was opened
 )
 
@@ -79,7 +81,8 @@ def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis
                 damaged += 1
                 fine = answer["key"] == key.decode() and before == after
             else:
-                fine = answer["outcome"] == outcome and of_key == _digest(redis, key)
+                made_anew = key.startswith(SOFT)
+                fine = answer["outcome"] == outcome and (made_anew or of_key == _digest(redis, key))
             if not fine:
                 wrong.append((key, verb, question, answer))
             if after != before:
@@ -165,7 +168,7 @@ def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(re
         rich.ask(redis, "back_off", {"key": "claude", "clear": True})
         rich.ask(redis, "thaw", {"key": "repo:o/cold"})
         granted = set()
-        for host, pools in (("h1", ["codex", "claude", "cursor"]), ("h2", ["gemini"])):
+        for host, pools in (("h1", ["codex", "claude", "cursor"]), ("h2", ["gemini", "aider"])):
             beat = {"host": host, "incarnation": "i2", "machine": "m", "pools": pools, "slots": 9}
             rich.ask(redis, "renew", beat)
             grants = rich.ask(redis, "claim", {"host": host, "incarnation": "i2", "seq": 1})["grants"]

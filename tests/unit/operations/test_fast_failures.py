@@ -7,6 +7,7 @@ import pytest
 
 from coordinator import operations as ops
 from coordinator.models import KeyView
+from tests.model.ramp_model import wait
 from tests.model.world import ROOT, START, World
 
 MINUTE, REST = 60_000, 1_800_000
@@ -48,8 +49,12 @@ def test_the_third_fast_failure_in_a_row_rests_the_pool_for_half_an_hour_on_ever
     world.load()  # it is in the keys: a server that comes back knows it
     world.ask(ops.Renew(host="h1", incarnation="i"))
     assert run(world, "w3", "completed").until == until
-    world.set_clock(until)
+    world.set_clock(until + wait("codex", until, 1))
+    world.ask(ops.Submit(workspace="w5", agent="codex"))
     assert [one.workspace for one in world.ask(ops.Claim(host="h1", incarnation="i", seq=2)).grants] == ["w4"]
+    refusal = world.ask(ops.Explain(workspace="w5")).refusal
+    assert refusal is not None
+    assert (refusal.key, refusal.reason) == ("codex", "ramp")  # a rest ends in a ramp too
 
 
 @pytest.mark.reference(73)

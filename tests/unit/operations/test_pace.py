@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from coordinator import operations as ops
 from coordinator.operations.apply import Rates
 from tests.model.pace_model import DAY, Pace
+from tests.model.ramp_model import wait
 from tests.model.world import START, World
 from tests.servers import FAKE
 
@@ -192,9 +193,14 @@ def test_the_quota_counts_from_reset_to_reset(world: World) -> None:
     world.set_clock(at("1d 05:59:59.999"))
     assert asker.start().reason == "quota"
     world.set_clock(at("1d 06:00:00"))
+    assert asker.start().reason == "ramp"
+    world.set_clock(at("1d 06:00:02"))
     assert asker.start().token
+    assert asker.start().reason == "ramp"
+    world.set_clock(at("1d 06:01:04"))
     assert asker.start().token
-    assert asker.start().until == at("2d 06:00:00")
+    no = asker.start()
+    assert (no.reason, no.until) == ("quota", at("2d 06:00:00"))
 
 
 @pytest.mark.reference("W2", "W3", "W4")
@@ -284,8 +290,12 @@ def test_a_start_at_the_moment_a_gate_opens_leaves_nothing_asleep(world: World) 
     world.ask(ops.Submit(workspace="waits", agent="gemini"))
     world.listen("h1")
     world.ask(ops.Claim(host="h1", incarnation="i", seq=1))
-    world.set_clock(START + 5000)
+    opens = START + 5000 + wait("gemini", START + 5000, 1)
+    world.set_clock(opens)
     asked = world.ask(ops.Submit(workspace="asked", agent="gemini", asker="svc", otherwise="refuse"))
     assert asked.outcome == "granted"
+    assert world.heard() == []  # it goes first
+    world.set_clock(opens + MINUTE + wait("gemini", START + 5000, 2))
+    world.ask(ops.Reap())
     assert world.heard() == ["h1"]
     assert [one.workspace for one in world.ask(ops.Claim(host="h1", incarnation="i", seq=2)).grants] == ["waits"]

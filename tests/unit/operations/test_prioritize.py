@@ -22,7 +22,7 @@ async def test_it_goes_before_others_and_by_when_it_was_asked_for(fleet: Fleet) 
     await fleet.queue("urgent", priority=9)
     assert await give(fleet, "c", 9) == Prioritized(was=5, now=9, place=1)
     assert await give(fleet, "a", 9) == Prioritized(was=5, now=9, place=1)
-    assert await give(fleet, "urgent", 0) == Prioritized(was=9, now=0, place=4)
+    assert await give(fleet, "urgent", 0) == Prioritized(was=9, now=0, place=1)
     await fleet.host(slots=4)
     assert await fleet.granted() == ["a", "c", "b", "urgent"]
     assert (await fleet.record("c")).priority == 9
