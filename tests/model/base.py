@@ -1,7 +1,7 @@
 """What every rule of the machine stands on: a world, its truth, hosts that answer their pokes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
@@ -18,6 +18,8 @@ class Base(RuleBasedStateMachine):
     """A subclass says how its world is made: see running.py."""
 
     open_world: Callable[[bool], World]
+    driver: type[Driver] = Driver
+    steps: ClassVar[int] = 0  # of all examples of this process
 
     @initialize(
         tight=st.booleans(),
@@ -36,7 +38,7 @@ class Base(RuleBasedStateMachine):
         """
         self.prompt, self.cold = prompt, 0
         self.world = type(self).open_world(tight)
-        self.fleet = Driver(self.world)
+        self.fleet = type(self).driver(self.world)
         self.fact = "0-0"
         self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}, accounts=accounts))
         self.fleet.thaw(ops.Thaw())
@@ -58,6 +60,7 @@ class Base(RuleBasedStateMachine):
 
     @invariant()
     def pokes_are_answered(self) -> None:
+        Base.steps += 1
         if hasattr(self, "fleet") and self.prompt:
             for name in sorted(set(self.fleet.view.poked) - self.fleet.dead):
                 self._answer(name)

@@ -53,13 +53,15 @@ class Driver:
             for lane, score in part.items() if name.startswith(("ready:", "blocked:")) else ():
                 if not lane.startswith("@"):
                     self.truth.fair.look(lane, score, self.truth.now)
-        self.truth.ended = self.truth.ended if self.truth.running() or self.truth.queued() else 0
-        moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
+        self.truth.drain()
+        moment = laws.Moment(self.view, self.before, self.truth, self.world.listening, self.world.facts())
         for law in laws.ALWAYS:
             law(moment)
+        self.truth.told.clear()
         if twice and not self.view.due(self.truth.now) and not self._wakes_a_push_host(answer):
             again = self.world.ask(operation)
             laws.a_retry_changes_nothing_twice(self.view, View(self.world.keys()), answer, again)
+            laws.what_happened_is_told(moment._replace(facts=self.world.facts()))
         self.sound = True
 
     def _unfinished(self) -> bool:
@@ -140,7 +142,15 @@ class Driver:
         pending = self._pending
         answer = self._ask(ask)
         self._tidy(lean=True)
-        self._given(answer, self._expected(ask, answer))
+        given = self._expected(ask, answer)
+        self._given(answer, given)
+        if not given.again:
+            full = bool(given.names) and given.refusal is None and len(given.names) == given.want
+            whens = [*self.view.timers.values(), *self.view.later.values()]
+            wanted = None if full else reading.until_due(self.truth, whens)
+            after = [name for name in self.view.of_status("running") if self.truth.tasks[name].status != "running"]
+            after += [task.name for task in self.truth.due() if self._was_moved(task)]
+            assert answer.retry_in == wanted or after, f"{answer} for {wanted}"  # those move after it was answered
         if self.truth.hosts.get(ask.host) is None:
             self._nothing_changed(pending)
         self._lawful(ask, answer, twice)
@@ -171,7 +181,8 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert (grant.attempt, grant.answer, grant.account) == (task.attempt, task.answer, task.account), grant
+            told = (grant.attempt, grant.answer, grant.account, grant.agent, grant.repo, grant.org)
+            assert told == (task.attempt, task.answer, task.account, task.agent, task.repo, task.org), grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:
@@ -205,7 +216,8 @@ class Driver:
             unseen = {grant.workspace for grant in answer.unseen}
             assert (set(answer.lost), set(answer.kill)) == told, f"{answer} for {told}"
             assert unseen == self.truth.unseen(ask), f"{unseen} for {self.truth.unseen(ask)}"
-            assert answer.ttl == self.truth.settings["lease_ttl"]
+            beats = self.truth.settings["lease_ttl"], self.truth.settings["beat"], 15_000
+            assert (answer.ttl, answer.beat, answer.kill_grace) == beats, answer
             shown = max((one.token for one in ask.held or ()), default=0)
             assert int(self.view.keys.get("fence", 0)) >= shown, "a token that was shown may be given again"
         self._lawful(ask, answer, twice)
@@ -231,7 +243,13 @@ class Driver:
         assert answer.more or not late, f"the time of {late} has come, and nothing was done"
         due, kept = self.truth.forget(answer.forgotten, self._listed)
         assert answer.forgotten == due or answer.more or kept, f"{answer.forgotten} of {due} were forgotten"
-        self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)
+        asleep = {} if self.truth.settling > self.truth.now else self.view.leases
+        parts = (self.view.timers, self.view.later, self.view.poked, self.view.ages, asleep)
+        whens = [when for part in parts for when in part.values()]
+        wanted_due = 0 if self.view.opening else reading.until_due(self.truth, whens)
+        assert answer.next_due == wanted_due, f"{answer} for {wanted_due}"
+        # Of those that are kept each call puts some off: asked again, it puts off the next.
+        self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more and not kept)
         return bool(answer.more)
 
     def _listed(self, task: Task) -> int:
@@ -327,13 +345,13 @@ class Driver:
         """Reads change nothing, and count what there is."""
         answer = self._ask(operation)
         if operation.name == "status":
-            assert (answer.running, answer.queued) == (len(self.truth.running()), len(self.truth.queued()))
+            reading.status_is_true(self.truth, answer)
             standing = {name for names in self.view.lanes.values() for name in names}
             nobodys = [(one.route, one.lanes, one.since) for one in answer.unserved]
             assert nobodys == reading.unserved(self.truth, standing)[:10], f"{nobodys} can not be served"
-            assert answer.frozen == bool(self.truth.freeze_of("*"))
-            told = {pool: sum(one.counts.values()) for pool, one in answer.summary.items()}
-            assert sum(told.values()) == self.truth.forgotten, answer.summary
+        elif operation.name == "hosts":
+            told = [(one.host, one.state, one.beat, one.slots, one.mode, {*one.held}) for one in answer.hosts]
+            assert told == reading.all_hosts(self.truth), answer
         self._only_read()
 
     def page(self, asked: ops.Query) -> None:

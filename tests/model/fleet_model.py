@@ -148,6 +148,7 @@ class Fleet:
         self.epoch = 0
         self.remembers = False  # whether the library still knows its epoch
         self.ended = 0  # since nothing ran and nothing waited
+        self.told: list[tuple[str, ...]] = []  # of runs, in this call: what must be a fact
         self._order = 0
 
     def begin(self) -> None:
@@ -338,6 +339,9 @@ class Fleet:
         self.left(task.lane)
         task.charged = None
         task.tracked = task.lapsed = task.told = False
+        self.told.append(("AgentStarted", task.name, host, str(task.attempt)))
+        if mode == "push":
+            self.told.append(("SpawnQueued", task.name, host))
 
     def finish(self, task: Task, status: str, *, by_itself: bool = False) -> None:
         self._end_trial(task, by_itself=by_itself)
@@ -350,6 +354,7 @@ class Fleet:
         self.ended += 1
         self.left(task.lane)
         task.front = False
+        self.told.append(("AgentCompleted", task.name, task.host or "", status))
 
     def missed(self, task: Task) -> bool:
         """Whether its deadline is over."""
@@ -377,6 +382,12 @@ class Fleet:
         """It enters its lane."""
         task.awaited = False
         self.fair.enter(task.lane, Lane(task.route, task.band, task.keys), self.now)
+
+    def drain(self) -> None:
+        """The end of every call: what ended since there was something to do is told when there is nothing left."""
+        if self.ended and not self.running() and not self.queued():
+            self.told.append(("QueueDrained", str(self.ended)))
+            self.ended = 0
 
     def pick(self, host: Host, told: str | None = None) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""

@@ -22,6 +22,7 @@ class Given:
     names: list[str] = field(default_factory=list)
     refusal: No | None = None
     again: bool = False  # an old seq: nothing was done
+    want: int = 0  # how many there was room for
 
 
 class Truth(Tracked):
@@ -77,7 +78,7 @@ class Truth(Tracked):
         cold = self.cold(host.name)
         free = 0 if host.quiet or cold else max(host.room - held, 0)
         want = free if ask.count is None else min(ask.count, free)
-        answer = Given()
+        answer = Given(want=want)
         if free == 0:
             answer.refusal = cold or No(host.name, "hosts_full", held, host.room)
         while len(answer.names) < (want if most is None else most):
@@ -168,7 +169,7 @@ class Truth(Tracked):
         return "confirmed", None, task.killed
 
     def _confirmed(self, task: Task) -> None:
-        for key in ("*", *task.keys) if not task.confirmed else ():
+        for key in ("*", *task.held) if not task.confirmed else ():
             ramp = self.ramp_of(key, self.limit(key))
             if ramp and ramp.trial.get(task.name, 0) > self.now:
                 ramp.trial[task.name] = self.now + MINUTE
@@ -246,6 +247,7 @@ class Truth(Tracked):
         return len(due), bool(kept)
 
     def _lose(self, task: Task) -> str:
+        self.told.append(("AgentLost", task.name, task.host or ""))
         proof = task.mode == "pull" or (task.mode == "push" and not task.confirmed)
         if task.killed or (proof and task.attempt >= self.settings["max_attempts"]):
             self.finish(task, "failed")
@@ -264,8 +266,9 @@ class Truth(Tracked):
         running, waiting = ask.cursor is None, ask.workspace is not None or ask.cursor is not None
         asked = {task.name for task in self.running() if running and self._chosen(task, ask)}
         cleared = [task for task in self.queued() if waiting and self._chosen(task, ask)]
-        for name in asked:
-            self.tasks[name].killed = True
+        for task in [self.tasks[name] for name in asked if not self.tasks[name].killed]:
+            task.killed = True
+            self.told.append(("KillRequested", task.name, task.host or ""))
         for task in cleared:
             self.finish(task, "failed")
         return asked, len(cleared)
@@ -330,6 +333,7 @@ class Truth(Tracked):
         if held and not ask.dead:
             return "refused", []
         for task in held:
+            self.told.append(("AgentLost", task.name, ask.host))
             if task.killed:
                 self.finish(task, "failed")
             else:

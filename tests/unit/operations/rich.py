@@ -77,7 +77,10 @@ def build(redis: "Redis") -> dict[str, int]:
 
 
 def make_due(redis: "Redis") -> None:
-    """As if time had passed: a gate ends, a poke was not answered, a walk is unfinished, leases ran out."""
+    """As if time had passed: a gate ends, a poke is not answered, a walk is unfinished, leases and a route lapsed."""
+    ask(redis, "submit", {"workspace": "rested", "agent": "codex", "labels": ["gpu"]})
+    ask(redis, "cancel", {"workspace": "rested"})
+    redis.zadd(f"{ROOT}:routes", {"codex+gpu": 1})
     redis.hset(f"{ROOT}:backoff", "claude", 1)
     redis.zadd(f"{ROOT}:timers", {"claude": 1, "cursor": 2})
     redis.hset(f"{ROOT}:starts:cursor", "last", 1)
