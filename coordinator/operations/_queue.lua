@@ -61,6 +61,7 @@ local function mark(where, route)
 end
 
 local function enter(route, lane, where, score)
+  call.looked = nil -- what was due has moved something since
   redis.call('HSET', base.key('lanes', route), lane, where)
   redis.call('ZADD', queue.place_of(route, where), score, lane)
   if where == '' then
