@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Submit,
         Thaw,
         Track,
+        WhatIf,
     )
     from coordinator.operations._many import Done
     from coordinator.operations._operation import Operation
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
     from coordinator.operations.thaw import Thawed
     from coordinator.operations.track import OnDisk, Tracked
+    from coordinator.operations.what_if import Kept, Start, Supposed
     from coordinator.problems import problems_of
     from coordinator.steady import end, insist, steadily
     from coordinator.store import Entry, Heard, Store
@@ -140,6 +142,7 @@ __all__ = [
     "HostView",
     "Hosts",
     "InvalidQuestion",
+    "Kept",
     "KeyView",
     "Kill",
     "Killing",
@@ -167,11 +170,13 @@ __all__ = [
     "Runner",
     "Settings",
     "Stale",
+    "Start",
     "Status",
     "Store",
     "StoreUnavailable",
     "StoreUnusable",
     "Submit",
+    "Supposed",
     "Taken",
     "Thaw",
     "Thawed",
@@ -179,6 +184,7 @@ __all__ = [
     "Tracked",
     "UnknownHost",
     "UnknownWorkspace",
+    "WhatIf",
     "WorkerError",
     "Workspace",
     "WorkspaceError",

@@ -148,5 +148,6 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("query", {"name": "run"}),
         ("explain", {"workspace": "by-model"}),
         ("explain", {"workspace": "ready"}),
+        ("what_if", {"limits": {"codex:big": 5, "repo:*": 9, "claude": 3}, "clear": ["*"]}),
         ("hosts", {}),
     ]
