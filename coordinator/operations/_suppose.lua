@@ -27,7 +27,7 @@ end
 -- A replica hands out to push hosts.
 local OFFER = { writes = true, answer = function()
   verb.tidy(64)
-  offers.serve(8)
+  offers.serve(16)
 end }
 -- A host that went silent does not come.
 local SKIP = { writes = true, answer = function(ask) hosts.skip(ask.host) end }
