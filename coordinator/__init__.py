@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from coordinator.steady import end, insist, steadily
     from coordinator.store import Entry, Heard, Store
     from coordinator.words import (
+        ACCOUNT,
         HOST,
         REASONS,
         STATUSES,
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ACCOUNT",
     "HOST",
     "PLACEHOLDER",
     "REASONS",

@@ -45,6 +45,6 @@ _HOMES: Final = {
     "coordinator.problems": "problems_of",
     "coordinator.steady": "end insist steadily",
     "coordinator.store": "Entry Heard Store",
-    "coordinator.words": "HOST REASONS STATUSES WORKSPACE Reason Status limit_keys model_of pool_of shown",
+    "coordinator.words": "ACCOUNT HOST REASONS STATUSES WORKSPACE Reason Status limit_keys model_of pool_of shown",
 }
 HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -66,6 +66,7 @@ class Grant(Record):
     dir: str | None = None
     session: str | None = None
     answer: str | None = None
+    account: str | None = None
 
 
 class Kill(Record):
@@ -106,6 +107,7 @@ class Workspace(Record):
     session: str | None = None
     answer: str | None = None
     ran_on: str | None = None
+    account: str | None = None
     cost_usd: int | None = None
     queued_at: Millis | None = None
     started_at: Millis | None = None
@@ -147,7 +149,8 @@ class RampView(Record):
 class KeyView(Record):
     """One limit key: how many hold it, how many may, and what keeps it shut.
 
-    `inherited`: the limit is that of `repo:*`. `fast_failures`: of a pool, in a row. `ramp`: after its gate has opened.
+    `inherited`: the limit is its default's, such as `repo:*`. `fast_failures`: of a pool or an account, in a row.
+    `ramp`: after its gate has opened.
     """
 
     key: LimitKey

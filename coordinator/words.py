@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 NUMBER_END: Final = 10**14  # cjson writes 14 digits; a longer number would come back changed
@@ -90,10 +90,13 @@ HOST: Final = Rule(
 LABEL: Final = Rule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._=/-]*"), 64, "letters, digits and ._=/- (a letter or digit first)", "gpu=a100"
 )
+ACCOUNT: Final = Rule(
+    re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*"), 50, "letters, digits and ._@+- (a letter or digit first)", "work"
+)
 LIMIT_KEY: Final = Rule(
-    re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+*-]*"),
+    re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+*=-]*"),
     160,
-    "letters, digits and ._:/@+*- (a letter or digit first), or '*' alone",
+    "letters, digits and ._:/@+*=- (a letter or digit first), or '*' alone",
     "codex:gpt-5.4",
 )
 REPO: Final = Rule(
@@ -111,6 +114,8 @@ WorkspaceName = Annotated[str, AfterValidator(WORKSPACE.check)]
 PoolName = Annotated[str, AfterValidator(POOL.check)]
 AgentName = Annotated[str, AfterValidator(AGENT.check)]
 HostName = Annotated[str, AfterValidator(HOST.check)]
+AccountName = Annotated[str, AfterValidator(ACCOUNT.check)]
+Accounts = Annotated[list[AccountName], Field(max_length=32)]  # the interchangeable ones of a pool
 Label = Annotated[str, AfterValidator(LABEL.check)]
 LimitKey = Annotated[str, AfterValidator(LIMIT_KEY.check)]
 RepoName = Annotated[str, AfterValidator(REPO.check)]  # of an org too
@@ -133,6 +138,8 @@ Reason = Literal[
     "frozen", "backoff", "pace", "quota", "full", "ramp", "hosts_full", "no_host", "not_before", "settling"
 ]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)  # why a refusal refuses
+#: What stands before the colon of limit keys that are not those of a model. Callers may invent more.
+KINDS: Final = ("repo", "org", "label", "account", "accounts")
 
 
 def pool_of(agent: str) -> str:
@@ -145,11 +152,16 @@ def model_of(agent: str) -> str:
     return agent.partition(":")[2]
 
 
-def limit_keys(agent: str, org: str = "", repo: str = "", extra: Iterable[str] = ()) -> list[str]:
+def limit_keys(
+    agent: str, org: str = "", repo: str = "", extra: Iterable[str] = (), labels: Iterable[str] = ()
+) -> list[str]:
     """The limit keys one run holds, in the order in which admission looks at them, each once."""
     keys = ["*", pool_of(agent)]
     if model_of(agent):
         keys.append(agent)
     if repo:
         keys.append(f"repo:{org}/{repo}" if org else f"repo:{repo}")
+    if org:
+        keys.append(f"org:{org}")
+    keys += [f"label:{label}" for label in sorted(labels)]
     return list(dict.fromkeys([*keys, *extra]))

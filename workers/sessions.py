@@ -17,13 +17,15 @@ def session_for(grant: Grant, workspace: Workspace, runner: Runner, host: str) -
     """The session to start a run in; None where its program chooses, keeps none, or an operator chose by `args`.
 
     An earlier one goes on only with an answer, and only where it was: when the grant names the session that this host
-    wrote down in this directory for the same pool. The id in a grant may be anybody's: only a UUID becomes an argument.
+    wrote down in this directory for the same pool and account. The id in a grant may be anybody's: only a UUID becomes
+    an argument.
     """
     habits = HABITS.get(runner.adapter or "")
     if habits is None or not habits.left_to_us(runner.args):
         return None
     kept = workspace.session()
-    here = (kept.get("host"), kept.get("pool"), kept.get("session")) == (host, pool_of(grant.agent), grant.session)
+    was = (kept.get("host"), kept.get("pool"), kept.get("account"), kept.get("session"))
+    here = was == (host, pool_of(grant.agent), grant.account, grant.session)
     if grant.answer is not None and grant.session and here and UUID.fullmatch(grant.session):
         return Session(grant.session, goes_on=True)
     if habits.named:
@@ -36,7 +38,8 @@ def note(grant: Grant, workspace: Workspace, runner: Runner, host: str, session:
     named = HABITS[runner.adapter].named if runner.adapter else None
     workspace.keep_session({
         "token": grant.token, "host": host, "pool": pool_of(grant.agent), "adapter": runner.adapter if named else None,
-        "session": session.id if session else None, "goes_on": bool(session and session.goes_on),
+        "account": grant.account, "session": session.id if session else None,
+        "goes_on": bool(session and session.goes_on),
     })  # fmt: skip
 
 

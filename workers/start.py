@@ -8,7 +8,7 @@ from typing import Final
 from coordinator.config.runners import Runner
 from coordinator.errors import WorkerError
 from coordinator.models import Grant
-from coordinator.words import model_of, pool_of
+from coordinator.words import ACCOUNT, model_of, pool_of, shown
 from workers.agents import commands
 from workers.prompt import prompt
 from workers.run import Run
@@ -26,6 +26,8 @@ async def prepare(
     runner = runners.get(pool_of(grant.agent))
     if runner is None:
         raise WorkerError(f"this host has no runner for {pool_of(grant.agent)}: add it to runners in agents.yaml")
+    if grant.account and not ACCOUNT.accepts(grant.account):  # it may become part of a path
+        raise WorkerError(f"its account {shown(grant.account)} was changed by hand into what is no name")
     workspace.prepare(grant)
     branch = grant.branch or branch_for(grant.workspace)
     if grant.source:
@@ -37,13 +39,15 @@ async def prepare(
         "workspace": grant.workspace, "dir": str(workspace.path), "agent": grant.agent,
         "task": prompt(grant, goes_on=bool(session and session.goes_on), again=again),
         "model": model_of(grant.agent), "repo": grant.repo or "", "branch": branch,
+        "account": grant.account or "",
     }  # fmt: skip
     named = {"DISPATCH_SESSION": grant.session} if grant.session and not runner.adapter else {}
+    named |= {"DISPATCH_ACCOUNT": grant.account} if grant.account else {}
     run = Run(
         token=grant.token,
         workspace=grant.workspace,
         argv=commands.argv(runner, values, session),
-        env=commands.environment(runner, os.environ) | named,
+        env=commands.environment(runner, os.environ, grant.account or "") | named,
         cwd=workspace.work,
         log=workspace.log(grant.agent),
         kill_grace_ms=kill_grace_ms,
@@ -60,7 +64,8 @@ def running(grant: Grant, workspace: Workspace, pid: int) -> None:
         "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
         "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
         "question": None, "started_at": rfc3339(), "runs": _runs(workspace) + 1,
-        "token": grant.token, "workspace": grant.workspace if grant.dir not in (None, grant.workspace) else None,
+        "token": grant.token, "account": grant.account,
+        "workspace": grant.workspace if grant.dir not in (None, grant.workspace) else None,
     })  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from workers.tree import STATUS, content, plain
 
 _READ: Final = (
     "status", "agent", "task", "repo", "org", "branch", "question", "pr_url", "pid", "runs", "token", "started_at",
-    "updated_at",
+    "updated_at", "account",
 )  # fmt: skip
 _MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _PAUSES: Final = (0.01, 0.1)  # seconds

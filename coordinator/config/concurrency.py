@@ -43,7 +43,7 @@ def _flat(key: str, value: object, found: Limits) -> None:
     place = path("concurrency", key)
     limit = _limit(key, value, place, found)
     if not LIMIT_KEY.accepts(key):
-        _spelling(place, found, "a limit key such as codex, codex:gpt-5.4, repo:core/go-io or '*'")
+        _spelling(place, found, "a limit key such as codex, codex:gpt-5.4, repo:core/go-io, org:core, label:gpu or '*'")
     elif limit is not None and limit <= 0:
         found.warnings.append(_no_limit(place, key, _means_none(value)))
     elif limit is not None:

@@ -14,26 +14,28 @@ from coordinator.config.identities import Identity
 from coordinator.config.runners import ADAPTERS, Runner, contradictions, oddities
 from coordinator.errors import ConfigError, Problem
 from coordinator.problems import path, problems_of, unknown_keys
-from coordinator.words import Count, LimitKey, PoolName, pool_of, shown
+from coordinator.words import Accounts, Count, LimitKey, PoolName, pool_of, shown
 
 log = logging.getLogger(__name__)
 
 VERSION: Final = 1
-_SECTIONS: Final = ("version", "dispatch", "concurrency", "rates", "weights", "runners", "agents")
+_SECTIONS: Final = ("version", "dispatch", "concurrency", "rates", "accounts", "weights", "runners", "agents")
 _IDENTITIES: Final = TypeAdapter(dict[str, Identity])
+_ACCOUNTS: Final = TypeAdapter(dict[PoolName, Accounts])
 _RATES: Final = TypeAdapter(dict[PoolName, Rates])
 _RUNNERS: Final = TypeAdapter(dict[PoolName, Runner])
 _WEIGHTS: Final = TypeAdapter(dict[LimitKey, Annotated[Count, Field(ge=1, le=1000)]])
 
 
 class Fleet(BaseModel):
-    """One agents.yaml: the fleet's settings, limits and rates, this host's own runners, and named agents."""
+    """One agents.yaml: the fleet's settings, limits, rates and accounts, this host's own runners, and named agents."""
 
     model_config = ConfigDict(frozen=True)
 
     dispatch: Dispatch = Dispatch()
     concurrency: dict[str, int] = Field(default_factory=dict)  # limit key to limit, as in Redis: absent is no limit
     pace: dict[str, Rates] = Field(default_factory=dict)
+    accounts: dict[str, list[str]] = Field(default_factory=dict)  # pool to its interchangeable accounts
     weights: dict[str, int] = Field(default_factory=dict)  # limit key to shares of its route; absent is 1
     runners: dict[str, Runner] = Field(default_factory=dict)
     identities: dict[str, Identity] = Field(default_factory=dict)  # the section `agents`
@@ -96,6 +98,7 @@ def parse(text: str, name: str = "agents.yaml") -> tuple[Fleet, list[Problem]]:
     dispatch = _section(Dispatch.model_validate, tree, "dispatch", problems)
     limits = limits_of(tree.get("concurrency"))
     pace = _section(_RATES.validate_python, tree, "rates", problems)
+    accounts = _section(_ACCOUNTS.validate_python, tree, "accounts", problems)
     weights = _section(_WEIGHTS.validate_python, tree, "weights", problems)
     runners = _section(_RUNNERS.validate_python, tree, "runners", problems)
     identities = _section(_IDENTITIES.validate_python, tree, "agents", problems)
@@ -108,6 +111,7 @@ def parse(text: str, name: str = "agents.yaml") -> tuple[Fleet, list[Problem]]:
         dispatch=dispatch,
         concurrency=limits.limits,
         pace=pace,
+        accounts=accounts,
         weights=weights,
         runners=runners,
         identities=identities,

@@ -18,7 +18,7 @@ from coordinator.problems import guess, path
 from coordinator.words import shown, wrong
 
 #: What a `{name}` in an argument may stand for. All other braces stay as they are.
-PLACEHOLDERS: Final = ("workspace", "dir", "task", "agent", "model", "repo", "branch")
+PLACEHOLDERS: Final = ("workspace", "dir", "task", "agent", "model", "repo", "branch", "account")
 _BRACED: Final = tuple(f"{{{name}}}" for name in PLACEHOLDERS)
 PLACEHOLDER: Final = re.compile("{(" + "|".join(PLACEHOLDERS) + ")}")
 #: The agent programs that workers know how to start (workers/agents holds one file for each).

@@ -39,10 +39,12 @@ concurrency:
 {limits}  # my-agent: {{total: 5, big: 1}}     # a pool, and one of its models
   # "repo:*": 2                      # for every repository
   # "*": 20                          # for the whole fleet
+# accounts: {{my-agent: [work, home]}}   # each run gets one of them
 """
 _RUNNERS_HEAD: Final = """
 # How this host starts an agent: an argument list, never a shell text. {workspace} {dir} {task} {agent} {model} {repo}
-# and {branch} are filled in; the task comes on stdin unless an argument holds {task}. Only this host's own file counts.
+# {branch} and {account} are filled in; the task comes on stdin unless an argument holds {task}. Only this host's own
+# file counts.
 runners:
 """
 _EXAMPLE: Final = """\

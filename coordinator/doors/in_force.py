@@ -1,6 +1,6 @@
 """What is in force for the whole fleet, and what a configuration would change about it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from coordinator.config.measures import written
 from coordinator.models import Change
@@ -21,12 +21,20 @@ def limits_of(status: FleetStatus) -> dict[str, int]:
 
 def changes(status: FleetStatus, asked: Apply) -> list[Change]:
     """What `asked` would change about `status`: what it would answer, found without asking."""
-    was = _flat(limits_of(status), status.rates, status.settings.model_dump(), status.default_agent, status.weights)
+    was = _flat(
+        limits_of(status),
+        status.rates,
+        status.settings.model_dump(),
+        status.default_agent,
+        status.accounts,
+        status.weights,
+    )
     now = _flat(
         limits_of(status) if asked.limits is None else asked.limits,
         status.rates if asked.rates is None else asked.rates,
         status.settings.model_dump() | (asked.settings.model_dump(exclude_none=True) if asked.settings else {}),
         asked.default_agent or status.default_agent,
+        status.accounts if asked.accounts is None else asked.accounts,
         status.weights if asked.weights is None else asked.weights,
     )
     paths = sorted({*was, *now})
@@ -50,12 +58,14 @@ def _flat(
     rates: Mapping[str, Rates | PoolRates],
     settings: Mapping[str, int],
     default_agent: str | None,
+    accounts: Mapping[str, Collection[str]],
     weights: Mapping[str, int],
 ) -> dict[str, int | str]:
     """Path to value, the paths as `apply` tells them."""
     found: dict[str, int | str] = {f"limits.{key}": limit for key, limit in limits.items()}
     for pool, one in rates.items():
         found |= {f"rates.{pool}.{name}": part for name, part in one.model_dump(exclude_none=True).items()}
+    found |= {f"accounts.{pool}": " ".join(sorted({*names})) for pool, names in accounts.items() if names}
     found |= {f"weights.{key}": weight for key, weight in weights.items()}
     found |= {f"settings.{name}": part for name, part in settings.items()}
     return found | ({"default_agent": default_agent} if default_agent else {})

@@ -9,7 +9,7 @@ _OF_TYPE: Final = {
         "control limits rates:* starts:* backoff backoff_reason fail_count next_start ramp weights frozen summary "
         "workspace:* host:* lanes:*"
     ),
-    "set": "slots:* held:* groups:* serves:* served:* paced",
+    "set": "slots:* held:* groups:* serves:* served:* paced accounts:*",
     "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers ages waiting:* poked pushed",
     "string": "fence place opening fair:*",
     "stream": "events inbox",
@@ -20,6 +20,7 @@ _THEN: Final = {
     "weights": "coordinator config apply",
     "rates:*": "coordinator config apply",
     "paced": "coordinator config apply",
+    "accounts:*": "coordinator config apply",
     "control": "coordinator config apply, and coordinator start",
     "host:*": "its next beat brings the host back",
     "hosts": "the next beats bring the hosts back",

@@ -10,7 +10,7 @@ from coordinator.errors import ConfigError
 from coordinator.models import Refusal, Workspace
 from coordinator.operations import GetStatus, Hosts
 from coordinator.problems import guess
-from coordinator.words import pool_of
+from coordinator.words import KINDS, pool_of
 
 
 async def unserved(session: Session, agents: Iterable[str]) -> list[str]:
@@ -18,7 +18,7 @@ async def unserved(session: Session, agents: Iterable[str]) -> list[str]:
     seen, status = await asyncio.gather(session.ask(Hosts()), session.ask(GetStatus()))
     serving = {pool for host in seen.hosts for pool in host.pools}
     wanted = dict.fromkeys(pool_of(agent or status.default_agent or "claude") for agent in agents)
-    limited = {pool_of(view.key) for view in status.keys if view.key != "*" and not view.key.startswith("repo:")}
+    limited = _pools(view.key for view in status.keys)
     known = serving | limited | _of_file(session.settings)
     return [_sentence(pool, known, bool(seen.hosts)) for pool in wanted if pool not in serving]
 
@@ -58,5 +58,8 @@ def _of_file(settings: Settings) -> set[str]:
         read = fleet.parse(text, file.name)[0] if text is not None else fleet.Fleet()
     except ConfigError:
         return set()
-    keys = (key for key in read.concurrency if key != "*" and not key.startswith("repo:"))
-    return {*read.runners, *map(pool_of, keys)}
+    return {*read.runners, *_pools(read.concurrency)}
+
+
+def _pools(keys: Iterable[str]) -> set[str]:
+    return {pool_of(key) for key in keys if key != "*" and pool_of(key) not in KINDS}

@@ -41,13 +41,14 @@ local function grant_head(host, row, lane, where, name, behind)
   end
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
-  local token = base.next('fence') -- first of all: it stops at a damaged key, and changes nothing else
+  local account = accounts.pick(lease.keys(record))
+  local token = base.next('fence') -- before all that is written: it stops at a damaged key, and changes nothing else
   local charged = queue.take(name, lane, where, behind, token)
-  local how = { host = host, mode = mode, machine = row.machine, ttl = ttl, token = token, charged = charged }
+  local how = { host = host, mode = mode, machine = row.machine, ttl = ttl, token = token, charged = charged, account = account }
   local grant = lease.start(name, record, how)
   if mode == 'push' then
     facts.tell('SpawnQueued', { workspace = name, agent = record.agent, task = record.task, repo = record.repo, org = record.org,
-      host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer })
+      host = host, token = grant.token, ttl = ttl, session = record.session, answer = record.answer, account = record.account })
   end
   return { grant = grant, pair = { name, grant.token } }
 end

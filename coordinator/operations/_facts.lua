@@ -21,13 +21,15 @@ function facts.push(channel, data)
   return write('ChannelPush', '{"type":"ChannelPush","channel":' .. base.encode(channel) .. ',"data":' .. (data or 'null') .. '}')
 end
 
--- A provider refuses a pool for so long; said as Go writes durations: 30m0s.
-function facts.limited(pool, ms)
+-- A provider refuses a pool, or one account of it, for so long; said as Go writes durations: 30m0s.
+function facts.limited(limit_key, ms)
+  local pool, account = accounts.parts(limit_key)
+  pool = pool or limit_key
   local s = math.ceil(ms / 1000)
   local h, m = math.floor(s / 3600), math.floor(s % 3600 / 60)
   local duration = (h > 0 and h .. 'h' or '') .. ((h > 0 or m > 0) and m .. 'm' or '') .. s % 60 .. 's'
-  facts.tell('RateLimitDetected', { pool = pool, duration = duration })
-  facts.push('ratelimit.status', base.encode { pool = pool, duration = duration })
+  facts.tell('RateLimitDetected', { pool = pool, account = account, duration = duration })
+  facts.push('ratelimit.status', base.encode { pool = pool, account = account, duration = duration })
 end
 
 -- Told on the bus beside the fact `seq`, and not written a second time. The order of its fields is kept by hand:

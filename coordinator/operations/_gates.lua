@@ -1,7 +1,4 @@
 -- Limit keys: is there room under one, is its gate open, and who says no.
--- What stands for a key without a limit of its own.
-local function default_of(limit_key) return limit_key:sub(1, 5) == 'repo:' and 'repo:*' or nil end
-
 -- Reads the limits, gates, freezes and ramps of keys, each once a call and all of a lane at once. What is shut, frozen or paced is
 -- rare: where nothing is, it is not asked for by key.
 function gates.see(keys)
@@ -12,7 +9,7 @@ function gates.see(keys)
     end
   end
   if #new == 0 then return end
-  for _, limit_key in ipairs(new) do fields[#fields + 1] = default_of(limit_key) end
+  for _, limit_key in ipairs(new) do fields[#fields + 1] = defaults.of(limit_key) end
   local limits = redis.call('HMGET', base.key('limits'), unpack(fields))
   local rare = call.rare ~= false
   local shut = rare and redis.call('HMGET', base.key('backoff'), unpack(new))
@@ -21,9 +18,10 @@ function gates.see(keys)
   local at = #new
   for i, limit_key in ipairs(new) do
     local limit = base.number(limits[i])
-    if default_of(limit_key) then
+    local default = defaults.of(limit_key)
+    if default then
       at = at + 1
-      limit = limit or base.number(limits[at])
+      if not limit then limit = call.supposed and call.supposed[default] or base.number(limits[at]) end
     end
     call.seen[limit_key] = { limit = limit, shut = shut and base.number(shut[i]) or 0, frozen = frozen and frozen[i] or nil,
       ramp = ramps and ramps[i] or nil }
@@ -49,13 +47,17 @@ function gates.used(limit_key)
   return used
 end
 
--- What a question puts in the place of a key's limit.
+-- What a question puts in the place of a key's limit, or of a default's. Before any key is judged.
 function gates.suppose(limit_key, limit)
   gates.see({ limit_key })
   call.seen[limit_key].limit = limit
+  call.supposed = call.supposed or {}
+  call.supposed[limit_key] = limit
 end
 
 function gates.limit(limit_key) return seen(limit_key).limit end
+
+local OF_RUNS = { repo = true, org = true, label = true }
 
 local function is_full(limit_key)
   local limit = gates.limit(limit_key)
@@ -91,11 +93,12 @@ function gates.freeze_of(limit_key)
 end
 
 -- The name of a full key in the sentence for people, in the reference runner's words where it has one.
-local function label(limit_key)
+-- A key of the form kind:name is a model where its kind is the `pool` of the lane that is judged, or none is known.
+local function label(limit_key, pool)
   if limit_key == '*' then return 'all' end
   local base_name, model = limit_key:match('^([^:]+):(.+)$')
   if not base_name then return 'total' end
-  if base_name == 'repo' or base_name == 'org' or base_name == 'label' then return limit_key end
+  if base_name ~= (pool or base_name) or OF_RUNS[base_name] then return limit_key end
   return 'model ' .. model
 end
 
@@ -123,7 +126,9 @@ local function paces(limit_key)
 end
 
 -- Why nothing starts under this key now, or nil. In this order: frozen, gate shut (back-off, quota, pace), full, ramp.
-function gates.refuses(limit_key)
+function gates.refuses(limit_key, pool)
+  local grouped = accounts.pool(limit_key)
+  if grouped then return accounts.refuses(grouped) end
   local freeze = gates.freeze_of(limit_key)
   if freeze then return frozen(limit_key, freeze) end
   local settling = limit_key == '*' and gates.settling()
@@ -140,18 +145,18 @@ function gates.refuses(limit_key)
   if paced then return paced end
   if is_full(limit_key) then
     return refusal(limit_key, 'full',
-      'queue at capacity: ' .. label(limit_key) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', gates.limit(limit_key)))
+      'queue at capacity: ' .. label(limit_key, pool) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', gates.limit(limit_key)))
   end
   return ramp.refuses(limit_key)
 end
 
 function gates.admits(limit_key) return gates.refuses(limit_key) == nil end
 
--- The first key of a lane that says no, or nil. `*` is judged once a call by the caller, before any lane.
+-- The first key of a lane that says no, or nil; after the pool its accounts. `*` is judged once a call by the caller, before any lane.
 function gates.judge(keys)
   gates.see(keys)
-  for _, limit_key in ipairs(keys) do
-    local no = gates.refuses(limit_key)
+  for at, limit_key in ipairs(keys) do
+    local no = gates.refuses(limit_key, keys[1]) or at == 1 and accounts.refuses(limit_key)
     if no then return no end
   end
   return nil
@@ -160,7 +165,7 @@ end
 function gates.with_holders(no)
   if not no then return nil end
   if no.reason == 'full' then
-    no.holders = base.list(redis.call('SRANDMEMBER', base.key('slots', no.key), 10))
+    no.holders = base.list(accounts.holders(no.key) or redis.call('SRANDMEMBER', base.key('slots', no.key), 10))
     table.sort(no.holders)
   end
   return no

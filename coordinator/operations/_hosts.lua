@@ -1,13 +1,19 @@
 -- Hosts and routes: who can serve what, who waits for work, and whom to wake.
 -- A route is pool[@host][+label...]; `serves:<host>` and `served:<route>` are the match, made once for each new side.
 function hosts.route(pool, host, labels)
-  local sorted = base.list(labels)
-  table.sort(sorted)
   local text = pool .. (host and '@' .. host or '')
-  for i, one in ipairs(sorted) do
-    if one ~= sorted[i - 1] then text = text .. '+' .. one end
-  end
+  for _, one in ipairs(hosts.labels(labels)) do text = text .. '+' .. one end
   return text
+end
+
+-- Labels as they are required: sorted, each once.
+function hosts.labels(list)
+  local sorted, out = base.list(list), {}
+  table.sort(sorted)
+  for i, one in ipairs(sorted) do
+    if one ~= sorted[i - 1] then out[#out + 1] = one end
+  end
+  return out
 end
 
 local function set_of(list)

@@ -3,6 +3,7 @@
 -- It costs routes, not lanes. For `*`, every route with waiting work and a waiting host is poked once.
 function latch.open(limit_key)
   if not gates.admits(limit_key) then return false end
+  accounts.opened(limit_key)
   if limit_key == '*' then
     for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, -1)) do call.touched[route] = true end
     return true
@@ -93,26 +94,6 @@ function latch.fire(most)
   return opened
 end
 
--- A default such as repo:* changed: every blocked key it stands for is judged again, 64 a call.
--- `opening` remembers how far the walk has come: whoever calls next goes on with it, and the replicas are told to.
-local MOST_REOPENED = 64
-
-function latch.reopen(from)
-  local at = from or (call.rare ~= false and redis.call('GET', base.key('opening')))
-  if not at then return false end
-  local found = redis.call('ZRANGEBYLEX', base.key('blocked'), from and '[' .. at or '(' .. at, '(repo;', 'LIMIT', 0, MOST_REOPENED)
-  for _, limit_key in ipairs(found) do
-    if sound.holds(sound.key, limit_key) then latch.open(limit_key) end
-  end
-  if #found == MOST_REOPENED then
-    redis.call('SET', base.key('opening'), found[MOST_REOPENED])
-    facts.due(call.now)
-    return true
-  end
-  redis.call('DEL', base.key('opening'))
-  return false
-end
-
 -- Shuts a gate until a time (0 opens it). Answers what it was.
 function latch.shut(limit_key, until_ms, reason, by)
   local was = gates.shut_until(limit_key)
@@ -159,6 +140,6 @@ function latch.set_limit(limit_key, limit)
   base.write(base.key('limits'), { [limit_key] = limit or false })
   gates.forget()
   latch.open(limit_key)
-  if limit_key == 'repo:*' then latch.reopen('repo:') end
+  defaults.changed(limit_key)
   return was
 end

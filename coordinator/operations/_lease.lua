@@ -1,6 +1,6 @@
 -- Runs: how a workspace becomes running, how it ends, how it comes back to its place.
 -- The fields of a record that a grant carries.
-local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session', 'answer' }
+local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session', 'answer', 'account' }
 
 function lease.record(name)
   local row = base.hash(base.key('workspace', name))
@@ -13,11 +13,23 @@ function lease.keys(row)
   return keys
 end
 
--- The limit keys that were asked for beyond those of its agent and repo.
+-- The limit keys that a run holds: those of its lane, and its account.
+function lease.holds(row)
+  local keys, account = lease.keys(row), accounts.held(row)
+  if not account then return keys end
+  for _, limit_key in ipairs(keys) do
+    if limit_key == account then return keys end -- it was asked for by name
+  end
+  keys = base.list(keys)
+  keys[#keys + 1] = account
+  return keys
+end
+
+-- The limit keys that were asked for beyond those of its agent, repo, org and labels.
 function lease.named_keys(row)
   local more, own = {}, {}
   if not row.lane then return more end
-  for _, limit_key in ipairs(select(2, queue.keys(row.agent, row.org, row.repo))) do own[limit_key] = true end
+  for _, limit_key in ipairs(select(2, queue.keys(row.agent, row.org, row.repo, base.parse(row.labels)))) do own[limit_key] = true end
   for _, limit_key in ipairs(lease.keys(row)) do
     if not own[limit_key] then more[#more + 1] = limit_key end
   end
@@ -26,8 +38,9 @@ end
 
 -- The lane of a record, of its agent, org, repo, requires, labels, priority and front; `more` are the limit keys it names beyond them.
 function lease.lane(row, more)
-  local pool, keys = queue.keys(row.agent, row.org, row.repo, more)
-  return queue.lane(hosts.route(pool, row.requires, base.parse(row.labels)), keys, row.priority, row.front)
+  local labels = base.parse(row.labels)
+  local pool, keys = queue.keys(row.agent, row.org, row.repo, labels, more)
+  return queue.lane(hosts.route(pool, row.requires, labels), keys, row.priority, row.front)
 end
 
 -- `ttl` is what is left: a grant that is told again must not outlast its lease.
@@ -54,18 +67,20 @@ local function vacate(name, limit_key)
 end
 
 -- Starts a run: slots, lease, token, record, index and fact in one step.
--- `how` is {host, mode, ttl, machine?, asked?, tracked?, token?, charged?}.
+-- `how` is {host, mode, ttl, machine?, asked?, tracked?, token?, charged?, account?}: what a disk tells runs under the account that
+-- it names, all else under the one that has most room.
 function lease.start(name, row, how)
+  local account = how.account or not how.tracked and accounts.pick(lease.keys(row)) or nil
   local token = how.token or base.next('fence')
   occupy(name, '*')
-  for _, limit_key in ipairs(lease.keys(row)) do occupy(name, limit_key) end
+  for _, limit_key in ipairs(lease.holds { lane = row.lane, account = account }) do occupy(name, limit_key) end
   local deadline = base.until_after(how.ttl)
   redis.call('ZADD', base.key('leases'), deadline, name)
   redis.call('SADD', base.key('held', how.host), name)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
-    tracked = how.tracked or false, charged = how.charged or false,
+    tracked = how.tracked or false, charged = how.charged or false, account = account or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
     pr_url = row.pr_url or false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
   }
@@ -75,7 +90,7 @@ function lease.start(name, row, how)
   move_status(name, row.status, 'running')
   facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
-  local ramped = ramp.start(name, lease.keys(row), how)
+  local ramped = ramp.start(name, lease.holds(row), how)
   local pool = queue.pool(row.agent)
   if pace.started(pool) then
     latch.time(pool)
@@ -88,7 +103,7 @@ end
 
 -- Gives back what a run holds, and looks at every key that may admit again.
 local function release(name, row)
-  local keys = lease.keys(row)
+  local keys = lease.holds(row)
   local was_shut = not gates.admits('*')
   queue.settle(row)
   vacate(name, '*')
@@ -98,7 +113,7 @@ local function release(name, row)
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
   if row.host then offers.room(row.host, row.mode == 'pull') end
   ramp.ended(name, keys, call.own_ending == name)
-  latch.open_all(keys)
+  latch.open_all(accounts.with_group(keys))
   if was_shut then latch.open('*') end
 end
 
@@ -134,7 +149,7 @@ function lease.prolong(name, row, pid)
   local fields = { pid = pid }
   if row.mode == 'push' then
     fields.confirmed, fields.ttl = '1', ttl
-    if not row.confirmed then ramp.confirmed(name, lease.keys(row)) end
+    if not row.confirmed then ramp.confirmed(name, lease.holds(row)) end
   end
   base.write(base.key('workspace', name), fields)
   return ttl
@@ -144,18 +159,20 @@ end
 function lease.requeue(name, row, fields)
   if row.status == 'running' then release(name, row) end
   fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
+  fields.account = false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
   queue.add(name, row.lane, base.number(row.place) or base.next('place'))
 end
 
--- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour.
+-- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour. Where the
+-- pool has accounts, each has a row of its own, and rests alone.
 -- The count goes on when the rest is over, so the next such failure is enough; any other ending of its own ends the row.
 local QUICK, IN_A_ROW, REST = 60000, 3, 1800000
 local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
 local LIMITED = { limited = true, throttled = true } -- of something else, where no time was named
 
--- A pool rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
+-- A pool, or an account, rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
 -- no other moves the gate by as much as a second.
 local function rest(pool, ms, reason, by)
   local was, ends = gates.shut_until(pool), call.now + ms
@@ -203,7 +220,7 @@ function lease.report(ask, row)
   local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
     pr_url = ask.pr_url, session = ask.session }
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
-  local pool = queue.pool(row.agent)
+  local pool = accounts.limited(row, queue.pool(row.agent))
   if (ask.retry_after or 0) > 0 then
     rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)
   else

@@ -51,10 +51,13 @@ local function put(kind, key, member, value)
   return math.abs(step)
 end
 
-local function each(kind, key, value, ...)
-  local changed = 0
-  for _, member in ipairs { ... } do changed = changed + put(kind, key, member, value) end
-  return changed
+-- The same of several members: a writer of this kind, that gives each of them this value.
+local function puts(kind, value)
+  return function(key, ...)
+    local changed = 0
+    for _, member in ipairs { ... } do changed = changed + put(kind, key, member, value) end
+    return changed
+  end
 end
 
 local function there(key)
@@ -84,8 +87,7 @@ end
 local function flat_of(found, first, last, scores)
   local out = {}
   for i = first, math.min(last, #found) do
-    out[#out + 1] = found[i][1]
-    if scores then out[#out + 1] = text(found[i][2]) end
+    out[#out + 1], out[#out + 2] = found[i][1], scores and text(found[i][2]) or nil
   end
   return out
 end
@@ -102,26 +104,23 @@ local function members(key, flat)
   return out
 end
 
-local function over(kind, key, found, ...)
-  for i, member in ipairs { ... } do
-    found[i] = value_of(kind, key, member)
-    if kind == 'zset' then found[i] = text(found[i]) end
-  end
+local function over(kind, key, ...)
+  local found = {}
+  for i, member in ipairs { ... } do found[i] = text(value_of(kind, key, member)) end
   return found
 end
 
 -- How a key is read in which something was written. Of any other the server is asked.
 local READS = {
   HGET = function(key, field) return value_of('hash', key, field) end,
-  HMGET = function(key, ...) return over('hash', key, {}, ...) end,
+  HMGET = function(key, ...) return over('hash', key, ...) end,
   HEXISTS = function(key, field) return value_of('hash', key, field) and 1 or 0 end,
   HKEYS = function(key) return members(key, real('HKEYS', key)) end,
-  HRANDFIELD = function(key) return members(key, real('HKEYS', key)) end,
   SCARD = function(key) return count_of('set', key) end,
   SISMEMBER = function(key, member) return value_of('set', key, member) and 1 or 0 end,
   SMEMBERS = function(key) return members(key, real('SMEMBERS', key)) end,
   ZCARD = function(key) return count_of('zset', key) end,
-  ZMSCORE = function(key, ...) return over('zset', key, {}, ...) end,
+  ZMSCORE = function(key, ...) return over('zset', key, ...) end,
   ZSCORE = function(key, member) return text(value_of('zset', key, member)) end,
   GET = function(key) return kept[key].value end,
 }
@@ -170,12 +169,7 @@ function READS.ZRANGEBYLEX(key, from, to, _, _, most)
   return flat_of(found, 1, most)
 end
 
-local WRITES = {
-  HDEL = function(key, ...) return each('hash', key, false, ...) end,
-  SADD = function(key, ...) return each('set', key, true, ...) end,
-  SREM = function(key, ...) return each('set', key, false, ...) end,
-  ZREM = function(key, ...) return each('zset', key, false, ...) end,
-}
+local WRITES = { HDEL = puts('hash', false), SADD = puts('set', true), SREM = puts('set', false), ZREM = puts('zset', false) }
 
 function WRITES.HSET(key, ...)
   local args = { ... }
@@ -238,13 +232,13 @@ function MANY.DEL(...)
   end
 end
 
-function overlay.ask(command, key, ...)
-  local many = MANY[command]
-  if many then return many == true and real(command, key, ...) or many ~= true and many(key, ...) end
-  if WRITES[command] then return WRITES[command](key, ...) end
-  if not READS[command] then error('nothing is known of ' .. command .. ' here: _suppose.lua', 0) end
-  if kept[key] then return READS[command](key, ...) end
-  return real(command, key, ...)
+function overlay.ask(command, ...)
+  if MANY[command] == true then return real(command, ...) end
+  local how = MANY[command] or WRITES[command]
+  if how then return how(...) end
+  if not READS[command] then error('nothing is known of ' .. command .. ': see _overlay.lua', 0) end
+  if kept[(...)] then return READS[command](...) end
+  return real(command, ...)
 end
 
 -- Whether a host would hear its poke.

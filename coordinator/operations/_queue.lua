@@ -27,7 +27,7 @@ end
 function queue.pool(agent) return agent:match('^[^:]*') end
 
 -- The pool of an agent, and the limit keys of a lane in the order they are judged; `*` is judged apart.
-function queue.keys(agent, org, repo, more)
+function queue.keys(agent, org, repo, labels, more)
   local pool = queue.pool(agent)
   local keys, seen = {}, { ['*'] = true }
   local function add(limit_key)
@@ -39,6 +39,8 @@ function queue.keys(agent, org, repo, more)
   add(pool)
   add(agent)
   if repo then add('repo:' .. (org and org .. '/' or '') .. repo) end
+  if org then add('org:' .. org) end
+  for _, one in ipairs(hosts.labels(labels)) do add('label:' .. one) end
   for _, limit_key in ipairs(more or {}) do add(limit_key) end
   return pool, keys
 end

@@ -221,7 +221,7 @@ end
 
 -- The limit of a key changes, or without a key any: what the clock has made of their ramps by the old ones is written before, and after.
 function ramp.limited(limit_key)
-  local concerned, prefix = { limit_key }, limit_key == 'repo:*' and 'repo:' or ''
+  local concerned, prefix = { limit_key }, (limit_key or ''):match('^(.+:)%*$') or ''
   if not limit_key or prefix ~= '' then
     for _, one in ipairs(redis.call('HKEYS', base.key('ramp'))) do
       if one:sub(1, #prefix) == prefix then concerned[#concerned + 1] = one end

@@ -76,6 +76,7 @@ end
 -- A limit key that may open: its slots, and every route that has lanes blocked on it.
 local function key(wanted, limit_key, is_blocked)
   want(wanted, 'set', base.key('slots', limit_key))
+  for _, member in ipairs(accounts.members(accounts.pool(limit_key) or '')) do want(wanted, 'set', base.key('slots', member)) end
   paced(wanted, limit_key)
   if not is_blocked then return end
   base.expect('set', base.key('groups', limit_key))
@@ -87,7 +88,7 @@ end
 
 function sound.key(limit_key)
   local wanted = wants()
-  key(wanted, limit_key, redis.call('ZSCORE', base.key('blocked'), limit_key))
+  for _, one in ipairs(accounts.with_group { limit_key }) do key(wanted, one, redis.call('ZSCORE', base.key('blocked'), one)) end
   check(wanted)
 end
 
@@ -106,7 +107,7 @@ local function whole_lane(wanted, lane)
   want(wanted, 'hash', base.key('lanes', route))
   want(wanted, 'zset', base.key('lane', lane))
   want(wanted, 'zset', base.key('ready', route))
-  for _, limit_key in ipairs(keys) do
+  for _, limit_key in ipairs(accounts.beside(keys)) do
     want(wanted, 'set', base.key('slots', limit_key))
     paced(wanted, limit_key)
     want(wanted, 'set', base.key('groups', limit_key))
@@ -132,7 +133,7 @@ end
 
 -- A run that gives back what it holds.
 local function release(wanted, row)
-  local keys = lease.keys(row)
+  local keys = accounts.with_group(lease.holds(row))
   local blocked = keys[1] and redis.call('ZMSCORE', base.key('blocked'), unpack(keys)) or {}
   for i, limit_key in ipairs(keys) do key(wanted, limit_key, blocked[i]) end
 end
@@ -152,9 +153,10 @@ end
 -- The few fields of a record that the checks need, without its task; nil when there is none.
 function sound.record(name)
   base.expect('hash', base.key('workspace', name))
-  local row = redis.call('HMGET', base.key('workspace', name), 'status', 'lane', 'host', 'requires', 'pinned')
+  local row = redis.call('HMGET', base.key('workspace', name), 'status', 'lane', 'host', 'requires', 'pinned', 'account')
   if not row[1] then return nil end
-  return { status = row[1], lane = row[2] or nil, host = row[3] or nil, requires = row[4] or nil, pinned = row[5] or nil }
+  return { status = row[1], lane = row[2] or nil, host = row[3] or nil, requires = row[4] or nil, pinned = row[5] or nil,
+    account = row[6] or nil }
 end
 
 -- A run that ends as `to`, or goes back into the queue.

@@ -4,7 +4,7 @@ function verb.tidy(most)
   local opened = latch.fire(most)
   fair.age(most, queue.refile)
   hosts.overdue(most)
-  latch.reopen()
+  defaults.walk()
   return opened
 end
 

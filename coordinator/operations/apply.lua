@@ -1,3 +1,4 @@
+-- apply: make a whole configuration true: limits, rates and accounts (absent ones go), settings, the default agent.
 -- apply: make a whole configuration true: limits, rates and weights (absent ones go), settings, the default agent.
 -- Every host beats at once when the times it lives by have changed.
 -- With `if_new` only in a namespace that has none yet. Answers applied{changes[{path, was?, now?}]}.
@@ -22,9 +23,24 @@ local function rates_wanted(ask)
   return wanted
 end
 
+-- The accounts that shall be, of each pool that has some now or shall have some, as a text for the change; and the pools in order.
+local function accounts_wanted(ask)
+  local wanted, pools = {}, {}
+  for _, pool in ipairs(accounts.pools()) do wanted[pool] = {} end
+  for pool, names in pairs(ask.accounts) do wanted[pool] = hosts.labels(names) end
+  for pool in pairs(wanted) do pools[#pools + 1] = pool end
+  table.sort(pools)
+  return wanted, pools
+end
+
 local function check(ask)
   for _, limit_key in ipairs(redis.call('HKEYS', base.key('limits'))) do sound.key(limit_key) end
   for limit_key in pairs(ask.limits or {}) do sound.key(limit_key) end
+  for pool, names in pairs(ask.accounts and accounts_wanted(ask) or {}) do
+    base.expect('set', base.key('accounts', pool))
+    sound.key('accounts:' .. pool)
+    for _, name in ipairs(names) do base.expect('set', base.key('slots', 'account:' .. pool .. '/' .. name)) end
+  end
   if not ask.rates then return end
   base.expect('set', base.key('paced'))
   for pool in pairs(rates_wanted(ask)) do
@@ -33,13 +49,17 @@ local function check(ask)
   end
 end
 
+-- In the order of their names: the walks of defaults stop at a bound, and wherever they run they stop alike.
 local function apply_limits(ask, changes)
-  for limit_key, was in pairs(base.hash(base.key('limits'))) do
-    if not ask.limits[limit_key] and changed(changes, 'limits.' .. limit_key, base.number(was), nil) then latch.set_limit(limit_key, nil) end
+  local old, names = base.hash(base.key('limits')), {}
+  for limit_key in pairs(old) do names[#names + 1] = limit_key end
+  for limit_key in pairs(ask.limits) do
+    if not old[limit_key] then names[#names + 1] = limit_key end
   end
-  for limit_key, limit in pairs(ask.limits) do
-    local was = base.number(redis.call('HGET', base.key('limits'), limit_key))
-    if changed(changes, 'limits.' .. limit_key, was, limit) then latch.set_limit(limit_key, limit) end
+  table.sort(names)
+  for _, limit_key in ipairs(names) do
+    local limit = ask.limits[limit_key]
+    if changed(changes, 'limits.' .. limit_key, base.number(old[limit_key]), limit) then latch.set_limit(limit_key, limit) end
   end
 end
 
@@ -77,6 +97,15 @@ local function apply_rates(ask, changes)
   end
 end
 
+local function apply_accounts(ask, changes)
+  local wanted, pools = accounts_wanted(ask)
+  for _, pool in ipairs(pools) do
+    local was, names = accounts.names(pool), wanted[pool]
+    local text = names[1] and table.concat(names, ' ') or nil
+    if changed(changes, 'accounts.' .. pool, was and table.concat(was, ' '), text) then accounts.set(pool, names) end
+  end
+end
+
 -- Answers whether hosts must learn of it.
 local function apply_settings(ask, changes, control)
   local in_force, theirs = base.settings(), false
@@ -106,6 +135,7 @@ verb.register {
   name = 'apply', writes = true,
   question = { limits = { is = 'map', names = 'key', of = 'integer' },
     rates = { is = 'map', names = 'pool', of = { is = 'shape', fields = RATES } },
+    accounts = { is = 'map', names = 'pool', of = { is = 'list', of = 'account', most = accounts.MOST } },
     weights = { is = 'map', names = 'key', of = { is = 'integer', least = 1, most = 1000 } },
     settings = { is = 'shape', fields = SETTINGS }, default_agent = 'agent', by = 'line', if_new = 'boolean' },
   answer = function(ask)
@@ -128,6 +158,7 @@ verb.register {
       ramp.limited()
     end
     if ask.rates then apply_rates(ask, changes) end
+    if ask.accounts then apply_accounts(ask, changes) end
     if ask.weights then apply_weights(ask, changes) end
     table.sort(changes, function(a, b) return a.path < b.path end)
     if #changes > 0 then facts.tell('ConfigChanged', { changes = changes, by = ask.by }) end

@@ -7,7 +7,7 @@ from pydantic import Field
 from coordinator.models import Change, LuaList, Question, Record
 from coordinator.operations._fields import Line, Positive
 from coordinator.operations._operation import Operation
-from coordinator.words import AgentName, Count, LimitKey, PoolName
+from coordinator.words import Accounts, AgentName, Count, LimitKey, PoolName
 
 Duration = Annotated[Count, Field(ge=100)]
 #: How many shares of its route a lane gets that has this key: 1 where none of its keys has a weight.
@@ -45,10 +45,11 @@ class FleetSettings(Question):
 
 
 class Apply(Operation[Applied]):
-    """Make limits, rates, weights (absent ones go) and settings true; with `if_new` only where there are none yet."""
+    """Make limits, rates, accounts, weights (absent ones go) and settings true; with `if_new` where there are none."""
 
     limits: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None
     rates: Annotated[dict[PoolName, Rates], Field(max_length=4096)] | None = None
+    accounts: Annotated[dict[PoolName, Accounts], Field(max_length=4096)] | None = None
     weights: Annotated[dict[LimitKey, Weight], Field(max_length=4096)] | None = None
     settings: FleetSettings | None = None
     default_agent: AgentName | None = None

@@ -25,6 +25,9 @@ verb.register {
     for _, limit_key in ipairs(keys) do
       answer.keys[#answer.keys + 1] = { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil }
     end
+    for _, member in ipairs(accounts.members(keys[1] or '')) do
+      answer.keys[#answer.keys + 1] = { key = member, used = gates.used(member), limit = gates.limit(member) or nil }
+    end
     return answer
   end,
 }

@@ -1,6 +1,7 @@
 -- status: the whole fleet at a glance. Read-only.
 -- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
 -- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?, ramp?{allowance, granted}}], hosts, settings, rates?{pool: {...}},
+-- accounts?{pool: []},
 -- weights?{key: number}, summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
@@ -9,13 +10,22 @@ local function keys_of_interest()
   for _, name in ipairs { 'limits', 'backoff', 'frozen', 'next_start', 'fail_count', 'ramp' } do
     for limit_key in pairs(base.hash(base.key(name))) do wanted[limit_key] = true end
   end
+  for _, pool in ipairs(accounts.pools()) do
+    for _, member in ipairs(accounts.members(pool)) do wanted[member] = true end
+  end
   for limit_key in pairs(wanted) do out[#out + 1] = limit_key end
   table.sort(out)
   return out
 end
 
+-- What stands before the colon, where a pool of that name has started something: then the key is that of a model.
+local function pool_of(limit_key)
+  local kind = limit_key:match('^([^:]+):') or limit_key
+  return redis.call('EXISTS', base.key('starts', kind)) == 1 and kind or ''
+end
+
 local function key_view(limit_key)
-  local no = gates.refuses(limit_key)
+  local no = gates.refuses(limit_key, pool_of(limit_key))
   local limit = gates.limit(limit_key) or nil
   return { key = limit_key, used = gates.used(limit_key), limit = limit,
     inherited = limit and not base.number(redis.call('HGET', base.key('limits'), limit_key)) and true or nil,
@@ -23,6 +33,12 @@ local function key_view(limit_key)
     fast_failures = base.number(redis.call('HGET', base.key('fail_count'), limit_key)),
     ramp = ramp.view(limit_key),
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
+end
+
+local function accounts_in_force() -- nil for none
+  local out = {}
+  for _, pool in ipairs(accounts.pools()) do out[pool] = accounts.names(pool) end
+  return next(out) and out or nil
 end
 
 local function rates_in_force() -- nil for none: an empty object would be written as a list by some servers
@@ -61,7 +77,7 @@ verb.register {
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = base.settings(), rates = rates_in_force(), weights = weights_in_force(),
+      settings = base.settings(), rates = rates_in_force(), accounts = accounts_in_force(), weights = weights_in_force(),
       now = call.now }
   end,
 }

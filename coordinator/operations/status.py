@@ -61,6 +61,7 @@ class FleetStatus(Record):
     default_agent: str | None = None
     settings: Settings
     rates: dict[str, PoolRates] = Field(default_factory=dict)
+    accounts: dict[str, LuaList[str]] = Field(default_factory=dict)
     weights: dict[str, int] = Field(default_factory=dict)
     now: Millis
 

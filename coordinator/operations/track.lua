@@ -8,6 +8,7 @@ local RECORD = {
   workspace = { is = 'workspace', must = true }, status = 'status', agent = 'agent', task = 'task', repo = 'repo', org = 'repo', branch = 'branch',
   source = 'path', dir = 'path', question = 'text', pr_url = 'line', session = 'line', host = 'host', priority = { is = 'integer', most = 9 },
   runs = 'integer', started_at = 'integer', pid = 'signed', exit_code = 'signed', verdict = 'line', updated_at = 'integer', token = 'integer',
+  account = 'account', -- of a run
 }
 local KEPT = { 'task', 'repo', 'org', 'branch', 'source', 'dir', 'question', 'pr_url', 'session', 'started_at', 'runs', 'verdict', 'exit_code' }
 local LEASE = 3600000 -- ms, as an asker's that names none
@@ -20,8 +21,11 @@ local function fields_of(one, old, host, status)
   local requires = old.requires
   if not old.status then requires = host or (status ~= 'running' and one.host) or nil end
   local priority = base.number(one.priority or old.priority) or 5
-  local lane = lease.lane({ agent = agent, org = one.org or old.org, repo = one.repo or old.repo, requires = requires, labels = old.labels,
-    priority = priority, front = old.front }, lease.named_keys(old))
+  local new = { agent = agent, org = one.org or old.org, repo = one.repo or old.repo, requires = requires, labels = old.labels,
+    priority = priority, front = old.front }
+  local same = old.lane and new.agent == old.agent and new.org == old.org and new.repo == old.repo and new.requires == old.requires
+    and priority == (base.number(old.priority) or 5)
+  local lane = same and old.lane or lease.lane(new, lease.named_keys(old)) -- one made by other rules keeps the lane it has
   local row = { agent = agent, priority = priority, requires = requires, lane = lane }
   for _, field in ipairs(KEPT) do row[field] = one[field] end
   return row
@@ -105,7 +109,7 @@ end
 
 -- A run that somebody else started and says is alive.
 local function run(name, one, row, host)
-  lease.start(name, row, { host = host or one.host or NOBODY, mode = 'asker', ttl = LEASE, tracked = '1' })
+  lease.start(name, row, { host = host or one.host or NOBODY, mode = 'asker', ttl = LEASE, tracked = '1', account = one.account })
   base.write(base.key('workspace', name), { runs = one.runs, started_at = one.started_at, question = one.question,
     pid = one.pid and one.pid > 0 and one.pid or nil, updated_at = one.updated_at or false })
 end

@@ -7,7 +7,18 @@ from pydantic import Field
 from coordinator.models import Question, Record
 from coordinator.operations._fields import Line, PathText, Priority, Signed, Text
 from coordinator.operations._operation import Operation
-from coordinator.words import AgentName, Branch, Count, HostName, RepoName, Status, Task, Token, WorkspaceName
+from coordinator.words import (
+    AccountName,
+    AgentName,
+    Branch,
+    Count,
+    HostName,
+    RepoName,
+    Status,
+    Task,
+    Token,
+    WorkspaceName,
+)
 
 
 class Tracked(Record):
@@ -46,6 +57,7 @@ class OnDisk(Question):
     verdict: Line | None = None
     updated_at: Count | None = None
     token: Token | None = None
+    account: AccountName | None = None  # that it runs under
 
 
 class Track(Operation[Tracked]):

@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 
 
 def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) -> Apply:
-    """The verb that makes a fleet's shared part true: limits, rates, weights, settings. Runners never enter Redis."""
+    """The verb that makes a fleet's shared part true: limits, rates, accounts, weights, settings; never its runners."""
     return Apply(
         limits=fleet.limits(),
         rates={pool: Rates.model_validate(rates) for pool, rates in fleet.rates().items()},
+        accounts={pool: list(names) for pool, names in fleet.accounts.items()},
         weights=fleet.weights,
         settings=FleetSettings.model_validate(fleet.settings()),
         default_agent=fleet.dispatch.default_agent,

@@ -11,6 +11,7 @@ version: 1
 dispatch: {default_agent: codex, lease_ttl: 2m, history: 90d}
 concurrency: {codex: {total: 5, gpt-5.4: 1}, claude: -1}
 rates: {codex: {min_delay: 30, sustained_delay: 90, reset_utc: "6"}}
+accounts: {codex: [work, home]}
 runners: {codex: {command: [sh, -c, 'true']}, claude: {command: [cat]}}
 agents: {ana: {host: h1, runner: codex, active: true, roles: [worker, qa]}}
 """
@@ -24,8 +25,9 @@ def test_a_difference_is_shown_and_is_gone_when_it_is_applied(cli: Cli) -> None:
     cli("limits", "claude", "2")
     cli.config.write_text(FILE)
     shown = cli("config", "show", "--diff")
-    assert rows(shown.stdout)[:4] == [
+    assert rows(shown.stdout)[:5] == [
         ["path", "in", "force", "in", "the", "file"],
+        ["accounts.codex", "-", "home", "work"],
         ["default_agent", "-", "codex"],
         ["limits.claude", "2", "unlimited"],
         ["limits.codex", "unlimited", "5"],
@@ -57,6 +59,8 @@ def test_what_is_in_force_is_shown_with_its_rates_and_the_agents_of_this_host(cl
     assert ["codex", "06:00", "0", "30s", "1m30s", "0s", "0s"] in shown
     assert ["ana", "h1", "codex", "yes", "worker,", "qa"] in shown
     told = cli.json("config", "show")
+    assert ["codex", "home,", "work"] in shown
+    assert told["accounts"] == {"codex": ["home", "work"]}
     assert told["rates"]["codex"]["sustained_delay"] == 90_000
     assert told["agents"] == {"ana": {"host": "h1", "runner": "codex", "active": True, "roles": ["worker", "qa"]}}
     cli.config.write_text("version: 1")
@@ -64,6 +68,7 @@ def test_what_is_in_force_is_shown_with_its_rates_and_the_agents_of_this_host(cl
     assert cli.json("config", "show")["agents"] == {}
     cli("config", "apply")
     assert cli.json("config", "show")["rates"] == {}
+    assert cli.json("config", "show")["accounts"] == {}
     assert ["codex", "06:00"] not in [row[:2] for row in rows(cli.out("config", "show"))]
 
 

@@ -88,6 +88,24 @@ def test_why_repo_full(thawed: Cli) -> None:
     assert "  key       repo:core/go-io (full, 1 of 1 used)\n  held by   a/running\n" in text
 
 
+def test_limits_of_any_kind_are_set_shown_and_told_by_their_key(thawed: Cli) -> None:
+    thawed.host()
+    for key, limit in (("org:core", "1"), ("team:*", "1"), ("codex:*", "1")):
+        thawed("limits", key, limit)
+    run(thawed, "--agent", "codex:gpt-5.4", "--repo", "core/go-io", "--key", "team:blue")
+    why = "  key       {} (full, 1 of 1 used)\n  held by   a/running\n"
+    assert why.format("org:core") in waiting(thawed, "--agent", "claude", "--repo", "core/web")
+    thawed("cancel", TASK)
+    assert why.format("codex:gpt-5.4") in waiting(thawed, "--agent", "codex:gpt-5.4", "--again")
+    thawed("cancel", TASK)
+    text = waiting(thawed, "--agent", "claude", "--key", "team:blue", "--again")
+    assert f"queue at capacity: team:blue 1/1\n{why.format('team:blue')}" in text
+    assert thawed.json("limits")["limits"] == {"org:core": 1, "team:*": 1, "codex:*": 1}
+    shown = {line.split()[0]: line for line in thawed.out("limits").splitlines() if line}
+    assert shown["org:core"].endswith("1/1   queue at capacity: org:core 1/1")
+    assert shown["team:*"].split()[1] == "0/1"
+
+
 def test_why_gate_shut(thawed: Cli) -> None:
     thawed("backoff", "codex", "30m", "--reason", "usage limit")
     text = waiting(thawed, "--agent", "codex")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.operations import Kill, Submit
+from coordinator.operations import Apply, Kill, Submit
 from tests.fleet import Fleet
 from tests.waiting import wait_until
 
@@ -83,6 +83,41 @@ async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp
         gone = await fleet.record("end/gone")
         assert "/no/such/program" in (gone.question or "")
         assert (gone.runs, gone.attempt) == (1, 1)  # and nobody tries again unasked
+
+
+async def test_each_agent_is_started_as_the_account_that_it_was_given(server_url: str, tmp_path: Path) -> None:
+    show = {
+        "command": [
+            "sh",
+            "-c",
+            'echo "$DISPATCH_ACCOUNT $CONFIG $1"; until [ -e ../go ]; do sleep 0.05; done',
+            "sh",
+            "{account}",
+        ],
+        "env": {"CONFIG": "/accounts/{account}"},
+    }
+    async with Fleet(server_url, tmp_path, {"show": 5}, {"show": show}) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 4)
+        await fleet.ready(1)
+        limits = {"account:show/work": 1, "account:show/home": 1}
+        await fleet.store.run(Apply(limits=limits, accounts={"show": ["work", "home"]}))
+        for number in range(3):
+            await fleet.store.run(Submit(workspace=f"a/{number}", agent="show"))
+        for number, account in enumerate(("home", "work")):
+            assert (await fleet.becomes(f"a/{number}", "running")).account == account
+        assert (await fleet.record("a/2")).status == "queued"
+        (fleet.root / "a/go").touch()
+        accounts = []
+        for number in range(3):
+            record = await fleet.becomes(f"a/{number}", "completed")
+            accounts.append(record.account)
+            here = fleet.root / "a" / str(number)
+            said = (here / ".meta/agent-show.log").read_text()
+            assert said == f"{record.account} /accounts/{record.account} {record.account}\n"
+            assert json.loads((here / "status.json").read_text())["account"] == record.account
+        assert accounts[:2] == ["home", "work"]
+        assert accounts[2] in {"home", "work"}
 
 
 @pytest.mark.reference("W10")

@@ -1,7 +1,7 @@
 """What every rule of the machine stands on: a world, its truth, hosts that answer their pokes."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
@@ -18,6 +18,8 @@ class Base(RuleBasedStateMachine):
     """A subclass says how its world is made: see running.py."""
 
     open_world: Callable[[bool], World]
+    driver: type[Driver] = Driver
+    steps: ClassVar[int] = 0  # of all examples of this process
 
     @initialize(
         tight=st.booleans(),
@@ -25,22 +27,27 @@ class Base(RuleBasedStateMachine):
         slots=st.tuples(some.slots, some.slots, some.slots),
         limits=some.limits,
         pushed=st.integers(0, 2),
+        accounts=st.sampled_from([{}, {}, {"codex": ["a", "b"]}]),
     )
-    def begin(self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int], pushed: int) -> None:
+    def begin(
+        self, tight: bool, prompt: bool, slots: tuple[int, ...], limits: dict[str, int], pushed: int, accounts: Any
+    ) -> None:
         """Three hosts that wait, the last `pushed` of them push hosts, some limits, and the fleet thawed.
 
         With `tight` bounds a call stops early; `prompt` hosts answer every poke at once, and operators soon thaw.
         """
         self.prompt, self.cold = prompt, 0
         self.world = type(self).open_world(tight)
-        self.fleet = Driver(self.world)
+        self.fleet = type(self).driver(self.world)
         self.fact = "0-0"
-        self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}))
+        self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}, accounts=accounts))
         self.fleet.thaw(ops.Thaw())
         for place, (name, count) in enumerate(zip(some.HOSTS, slots, strict=False)):
             self.world.listen(name)
             pools, mode = ["codex", "claude"][:count], some.MODES[place >= 3 - pushed]
-            self.fleet.renew(ops.Renew(host=name, incarnation="i0", pools=pools, slots=count, mode=mode))
+            labels = ["gpu"] if place == 0 else []
+            row = {"pools": pools, "labels": labels, "slots": count, "mode": mode}
+            self.fleet.renew(ops.Renew(host=name, incarnation="i0", **row))
             self._answer(name)
 
     def teardown(self) -> None:
@@ -53,6 +60,7 @@ class Base(RuleBasedStateMachine):
 
     @invariant()
     def pokes_are_answered(self) -> None:
+        Base.steps += 1
         if hasattr(self, "fleet") and self.prompt:
             for name in sorted(set(self.fleet.view.poked) - self.fleet.dead):
                 self._answer(name)

@@ -12,12 +12,25 @@ HOSTS: Final = ("h1", "h2", "h3", "h4")
 AGENTS: Final = ("codex", "codex:big", "codex:small", "claude")
 NAMES: Final = tuple(f"w{number}" for number in range(10))
 MODES: Final[tuple[Literal["pull", "push"], ...]] = ("pull", "push")
-LIMIT_KEYS: Final = ("*", "codex", "codex:big", "claude", "repo:core/io", "repo:web", "team")
+ACCOUNTS: Final = ("account:codex/a", "account:codex/b")
+LIMIT_KEYS: Final = (
+    "*",
+    "codex",
+    "codex:big",
+    "claude",
+    "repo:core/io",
+    "repo:web",
+    "org:core",
+    "label:gpu",
+    "team:a",
+    *ACCOUNTS,
+)
+DEFAULTS: Final = ("repo:*", "codex:*", "org:*", "label:*", "team:*", "account:*")
 
 workspaces = st.sampled_from(NAMES)
 hosts = st.sampled_from(HOSTS)
 keys = st.sampled_from(LIMIT_KEYS)
-limit_names = st.sampled_from((*LIMIT_KEYS, "repo:*"))
+limit_names = st.sampled_from((*LIMIT_KEYS, *DEFAULTS))
 limit = st.sampled_from([1, 2, None, 3, 0])
 slots = st.sampled_from([2, 1, 3, 4])
 count = st.sampled_from([None, None, None, 0, 1, 2])
@@ -29,8 +42,8 @@ limits = st.dictionaries(limit_names, st.sampled_from([2, 1, 3]), max_size=3)
 
 _yes: st.SearchStrategy[bool] = st.sampled_from([True])
 _again = st.sampled_from([None, True])
-_repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}])
-_extra = st.sampled_from([None, None, None, ["team"], ["team", "repo:core/io"], ["*"]])
+_repos = st.sampled_from([{}, {}, {"org": "core", "repo": "io"}, {"repo": "web"}, {"org": "core"}])
+_extra = st.sampled_from([None, None, None, ["team:a"], ["team:b", "repo:core/io"], ["*"], ["team:*"], [ACCOUNTS[1]]])
 _wanted = st.sampled_from([{}, {}, {}, {"host": "h1"}, {"labels": ["gpu"]}, {"host": "h2", "labels": ["gpu"]}])
 _priority = st.sampled_from([None, None, None, 0, 8, 9])
 _asker = st.sampled_from(
@@ -65,18 +78,30 @@ submits = st.builds(
 plain_submits = st.builds(_submit, workspaces, st.sampled_from(AGENTS), _repos, priority=_priority, again=_yes)
 
 
-def wanting(name: str, key: str, number: int) -> st.SearchStrategy[ops.Submit]:
-    """A workspace that needs this limit key; of a default, one of the keys it stands for."""
+def wanted_fields(key: str, number: int) -> dict[str, object]:
+    """What a workspace says that needs this limit key; of a default, one of the keys it stands for."""
     repos: list[dict[str, object]] = [{"org": "core", "repo": "io"}, {"repo": "web"}]
+    odd = bool(number % 2)
     parts: dict[str, dict[str, object]] = {
         "codex:big": {"agent": "codex:big"},
         "claude": {"agent": "claude"},
         "repo:core/io": repos[0],
         "repo:web": repos[1],
-        "repo:*": repos[number % 2],
-        "team": {"keys": ["team"]},
+        "repo:*": repos[odd],
+        "codex:*": {"agent": ("codex:big", "codex:small")[odd]},
+        "org:core": {"org": "core"},
+        "org:*": {"org": ("core", "io")[odd]},
+        "label:gpu": {"labels": ["gpu"]},
+        "label:*": {"labels": [("gpu", "tpu")[odd]]},
+        "team:a": {"keys": ["team:a"]},
+        "team:*": {"keys": [("team:a", "team:b")[odd]]},
     }
-    fixed = {"agent": "codex", **parts.get(key, {})}
+    return {"agent": "codex", **parts.get(key, {})}
+
+
+def wanting(name: str, key: str, number: int) -> st.SearchStrategy[ops.Submit]:
+    """A workspace that needs this limit key."""
+    fixed = wanted_fields(key, number)
     return st.builds(_submit, st.just(name), st.none(), st.just(fixed), _wanted, priority=_priority, again=_yes)
 
 
@@ -117,6 +142,7 @@ _on_disk = st.builds(
     repo=st.sampled_from([None, None, "web"]),
     host=st.sampled_from([None, None, "svc"]),
     pid=st.sampled_from([None, 5]),
+    account=st.sampled_from([None, None, None, "a", "z"]),
 )
 on_disk = st.lists(_on_disk, max_size=3)
 ages = st.sampled_from([None, None, 0, 1, 1000, 31_000, -500_000, "same", "same"])
@@ -140,10 +166,14 @@ rates_of_a_pool = st.builds(
     burst_delay=st.sampled_from([0, 1000, 5000, 400_000]),
 )
 rates = st.none() | st.dictionaries(st.sampled_from(["codex", "claude"]), rates_of_a_pool, max_size=2)
+accounts = st.dictionaries(
+    st.sampled_from(["codex", "claude"]), st.lists(st.sampled_from(["a", "b", "c"]), max_size=3), max_size=2
+)
 applies = st.builds(
     ops.Apply,
     limits=st.none() | limits,
     rates=rates,
+    accounts=st.none() | accounts,
     weights=st.none()
     | st.dictionaries(st.sampled_from(["repo:core/io", "repo:web", "codex"]), st.sampled_from([2, 3]), max_size=2),
     settings=st.none() | _settings,

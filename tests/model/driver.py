@@ -53,13 +53,15 @@ class Driver:
             for lane, score in part.items() if name.startswith(("ready:", "blocked:")) else ():
                 if not lane.startswith("@"):
                     self.truth.fair.look(lane, score, self.truth.now)
-        self.truth.ended = self.truth.ended if self.truth.running() or self.truth.queued() else 0
-        moment = laws.Moment(self.view, self.before, self.truth, self.world.listening)
+        self.truth.drain()
+        moment = laws.Moment(self.view, self.before, self.truth, self.world.listening, self.world.facts())
         for law in laws.ALWAYS:
             law(moment)
+        self.truth.told.clear()
         if twice and not self.view.due(self.truth.now) and not self._wakes_a_push_host(answer):
             again = self.world.ask(operation)
             laws.a_retry_changes_nothing_twice(self.view, View(self.world.keys()), answer, again)
+            laws.what_happened_is_told(moment._replace(facts=self.world.facts()))
         self.sound = True
 
     def _unfinished(self) -> bool:
@@ -119,7 +121,13 @@ class Driver:
         pending = self._pending
         answer = self._ask(ask)
         self._tidy(lean=True)
-        self._given(answer, self._expected(ask, answer))
+        given = self._expected(ask, answer)
+        self._given(answer, given)
+        if not given.again:
+            full = bool(given.names) and given.refusal is None and len(given.names) == given.want
+            wanted = None if full or not self.view.timers else reading.until_due(self.truth, self.view.timers.values())
+            pushed = [name for name in self.view.of_status("running") if self.truth.tasks[name].status != "running"]
+            assert answer.retry_in == wanted or pushed, f"{answer} for {wanted}"  # those start after it was answered
         if self.truth.hosts.get(ask.host) is None:
             self._nothing_changed(pending)
         self._lawful(ask, answer, twice)
@@ -129,7 +137,7 @@ class Driver:
         """Exactly this; where the call stopped at a bound, what it then gave, if it might."""
         names = [grant.workspace for grant in answer.grants]
         most = len(names) if answer.more else None
-        return self.truth.claim(ask, most=most, told=names if self._unfinished() else None)
+        return self.truth.claim(ask, most=most, told=names if self._unfinished() else None, hints=names)
 
     def _given(self, answer: Any, given: Given) -> None:
         """A claim handed out what it must: the best first, and all that fits."""
@@ -149,7 +157,8 @@ class Driver:
         """Tokens are the server's to choose; that they only grow is a law."""
         for grant in grants:
             task = self.truth.tasks[grant.workspace]
-            assert (grant.attempt, grant.answer) == (task.attempt, task.answer), grant
+            told = (grant.attempt, grant.answer, grant.account, grant.agent, grant.repo, grant.org)
+            assert told == (task.attempt, task.answer, task.account, task.agent, task.repo, task.org), grant
             task.token = grant.token
             host = self.truth.hosts.get(task.host or "")
             if host:
@@ -183,7 +192,8 @@ class Driver:
             unseen = {grant.workspace for grant in answer.unseen}
             assert (set(answer.lost), set(answer.kill)) == told, f"{answer} for {told}"
             assert unseen == self.truth.unseen(ask), f"{unseen} for {self.truth.unseen(ask)}"
-            assert answer.ttl == self.truth.settings["lease_ttl"]
+            beats = self.truth.settings["lease_ttl"], self.truth.settings["beat"], 15_000
+            assert (answer.ttl, answer.beat, answer.kill_grace) == beats, answer
             shown = max((one.token for one in ask.held or ()), default=0)
             assert int(self.view.keys.get("fence", 0)) >= shown, "a token that was shown may be given again"
         self._lawful(ask, answer, twice)
@@ -207,7 +217,12 @@ class Driver:
         assert lost == self.truth.reap(limit), lost
         due, kept = self.truth.forget(answer.forgotten, self._listed)
         assert answer.forgotten == due or answer.more or kept, f"{answer.forgotten} of {due} were forgotten"
-        self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more)
+        asleep = {} if self.truth.settling > self.truth.now else self.view.leases
+        whens = [when for part in (self.view.timers, self.view.poked, self.view.ages, asleep) for when in part.values()]
+        wanted_due = 0 if self.view.opening else reading.until_due(self.truth, whens)
+        assert answer.next_due == wanted_due, f"{answer} for {wanted_due}"
+        # Of those that are kept each call puts some off: asked again, it puts off the next.
+        self._lawful(ops.Reap(limit=limit), answer, twice and not answer.more and not kept)
         return bool(answer.more)
 
     def _listed(self, task: Task) -> int:
@@ -291,10 +306,10 @@ class Driver:
         """Reads change nothing, and count what there is."""
         answer = self._ask(operation)
         if operation.name == "status":
-            assert (answer.running, answer.queued) == (len(self.truth.running()), len(self.truth.queued()))
-            assert answer.frozen == bool(self.truth.freeze_of("*"))
-            told = {pool: sum(one.counts.values()) for pool, one in answer.summary.items()}
-            assert sum(told.values()) == self.truth.forgotten, answer.summary
+            reading.status_is_true(self.truth, answer)
+        elif operation.name == "hosts":
+            told = [(one.host, one.state, one.beat, one.slots, one.mode, {*one.held}) for one in answer.hosts]
+            assert told == reading.all_hosts(self.truth), answer
         self._only_read()
 
     def page(self, asked: ops.Query) -> None:

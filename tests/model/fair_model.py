@@ -126,13 +126,13 @@ class Fairness:
                 lane.filed = self._arrive(lane.route, lane.band)
             self._time(lane, now)
 
-    def next_of(self, lanes: list[str], now: int) -> str | None:
-        """Of lanes that may start on a host, the one whose turn it is."""
+    def next_of(self, lanes: list[str], now: int, told: str | None) -> str | None:
+        """Of lanes that may start on a host, the one whose turn it is; of equals the one that was told."""
         if not lanes:
             return None
         band = max(self.lanes[name].band for name in lanes)
         best: dict[str, str] = {}
-        for name in sorted(lanes, key=lambda name: (self.place(self.lanes[name], now), name)):
+        for name in sorted(lanes, key=lambda name: (self.place(self.lanes[name], now), name != told, name)):
             if self.lanes[name].band == band:
                 best.setdefault(self.lanes[name].route, name)
         return best[min(best, key=lambda route: (self.turns.get(route, 0), route))]

@@ -50,6 +50,7 @@ class Task:
     asked: str | None = None
     answer: str | None = None  # told to every run until one ends
     ran_on: str | None = None
+    account: str | None = None  # that it runs under
     pinned: bool = False  # `requires` is where it last ran, for an answer's sake
     since: int = 0  # its last change of status
     started: int = 0
@@ -65,7 +66,13 @@ class Task:
     @property
     def keys(self) -> tuple[str, ...]:
         """Its limit keys, in the order of admission, without `*`."""
-        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra)[1:])
+        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra, self.labels)[1:])
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The keys whose slots a run of it holds, without `*`."""
+        own = [f"account:{self.keys[0]}/{self.account}"] if self.account else []
+        return tuple(dict.fromkeys((*self.keys, *own)))
 
     @property
     def route(self) -> str:
@@ -119,6 +126,7 @@ class Fleet:
         self.tasks: dict[str, Task] = {}
         self.hosts: dict[str, Host] = {}
         self.limits: dict[str, int] = {}
+        self.accounts: dict[str, list[str]] = {}
         self.rates: dict[str, dict[str, int | str]] = {}
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
@@ -137,6 +145,7 @@ class Fleet:
         self.epoch = 0
         self.remembers = False  # whether the library still knows its epoch
         self.ended = 0  # since nothing ran and nothing waited
+        self.told: list[tuple[str, ...]] = []  # of runs, in this call: what must be a fact
         self._order = 0
 
     def begin(self) -> None:
@@ -167,12 +176,14 @@ class Fleet:
     def held(self, host: str) -> list[Task]:
         return [task for task in self.running() if task.host == host]
 
-    def limit(self, key: str) -> int | None:
-        found = self.limits.get(key)
-        return self.limits.get("repo:*") if found is None and key.startswith("repo:") else found
+    def limit(self, key: str, instead: dict[str, int] | None = None) -> int | None:
+        """Its own, else its kind's default; `instead` stands in for both."""
+        limits = {**self.limits, **(instead or {})}
+        kind, colon, _ = key.partition(":")
+        return limits.get(key, limits.get(f"{kind}:*") if colon else None)
 
     def used(self, key: str) -> int:
-        return sum(key in ("*", *task.keys) for task in self.running())
+        return sum(key in ("*", *task.held) for task in self.running())
 
     def freeze_of(self, key: str) -> tuple[int | None] | None:
         """A freeze in force as (until,), or None."""
@@ -187,7 +198,10 @@ class Fleet:
 
     def refuses(self, key: str, limits: dict[str, int] | None = None) -> No | None:
         """Why nothing starts under a key; `limits` stand in for the real ones."""
-        limit = limits[key] if limits and key in limits else self.limit(key)
+        kind, _, pool = key.partition(":")
+        if kind == "accounts" and pool in self.accounts:
+            return self._no_account(pool, limits)
+        limit = self.limit(key, limits)
         used = self.used(key)
         freeze = self.freeze_of(key)
         if freeze:
@@ -241,7 +255,7 @@ class Fleet:
             self.gates[key] = until
 
     def _end_trial(self, task: Task, *, by_itself: bool) -> None:
-        for key in ("*", *task.keys) if task.status == "running" else ():
+        for key in ("*", *task.held) if task.status == "running" else ():
             ramp = self.ramp_of(key, self.limit(key))
             if ramp and task.name in ramp.trial:
                 ramp = ramp.end(task.name, self.now, self.limit(key), by_itself=by_itself)
@@ -249,7 +263,38 @@ class Fleet:
 
     def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
         """The first key that refuses a task, in the order of admission."""
-        return next((no for key in ("*", *task.keys) if (no := self.refuses(key, limits))), None)
+        group = [f"accounts:{task.keys[0]}"] if self.members(task.keys[0]) else []
+        keys = ("*", task.keys[0], *group, *task.keys[1:])
+        return next((no for key in keys if (no := self.refuses(key, limits))), None)
+
+    def members(self, pool: str) -> list[str]:
+        """The keys of the accounts of a pool."""
+        return [f"account:{pool}/{name}" for name in sorted({*self.accounts.get(pool, ())})]
+
+    def _no_account(self, pool: str, limits: dict[str, int] | None) -> No | None:
+        """Why none of them admits: the next ending opens a full one; else the one that opens first says it."""
+        nos = [no for key in self.members(pool) if (no := self.refuses(key, limits))]
+        if len(nos) < len(self.members(pool)):
+            return None
+        most = [limit for no in nos if (limit := self.limit(no.key, limits)) is not None]
+        ends = min((no.until for no in nos if no.until is not None), default=None)
+        first = min(nos, key=lambda no: (no.reason != "full", no.until is None, no.until or 0, no.key))
+        used = sum(self.used(no.key) for no in nos)
+        return No(f"accounts:{pool}", first.reason, used, sum(most) if most else None, ends)
+
+    def _account(self, task: Task) -> str | None:
+        """The account it would get: of those it names, where it does; with most room, the least used, the first."""
+        members = self.members(task.keys[0])
+        fits = [key for key in members if key in task.keys] or members
+        fits = [key for key in fits if not self.refuses(key)]
+        if not fits:
+            return None
+        best = min(fits, key=lambda key: (-self._room(key), self.used(key), key))
+        return best.partition("/")[2]
+
+    def _room(self, key: str) -> float:
+        limit = self.limit(key)
+        return float("inf") if limit is None else limit - self.used(key)
 
     def refuses_asker(self, asker: str, task: Task) -> No | None:
         """Why an asker may not run a task itself, or None."""
@@ -279,7 +324,8 @@ class Fleet:
 
     def start(self, task: Task, host: str, mode: str, ttl: int, *, granted: bool = True) -> None:
         """A run begins; its token is told by the answer."""
-        for key in ("*", *task.keys):
+        task.account = self._account(task)
+        for key in ("*", *task.held):
             ramp = self.ramp_of(key, self.limit(key))
             if ramp and granted:
                 ramp.start(task.name, self.now + MINUTE + (ttl if mode == "push" else 0))
@@ -294,6 +340,9 @@ class Fleet:
         self.left(task.lane)
         task.charged = None
         task.tracked = task.lapsed = task.told = False
+        self.told.append(("AgentStarted", task.name, host, str(task.attempt)))
+        if mode == "push":
+            self.told.append(("SpawnQueued", task.name, host))
 
     def finish(self, task: Task, status: str, *, by_itself: bool = False) -> None:
         self._end_trial(task, by_itself=by_itself)
@@ -301,24 +350,32 @@ class Fleet:
         task.took = self.now - task.started if task.status == "running" else 0
         self._settle_run(task)
         task.status, task.killed, task.since, task.ended_at = status, False, self.now, self.now
+        task.account = None
         task.lapsed = task.told = False
         self.ended += 1
         self.left(task.lane)
         task.front = False
+        self.told.append(("AgentCompleted", task.name, task.host or "", status))
 
     def requeue(self, task: Task) -> None:
         self._end_trial(task, by_itself=False)
         self._settle_run(task)
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
-        task.took = 0
+        task.took, task.account = 0, None
         task.lapsed = task.tracked = task.told = False
         self.fair.enter(task.lane, Lane(task.route, task.band, task.keys), self.now)
 
-    def pick(self, host: Host) -> Task | None:
+    def drain(self) -> None:
+        """The end of every call: what ended since there was something to do is told when there is nothing left."""
+        if self.ended and not self.running() and not self.queued():
+            self.told.append(("QueueDrained", str(self.ended)))
+            self.ended = 0
+
+    def pick(self, host: Host, told: str | None = None) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""
         heads: dict[str, Task] = {}
         for task in self.queued():
             heads.setdefault(task.lane, task)
         fine = [lane for lane, task in heads.items() if host.fits(task) and not self.judge(task)]
-        lane = self.fair.next_of(fine, self.now)
+        lane = self.fair.next_of(fine, self.now, self.tasks[told].lane if told in self.tasks else None)
         return heads[lane] if lane else None

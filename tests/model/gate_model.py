@@ -2,7 +2,6 @@
 
 from coordinator.operations import Apply, BackOff, Freeze, Limit
 from coordinator.operations.apply import Rates
-from coordinator.words import pool_of
 from tests.model.fleet_model import Fleet, Task
 from tests.model.pace_model import Pace
 
@@ -48,6 +47,8 @@ class Gates(Fleet):
         if ask.limits is not None:
             self.limits = dict(ask.limits)
             self.settle_ramps()
+        if ask.accounts is not None:
+            self.accounts = {pool: sorted({*names}) for pool, names in ask.accounts.items() if names}
         if ask.rates is not None:
             rates = {pool: one.model_dump(exclude_none=True) for pool, one in ask.rates.items()}
             self.rates = {pool: one for pool, one in rates.items() if one}
@@ -60,11 +61,16 @@ class Gates(Fleet):
             self.fair.ageing = self.settings["ageing"]
         self.default_agent = ask.default_agent or self.default_agent
 
+    def at_fault(self, task: Task) -> str:
+        """What a provider refuses when it refuses a run: its account where the pool has a group, else the pool."""
+        pool = task.keys[0]
+        return task.held[-1] if task.account and pool in self.accounts else pool
+
     def count_failure(self, task: Task, status: str, verdict: str | None) -> None:
         """Three fast failures in a row rest the pool for half an hour; every further one does so again."""
         if task.killed or verdict in ("killed", "stopped", "lost"):
             return
-        pool = pool_of(task.agent)
+        pool = self.at_fault(task)
         if status != "failed" or self.now - task.started >= 60_000:
             self.failures.pop(pool, None)
             return

@@ -1,28 +1,33 @@
 """The laws. Each is checked after every call, on the real keys and against the truth; its name says what it forbids."""
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, NamedTuple
 
+from coordinator.doors.keys import family
 from coordinator.models import Refusal
 from tests.model.fleet_model import No
 from tests.model.ramp_model import Ramp
 from tests.model.truth import Truth
-from tests.model.view import View, fits, lane_of
+from tests.model.view import View, fits, keys_of
+from tests.model.world import ROOT
 
 
 class Moment(NamedTuple):
-    """The keys after a call, those before it, the truth, and the hosts whose pokes have a receiver."""
+    """The keys after a call, those before it, the truth, the hosts whose pokes have a receiver, and the new facts."""
 
     now: View
     before: View
     truth: Truth
     listening: set[str]
+    facts: list[dict[str, Any]]
 
 
 Law = Callable[[Moment], None]
 
 
 def never_over_a_limit(at: Moment) -> None:
+    """Nothing is admitted under a key that is full; only a run that somebody found alive may go beyond its limit."""
     for key, holders in at.now.slots.items():
         limit = at.truth.limit(key)
         if limit is not None and len(holders) > limit:
@@ -32,12 +37,13 @@ def never_over_a_limit(at: Moment) -> None:
 
 
 def slots_are_exact(at: Moment) -> None:
+    """A key's slots, a host's runs and the leases are exactly those that run: nothing leaks or is missing."""
     running = at.now.of_status("running")
     wanted: dict[str, set[str]] = {"*": running} if running else {}
     held: dict[str, set[str]] = {}
     for name in running:
         record = at.now.records[name]
-        for key in lane_of(record)[1]:
+        for key in keys_of(record):
             wanted.setdefault(key, set()).add(name)
         held.setdefault(record["host"], set()).add(name)
     assert at.now.slots == wanted, "a slot set is not the runs that name its key"
@@ -46,16 +52,18 @@ def slots_are_exact(at: Moment) -> None:
 
 
 def each_workspace_is_in_one_place(at: Moment) -> None:
+    """A workspace is listed under its own status alone, and waits in its own lane only while it is queued."""
     for name, record in at.now.records.items():
-        lists = {status for status, names in at.now.under("status:") if name in names}
+        lists = {status for status, names in at.now.under("status").items() if name in names}
         assert lists == {record["status"]}, f"{name} is {record['status']} and listed under {lists}"
         lanes = [lane for lane, names in at.now.lanes.items() if name in names]
         assert lanes == ([record["lane"]] if record["status"] == "queued" else []), f"{name} waits in {lanes}"
-    listed = {name for _, names in at.now.under("status:") for name in names}
+    listed = {name for names in at.now.under("status").values() for name in names}
     assert listed <= set(at.now.records), f"no record of {listed - set(at.now.records)}"
 
 
 def each_lane_is_in_one_place(at: Moment) -> None:
+    """A lane is ready or in the group of the one key that refused it, where it says, at the place of its head."""
     now = at.now
     places: dict[str, list[tuple[str, float]]] = {}
     for route, entries in now.ready.items():
@@ -97,7 +105,14 @@ def what_each_lane_has_used_is_charged(at: Moment) -> None:
     assert at.now.ages == ages, "when somebody looks after a lane that waits"
 
 
+def every_key_is_known(at: Moment) -> None:
+    """No key has a name that the documents and the doctor do not know."""
+    strange = [name for name in at.now.keys if not family(ROOT, f"{ROOT}:{name}")]
+    assert not strange, f"nobody knows {strange}"
+
+
 def nothing_is_left_behind(at: Moment) -> None:
+    """When nothing runs and nothing waits, no slot, lease, lane, group or mark is left."""
     if at.now.of_status("running") or at.now.of_status("queued"):
         return
     parts = ("slots:", "held:", "lane:", "lanes:", "ready:", "groups:", "blocked:", "leases", "blocked")
@@ -106,21 +121,25 @@ def nothing_is_left_behind(at: Moment) -> None:
 
 
 def the_queue_is_drained_when_the_last_one_ends(at: Moment) -> None:
+    """Endings are counted until nothing runs and nothing waits, and then told once."""
     ended = int(at.now.control.get("ended", 0))
     assert ended == at.truth.ended, f"{ended} ended since the queue was last empty, the truth is {at.truth.ended}"
 
 
 def an_admitting_key_is_marked_on_every_route(at: Moment) -> None:
+    """A key that admits again is marked on every route on which it keeps somebody waiting."""
     if at.now.opening:
         return
     for key, routes in at.now.groups.items():
-        if at.truth.refuses(key) or at.now.timers.get(key, at.truth.now + 1) <= at.truth.now:
+        members = at.truth.members(key.partition(":")[2]) if key.startswith("accounts:") else []
+        if at.truth.refuses(key) or any(at.now.timers.get(one, inf) <= at.truth.now for one in (key, *members)):
             continue
         for route in routes:
             assert f"@{key}" in at.now.ready.get(route, {}), f"{key} admits and its lanes on {route} are not marked"
 
 
 def a_shut_gate_has_a_timer(at: Moment) -> None:
+    """What the clock will open has a timer at exactly that moment."""
     truth = at.truth
     for key in {*truth.gates, *truth.freezes, *truth.paces, *truth.ramps, *at.now.groups, "*"}:
         ends = [truth.gate(key)] if truth.gate(key) else []
@@ -152,7 +171,7 @@ def the_ramp_never_exceeds_its_allowance(at: Moment) -> None:
         assert len(row.trial) <= row.granted <= row.allowance, text
         old = Ramp.read(key, before) if before else Ramp.begin(key, row.since)
         if (old.since, old.allowance) == (row.since, row.allowance):
-            gone = len(set(old.trial) - set(row.trial))
+            gone = len(set(old.trial) - (set(row.trial) - started))  # some go back and start again at once
             assert row.granted >= old.granted - gone + len(started & set(row.trial)), f"{before} became {text}"
         assert set(row.trial) <= at.now.slots.get(key, set()), f"{text}: on trial and does not run"
         limit = at.truth.limit(key)
@@ -178,7 +197,7 @@ def no_ramp_is_left_behind(at: Moment) -> None:
 
 
 def what_falls_due_is_told(at: Moment) -> None:
-    """Replicas sleep until `due`: nothing may need them earlier."""
+    """Replicas sleep until the time they were told: nothing needs them earlier."""
     parts = [at.now.timers, at.now.poked, at.now.ages] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
     whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
     if whens:
@@ -202,6 +221,7 @@ def work_conserving(at: Moment) -> None:
 
 
 def tokens_only_grow(at: Moment) -> None:
+    """A run has a higher token than every run before it."""
     assert int(at.now.keys.get("fence", 0)) >= int(at.before.keys.get("fence", 0)), "the fence went back"
     highest = max((int(one.get("token", 0)) for one in at.before.records.values()), default=0)
     for name, record in at.now.records.items():
@@ -212,6 +232,7 @@ def tokens_only_grow(at: Moment) -> None:
 
 
 def who_waits_where_agrees(at: Moment) -> None:
+    """Hosts wait for the routes that fit them alone; none waits and is poked; a poke went where somebody listens."""
     now = at.now
     assert set(now.hosts) == set(now.keys.get("hosts", {})), "`hosts` names others than have a record"
     for name, host in now.hosts.items():
@@ -229,7 +250,7 @@ def who_waits_where_agrees(at: Moment) -> None:
 
 
 def a_push_host_with_room_waits(at: Moment) -> None:
-    """Nobody asks for it: what becomes ready must find it."""
+    """A push host with room, which asks for nothing, is known to have it: what becomes ready finds it."""
     for name, host in at.truth.hosts.items():
         if host.mode == "push" and not host.quiet and not at.truth.silent(host):
             room = host.room > len(at.truth.held(name))
@@ -237,6 +258,7 @@ def a_push_host_with_room_waits(at: Moment) -> None:
 
 
 def the_keys_tell_the_truth(at: Moment) -> None:
+    """Every record says what the plain truth says: status, place, attempts, holder, token, deadline."""
     assert set(at.now.records) == set(at.truth.tasks)
     for name, task in at.truth.tasks.items():
         record = at.now.records[name]
@@ -248,20 +270,25 @@ def the_keys_tell_the_truth(at: Moment) -> None:
             int(record.get("runs", 0)),
         )
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
-        assert (record.get("answer"), record.get("requires")) == (task.answer, task.requires), name
+        known = tuple(record.get(field) for field in ("answer", "requires", "agent", "repo", "org", "ran_on"))
+        assert known == (task.answer, task.requires, task.agent, task.repo, task.org, task.ran_on), name
         assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"
+        assert task.status != "queued" or "account" not in record, f"{name} waits and has an account"
         if task.status == "running":
             run = (record["host"], record["mode"], int(record["token"]), int(at.now.leases[name]), "kill" in record)
             assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name
             assert (("confirmed" in record), ("tracked" in record)) == (task.confirmed, task.tracked), name
+            assert record.get("account") == task.account, f"{name} runs under another account"
 
 
 def what_was_forgotten_is_counted(at: Moment) -> None:
+    """What was forgotten is in the summary of its pool, once."""
     told = {field: int(text) for field, text in at.now.keys.get("summary", {}).items()}
     assert told == {field: total for field, total in at.truth.summary.items() if total}
 
 
 def hosts_tell_the_truth(at: Moment) -> None:
+    """Every host, limit, rate and count of failures is what the plain truth says."""
     assert set(at.now.hosts) == set(at.truth.hosts)
     for name, host in at.truth.hosts.items():
         row = at.now.hosts[name]
@@ -271,11 +298,38 @@ def hosts_tell_the_truth(at: Moment) -> None:
     assert failures == at.truth.failures, "fast failures in a row"
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
     assert limits == at.truth.limits, "limits"
+    assert at.now.under("accounts") == {pool: {*names} for pool, names in at.truth.accounts.items()}, "accounts"
+    assert at.now.control.get("accounts", "").split() == sorted(at.truth.accounts), "the pools that have accounts"
     rates = {name.partition(":")[2]: fields for name, fields in at.now.keys.items() if name.startswith("rates:")}
     assert rates == {pool: {name: str(value) for name, value in one.items()} for pool, one in at.truth.rates.items()}
     assert at.now.keys.get("paced", set()) == set(at.truth.rates), "paced"
     settling = int(at.now.control.get("settling", 0))
     assert max(settling, at.truth.now) == max(at.truth.settling, at.truth.now), "settling"
+
+
+#: What a fact of each of these kinds says beside the workspace.
+_OF_RUNS = {
+    "AgentStarted": ("workspace", "host", "attempt"),
+    "SpawnQueued": ("workspace", "host"),
+    "AgentCompleted": ("workspace", "host", "status"),
+    "AgentLost": ("workspace", "host"),
+    "KillRequested": ("workspace", "host"),
+    "QueueDrained": ("completed",),
+}
+
+
+def what_happened_is_told(at: Moment) -> None:
+    """Every start, ending, loss and wish for an end is one fact, and there is none of what did not happen."""
+    told = sorted(
+        (fact["type"], *(str(fact.get(field, "")) for field in _OF_RUNS[fact["type"]]))
+        for fact in at.facts
+        if fact["type"] in _OF_RUNS
+    )
+    assert told == sorted(at.truth.told), f"told {told}, what happened is {sorted(at.truth.told)}"
+    for fact in at.facts:
+        record = at.now.records.get(fact.get("workspace", ""), {})
+        if fact["type"] == "AgentStarted" and record.get("status") == "running":
+            assert (fact["token"], fact["agent"]) == (int(record["token"]), record["agent"]), fact
 
 
 def nothing_changed(before: View, after: View, *, wakes: bool = True) -> None:
@@ -285,6 +339,7 @@ def nothing_changed(before: View, after: View, *, wakes: bool = True) -> None:
 
 
 def a_retry_changes_nothing_twice(before: View, after: View, first: Any, second: Any) -> None:
+    """A question that is asked again changes nothing and is answered alike."""
     nothing_changed(before, after, wakes=first.outcome not in ("set", "thawed"))  # those wake a host more: no harm
     if first.outcome == second.outcome:
         for part in ("grants", "more", "kill", "unseen", "place"):
@@ -309,6 +364,7 @@ ALWAYS: tuple[Law, ...] = (
     each_workspace_is_in_one_place,
     each_lane_is_in_one_place,
     what_each_lane_has_used_is_charged,
+    every_key_is_known,
     nothing_is_left_behind,
     the_queue_is_drained_when_the_last_one_ends,
     an_admitting_key_is_marked_on_every_route,
@@ -324,4 +380,8 @@ ALWAYS: tuple[Law, ...] = (
     the_keys_tell_the_truth,
     what_was_forgotten_is_counted,
     hosts_tell_the_truth,
+    what_happened_is_told,
 )
+
+#: What is asked of an answer, beside the laws of every moment.
+OF_ANSWERS: tuple[Callable[..., None], ...] = (nothing_changed, a_retry_changes_nothing_twice, refusal_is_true)

@@ -42,6 +42,12 @@ class Mirror(World):
     def last_fact(self) -> str:
         return "99999999999999-0"  # ids of facts carry each server's own time
 
+    def facts(self) -> list[dict[str, Any]]:
+        told = [world.facts() for world in self.worlds]
+        plain = [sorted(map(_told, facts)) for facts in told]  # which of several comes first is the order of a set
+        assert all(one == plain[0] for one in plain), f"the servers tell otherwise: {told}"
+        return told[0]
+
     def ask(self, operation: Operation[Reply]) -> Reply:
         answers = [world.ask(operation) for world in self.worlds]
         texts = {world.kind: _told(answer) for world, answer in zip(self.worlds, answers, strict=True)}
@@ -63,7 +69,7 @@ def _told(value: Any) -> str:
         return _told(value.model_dump())
     if isinstance(value, dict):
         return str(sorted((name, _told(one)) for name, one in value.items()))
-    return str(sorted(map(_told, value))) if isinstance(value, tuple) else repr(value)
+    return str(sorted(map(_told, value))) if isinstance(value, tuple | list) else repr(value)
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,8 @@
 from typing import Final
 
 from tests.model.plant import Plant
+from tests.model.planted_accounts import ACCOUNTS
+from tests.model.planted_keys import KEYS
 from tests.model.planted_pace import PACE
 from tests.model.planted_ramp import RAMP
 
@@ -64,14 +66,14 @@ PLANTED: Final = (
     Plant(
         "last_come_first_served",
         "A lane is served from its wrong end.",
-        "local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]",
-        "local name = redis.call('ZRANGE', base.key('lane', lane), -1, -1)[1]",
+        "redis.call('ZRANGE', base.key('lane', lane), 0, 1)",
+        "redis.call('ZREVRANGE', base.key('lane', lane), 0, 1)",
     ),
     Plant(
         "priority_upside_down",
         "What matters least goes first.",
-        "return string.format('%.0f', (9 - priority) * 1e13 + place)",
-        "return string.format('%.0f', priority * 1e13 + place)",
+        "return (HIGHEST - band) * BAND",
+        "return band * BAND",
     ),
     Plant(
         "poked_and_still_waiting",
@@ -82,8 +84,8 @@ PLANTED: Final = (
     Plant(
         "poke_not_passed_on",
         "A host that was poked and found other work leaves the rest asleep.",
-        "do call.touched[route] = true end\n  if pushed",
-        "do call.touched[route] = nil end\n  if pushed",
+        "for route in pairs(tops) do call.touched[route] = 'ready' end",
+        "for route in pairs(tops) do call.touched[route] = nil end",
     ),
     Plant(
         "lost_poke_forgotten",
@@ -106,8 +108,8 @@ PLANTED: Final = (
     Plant(
         "answered_not_in_front",
         "Who was answered waits behind all that came meanwhile.",
-        "new.place = base.next('place') - AHEAD end",
-        "new.place = base.next('place') end",
+        "new.front = (ask.answer or ask.front) and '1' or nil",
+        "new.front = ask.front and '1' or nil",
     ),
     Plant(
         "answer_pin_forgotten",
@@ -136,32 +138,20 @@ PLANTED: Final = (
     Plant(
         "freeze_of_a_key_ignored",
         "A frozen key still starts.",
-        "local text = redis.call('HGET', base.key('frozen'), limit_key)\n    if not text then return nil end",
-        "local text = redis.call('HGET', base.key('frozen'), limit_key)\n    if text then return nil end",
+        "local text = seen(limit_key).frozen\n    if not text then return nil end",
+        "local text = seen(limit_key).frozen\n    if text then return nil end",
     ),
     Plant(
         "full_key_opens_nothing",
         "A key that gets room again does not open.",
-        "for _, limit_key in ipairs(keys) do latch.open(limit_key) end",
-        "for _, limit_key in ipairs({}) do latch.open(limit_key) end",
+        "    if blocked then latch.open(keys[i]) end",
+        "    if not blocked then latch.open(keys[i]) end",
     ),
     Plant(
         "thaw_opens_nothing",
         "A thawed key waits for the next tick.",
         "latch.open(limit_key)\n    return { outcome = 'thawed'",
         "return { outcome = 'thawed'",
-    ),
-    Plant(
-        "default_opens_nothing",
-        "A raised repo:* is not felt by the repos it stands for.",
-        "if limit_key == 'repo:*' then latch.reopen('repo:') end",
-        "if limit_key == 'repo:*' then latch.open('repo:') end",
-    ),
-    Plant(
-        "walk_not_resumed",
-        "A walk over many keys that stopped at its bound begins nowhere again.",
-        "redis.call('SET', base.key('opening'), found[MOST_REOPENED])",
-        "redis.call('GET', base.key('opening'))",
     ),
     Plant(
         "group_not_left",
@@ -202,8 +192,8 @@ PLANTED: Final = (
     Plant(
         "killed_comes_back",
         "A run that somebody killed is queued again after a usage limit.",
-        "local again = limited and ask.status == 'failed' and row.kill == nil",
-        "local again = limited and ask.status == 'failed'",
+        "and ask.status == 'failed' and row.kill == nil end",
+        "and ask.status == 'failed' end",
     ),
     Plant(
         "limited_spends_an_attempt",
@@ -214,8 +204,8 @@ PLANTED: Final = (
     Plant(
         "explained_by_the_last_key",
         "A refusal names the last key that refuses, not the first.",
-        "local no = gates.refuses(limit_key)\n    if no then return no end\n  end\n  return nil\nend",
-        "local no = gates.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
+        "accounts.refuses(limit_key)\n    if no then return no end\n  end\n  return nil\nend",
+        "accounts.refuses(limit_key)\n    if no then call.no = no end\n  end\n  return call.no\nend",
     ),
     Plant(
         "rates_stay",
@@ -232,8 +222,8 @@ PLANTED: Final = (
     Plant(
         "drained_count_never_ends",
         "What ended before the queue was last empty is counted again.",
-        "redis.call('DEL', base.key('ended'))",
-        "redis.call('EXISTS', base.key('ended'))",
+        "base.keep('ended', false)",
+        "base.keep('ended', count)",
     ),
     Plant(
         "fence_not_lifted",
@@ -268,8 +258,8 @@ PLANTED: Final = (
     Plant(
         "token_given_twice",
         "Two runs of one millisecond get the same token.",
-        "local value = math.max(last + 1, call.now)",
-        "local value = math.max(last, call.now)",
+        "return last + 1\n",
+        "return last\n",
     ),
     Plant(
         "found_running_and_not_counted",
@@ -337,6 +327,32 @@ PLANTED: Final = (
         "if row.mode ~= 'push' then return 'no push host holds this run' end",
         "if not row.mode then return 'no push host holds this run' end",
     ),
+    Plant(
+        "a_loss_untold",
+        "A run that is lost is no fact.",
+        "facts.tell('AgentLost', { workspace = name, host = row.host, token",
+        "facts.later('1', '1', { workspace = name, host = row.host, token",
+    ),
+    Plant(
+        "a_wish_for_an_end_untold",
+        "That somebody wants a run to end is no fact.",
+        "facts.tell('KillRequested',",
+        "facts.later('1', '1',",
+    ),
+    Plant(
+        "told_with_the_attempt_before",
+        "A start is told with the number of the attempt before it.",
+        "token = token, attempt = fresh.attempt })",
+        "token = token, attempt = base.number(row.attempt) })",
+    ),
+    Plant(
+        "drained_miscounted",
+        "The queue is said to be drained of one more than ended.",
+        "facts.tell('QueueDrained', { completed = count })",
+        "facts.tell('QueueDrained', { completed = count + 1 })",
+    ),
+    *ACCOUNTS,
+    *KEYS,
     *PACE,
     *RAMP,
 )

@@ -1,10 +1,14 @@
 """What people are told, as the truth has it."""
 
+from collections.abc import Collection
+
 from coordinator.operations import Query
+from coordinator.operations.status import FleetStatus
 from coordinator.words import pool_of
 from tests.model.fleet_model import No, Task
 from tests.model.truth import Truth
 
+_DONE = ("completed", "merged", "ready-for-review")
 _STATUSES = ("running", "queued", "blocked", "failed", "ready-for-review", "completed", "merged")
 
 
@@ -20,6 +24,43 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
         return No(task.route, "no_host", 0, 0)
     used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.room for host in live)
     return No(task.route, "hosts_full", used, slots) if used >= slots else None
+
+
+def all_hosts(truth: Truth) -> list[tuple[object, ...]]:
+    """Every host by name: its state, its last beat, its slots, its mode, what it holds."""
+    found: list[tuple[object, ...]] = []
+    for name, host in sorted(truth.hosts.items()):
+        state = "silent" if truth.silent(host) else "quiet" if host.quiet else "live"
+        found.append((name, state, host.beat, host.room, host.mode, {task.name for task in truth.held(name)}))
+    return found
+
+
+def status_is_true(truth: Truth, told: FleetStatus) -> None:
+    """The fleet at a glance: counts, keys and why nothing starts under them, settings, rates, what was forgotten."""
+    counts = {status: sum(task.status == status for task in truth.tasks.values()) for status in _STATUSES}
+    assert told.counts == counts
+    assert (told.running, told.queued, told.total) == (counts["running"], counts["queued"], len(truth.tasks))
+    assert (told.completed, told.failed) == (sum(counts[one] for one in _DONE), counts["failed"] + counts["blocked"])
+    assert (told.frozen, told.hosts) == (bool(truth.freeze_of("*")), len(truth.hosts))
+    summed = {pool: sum(one.counts.values()) for pool, one in told.summary.items()}
+    assert sum(summed.values()) == truth.forgotten, told.summary
+    settings = told.settings.model_dump()
+    assert {name: settings[name] for name in truth.settings} == truth.settings
+    assert {pool: rates.model_dump(exclude_none=True) for pool, rates in told.rates.items()} == truth.rates
+    shown = {view.key for view in told.keys}
+    assert {"*", *truth.limits, *truth.failures} <= shown, f"{shown} are shown"
+    for view in told.keys:
+        no = truth.refuses(view.key)
+        why = (no.reason, no.until) if no else (None, None)
+        assert (view.used, view.limit) == (truth.used(view.key), truth.limit(view.key)), view
+        assert (view.reason, view.until) == why, view
+        assert view.inherited == (view.limit is not None and view.key not in truth.limits), view
+        assert view.fast_failures == truth.failures.get(view.key), view
+
+
+def until_due(truth: Truth, whens: Collection[float]) -> int | None:
+    """How long it is until the first of these moments; None when there is none."""
+    return max(int(min(whens)) - truth.now, 0) if whens else None
 
 
 def in_order(truth: Truth, asked: Query) -> list[str]:

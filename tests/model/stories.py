@@ -20,8 +20,7 @@ class Stories(Base):
     @rule(key=some.limit_names, most=st.integers(0, 1), eased=st.booleans(), data=st.data())
     def crowd(self, key: str, most: int, eased: bool, data: st.DataObject) -> None:
         """Three want a key that lets one run, or none; it may soon let more."""
-        for named in ("repo:core/io", "repo:web") if key == "repo:*" else ():
-            self.fleet.limit(ops.Limit(key=named, clear=True))
+        self._leave_to_its_default(key)
         self.fleet.limit(ops.Limit(key=key, limit=most))
         for number in range(3):
             self._submit(data.draw(some.wanting(some.NAMES[number], key, number)))
@@ -32,21 +31,80 @@ class Stories(Base):
     @precondition(lambda self: self.fleet.view.groups)
     @rule(data=st.data(), limit=some.limit)
     def relieve(self, data: st.DataObject, limit: int | None) -> None:
-        """A key that keeps somebody waiting gets another limit; a repo by its default."""
+        """A key that keeps somebody waiting gets another limit; one that has none of its own by its default."""
         key = data.draw(st.sampled_from(sorted(self.fleet.view.groups)))
-        if key.startswith("repo:") and key not in self.fleet.truth.limits:
-            key = "repo:*"
+        if ":" in key and key not in self.fleet.truth.limits:
+            key = f"{key.partition(':')[0]}:*"
         self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
 
-    @rule(limit=some.limit)
-    def close_a_default(self, limit: int | None) -> None:
-        """Two repos wait for one default, which then lets some in."""
-        for named in ("repo:core/io", "repo:web"):
-            self.fleet.limit(ops.Limit(key=named, clear=True))
-        self.fleet.limit(ops.Limit(key="repo:*", limit=0))
-        self._submit(ops.Submit(workspace="w0", agent="codex", org="core", repo="io", again=True))
-        self._submit(ops.Submit(workspace="w1", agent="claude", repo="web", again=True))
-        self.fleet.limit(ops.Limit(key="repo:*", limit=limit, clear=True if limit is None else None))
+    @rule(key=st.sampled_from(some.DEFAULTS), limit=some.limit, data=st.data())
+    def close_a_default(self, key: str, limit: int | None, data: st.DataObject) -> None:
+        """Two keys wait for one default, which then lets some in."""
+        self._leave_to_its_default(key)
+        self.fleet.limit(ops.Limit(key=key, limit=0))
+        for number in range(2):
+            self._submit(data.draw(some.wanting(some.NAMES[number], key, number)))
+        self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
+
+    @rule(chosen=st.lists(st.sampled_from(some.DEFAULTS), min_size=2, max_size=3, unique=True), at_once=st.booleans())
+    def ease_several_defaults(self, chosen: list[str], at_once: bool) -> None:
+        """Two keys of each of several kinds wait; their defaults let them in one after the other, or in one file."""
+        fleet = self.fleet
+        for key in chosen:
+            self._leave_to_its_default(key)
+        fleet.apply(ops.Apply(limits=dict.fromkeys(chosen, 0)))
+        for number, (key, place) in enumerate((key, place) for key in chosen for place in range(2)):
+            asks = some.wanted_fields(key, place)
+            self._submit(ops.Submit.model_validate({"workspace": some.NAMES[number], "again": True, **asks}))
+        if at_once:
+            fleet.apply(ops.Apply(limits={}))
+        for key in () if at_once else chosen:
+            fleet.limit(ops.Limit(key=key, limit=2))
+        self._settle_down()
+
+    @rule(
+        most=st.tuples(some.limit, some.limit),
+        ending=some.endings,
+        change=st.sampled_from(["raise", "raise one", "add", "remove", "shut", "freeze", "default", None]),
+        ahead=some.until,
+    )
+    def run_under_accounts(
+        self, most: tuple[int | None, int | None], ending: dict[str, Any], change: str | None, ahead: int | None
+    ) -> None:
+        """Four want the two accounts of a pool; one ends as it may, and an account or the group changes meanwhile."""
+        fleet = self.fleet
+        limits = {key: limit for key, limit in zip(some.ACCOUNTS, most, strict=True) if limit is not None}
+        fleet.apply(ops.Apply(limits=limits, accounts={"codex": ["a", "b"]}))
+        for number, name in enumerate(some.NAMES[:4]):
+            agent, keys = ("codex", "codex:big")[number % 2], [some.ACCOUNTS[1]] if number == 2 else None
+            self._submit(ops.Submit(workspace=name, agent=agent, keys=keys, again=True))
+        self._settle_down()
+        held = [task for task in self._running() if task.account]
+        until = fleet.truth.now + (ahead or 0)
+        if change == "shut":
+            for key in some.ACCOUNTS:
+                fleet.back_off(ops.BackOff(key=key, until=until))
+        elif change == "freeze":
+            fleet.freeze(ops.Freeze(key=some.ACCOUNTS[0], until=until))
+        if held:
+            fleet.complete(ops.Complete(workspace=held[0].name, token=held[0].token, **ending))
+        if change == "add":
+            fleet.apply(ops.Apply(accounts={"codex": ["a", "b", "c"]}))
+        elif change == "remove":
+            fleet.apply(ops.Apply(accounts={}))
+        elif change == "default":
+            fleet.limit(ops.Limit(key="account:*", limit=2))
+        for key in {"raise": some.ACCOUNTS, "raise one": some.ACCOUNTS[1:]}.get(change or "", ()):
+            fleet.limit(ops.Limit(key=key, limit=3))
+        self._settle_down()
+        if ahead and ahead > 0:
+            fleet.pass_time(ahead)
+            self._settle_down()
+
+    def _leave_to_its_default(self, key: str) -> None:
+        for named in [one for one in self.fleet.truth.limits if one.startswith(key[:-1])] if key.endswith(":*") else ():
+            if named != key:
+                self.fleet.limit(ops.Limit(key=named, clear=True))
 
     @rule(rates=some.rates_of_a_pool, ahead=st.integers(1, 3), ending=some.endings, early=st.integers(0, 1))
     def pace(self, rates: Rates, ahead: int, ending: dict[str, Any], early: int) -> None:

@@ -45,3 +45,35 @@ def test_a_walk_over_a_default_goes_on_with_the_next_call(fleet: Driver) -> None
     assert sum(entry.startswith("@") for entry in fleet.view.ready["codex"]) == 64
     assert not fleet.reap()
     assert sum(entry.startswith("@") for entry in fleet.view.ready["codex"]) == 100
+
+
+def test_walks_over_several_defaults_go_on_one_after_the_other(fleet: Driver) -> None:
+    """40 repos and 100 teams wait for their defaults; both change, and every one of them is opened, 64 a call."""
+    fleet.apply(ops.Apply(limits={"repo:*": 0, "team:*": 0}))
+    for number in range(140):
+        where = {"repo": f"r{number}"} if number < 40 else {"keys": [f"team:t{number}"]}
+        fleet.submit(ops.Submit.model_validate({"workspace": f"w{number}", "agent": "codex", **where}))
+    fleet.limit(ops.Limit(key="team:*", limit=1))
+    fleet.limit(ops.Limit(key="repo:*", limit=1))
+    assert _marks(fleet) == 2 * 64
+    assert "opening" in fleet.view.keys
+    assert not fleet.reap()
+    assert _marks(fleet) == 140
+    assert "opening" not in fleet.view.keys
+    fleet.apply(ops.Apply(limits={}))
+    assert len(fleet.view.keys["opening"].split()) == 1
+
+
+def test_one_call_opens_64_keys_however_many_defaults_it_changes(fleet: Driver) -> None:
+    kinds = ("a", "b", "c")
+    fleet.apply(ops.Apply(limits={f"{kind}:*": 0 for kind in kinds}))
+    for number in range(90):
+        fleet.submit(ops.Submit(workspace=f"w{number}", agent="codex", keys=[f"{kinds[number % 3]}:{number}"]))
+    fleet.apply(ops.Apply(limits={}))
+    assert _marks(fleet) == 64
+    assert not fleet.reap()
+    assert _marks(fleet) == 90
+
+
+def _marks(fleet: Driver) -> int:
+    return sum(entry.startswith("@") for entry in fleet.view.ready["codex"])

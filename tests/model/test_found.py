@@ -192,7 +192,7 @@ def test_a_tracked_workspace_keeps_the_keys_and_labels_it_named(fleet: Driver) -
     found = {"workspace": "w", "status": "merged", "agent": "codex:big"}
     fleet.track(ops.Track.model_validate({"workspaces": [found], "host": "h1"}))
     fleet.retry(ops.Retry(workspace="w"))
-    assert "codex+gpu codex codex:big team" in fleet.view.lanes
+    assert "codex+gpu codex codex:big label:gpu team" in fleet.view.lanes
 
 
 def test_hosts_full_is_said_only_when_they_are(fleet: Driver) -> None:

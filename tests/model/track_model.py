@@ -68,7 +68,7 @@ class Tracked(Gates):
             task.status = status
             self.left(lane)
             self.start(task, host or one.host or NOBODY, "asker", LONG, granted=False)
-            task.tracked = True
+            task.tracked, task.account = True, one.account
         elif status == "queued":
             self.requeue(task)
         else:

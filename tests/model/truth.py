@@ -1,6 +1,6 @@
 """What every verb does to the fleet, and what it must answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Renew, Retry, Submit
@@ -22,6 +22,7 @@ class Given:
     names: list[str] = field(default_factory=list)
     refusal: No | None = None
     again: bool = False  # an old seq: nothing was done
+    want: int = 0  # how many there was room for
 
 
 class Truth(Tracked):
@@ -53,11 +54,17 @@ class Truth(Tracked):
         self.requeue(task)
         return "queued", self.judge(task)
 
-    def claim(self, ask: Claim | Asking, most: int | None = None, told: list[str] | None = None) -> Given:
+    def claim(
+        self,
+        ask: Claim | Asking,
+        most: int | None = None,
+        told: list[str] | None = None,
+        hints: Sequence[str] = (),
+    ) -> Given:
         """What this host must be given.
 
         At `most` so many, when the answer says that there is more. While keys wait to be opened, what was `told`,
-        if it might start: others may have been passed over.
+        if it might start: others may have been passed over. Of several whose turn it is, those of the `hints`.
         """
         self.begin()
         host = self.hosts.get(ask.host)
@@ -69,11 +76,11 @@ class Truth(Tracked):
         held = len(self.held(host.name))
         free = 0 if host.quiet else max(host.room - held, 0)
         want = free if ask.count is None else min(ask.count, free)
-        answer = Given()
+        answer = Given(want=want)
         if free == 0:
             answer.refusal = No(host.name, "hosts_full", held, host.room)
         while len(answer.names) < (want if most is None else most):
-            task = self.pick(host) if told is None else self._allowed(host, told[len(answer.names) :])
+            task = self._next(host, told, answer.names, hints)
             if not task:
                 break
             self._grant(task, host)
@@ -82,6 +89,13 @@ class Truth(Tracked):
             answer.refusal = self.refuses("*")
         host.seq, host.given = ask.seq, [(name, -1) for name in answer.names]
         return answer
+
+    def _next(
+        self, host: fleet_model.Host, told: list[str] | None, given: list[str], hints: Sequence[str]
+    ) -> Task | None:
+        if told is not None:
+            return self._allowed(host, told[len(given) :])
+        return self.pick(host, next(iter(hints[len(given) :]), None))
 
     def _grant(self, task: Task, host: fleet_model.Host) -> None:
         ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
@@ -96,7 +110,7 @@ class Truth(Tracked):
         assert not host.quiet, f"{name} was handed to {host_name}, which is quiet"
         assert not self.silent(host), f"{name} was handed to {host_name}, which is silent"
         assert len(self.held(host_name)) < host.room, f"{name} was handed to {host_name}, which is full"
-        task = self.pick(host) if best else self._allowed(host, [name])
+        task = self.pick(host, name) if best else self._allowed(host, [name])
         assert task is self.tasks[name], f"{name} was handed to {host_name}, the best that fits is {task}"
         self._grant(self.tasks[name], host)
 
@@ -123,8 +137,7 @@ class Truth(Tracked):
         if ask.token is None and (as_of_is_old or task.mode == "pull"):
             return "stale", task.status
         if ask.retry_after:
-            pool = pool_of(task.agent)
-            self.shut(pool, self.now + ask.retry_after * 1000)
+            self.shut(self.at_fault(task), self.now + ask.retry_after * 1000)
         else:
             self.count_failure(task, ask.status, ask.verdict)
         task.cost += ask.cost_usd or 0
@@ -152,7 +165,7 @@ class Truth(Tracked):
         return "confirmed", None, task.killed
 
     def _confirmed(self, task: Task) -> None:
-        for key in ("*", *task.keys) if not task.confirmed else ():
+        for key in ("*", *task.held) if not task.confirmed else ():
             ramp = self.ramp_of(key, self.limit(key))
             if ramp and ramp.trial.get(task.name, 0) > self.now:
                 ramp.trial[task.name] = self.now + MINUTE
@@ -230,6 +243,7 @@ class Truth(Tracked):
         return len(due), bool(kept)
 
     def _lose(self, task: Task) -> str:
+        self.told.append(("AgentLost", task.name, task.host or ""))
         proof = task.mode == "pull" or (task.mode == "push" and not task.confirmed)
         if task.killed or (proof and task.attempt >= self.settings["max_attempts"]):
             self.finish(task, "failed")
@@ -248,8 +262,9 @@ class Truth(Tracked):
         running, waiting = ask.cursor is None, ask.workspace is not None or ask.cursor is not None
         asked = {task.name for task in self.running() if running and self._chosen(task, ask)}
         cleared = [task for task in self.queued() if waiting and self._chosen(task, ask)]
-        for name in asked:
-            self.tasks[name].killed = True
+        for task in [self.tasks[name] for name in asked if not self.tasks[name].killed]:
+            task.killed = True
+            self.told.append(("KillRequested", task.name, task.host or ""))
         for task in cleared:
             self.finish(task, "failed")
         return asked, len(cleared)
@@ -302,6 +317,7 @@ class Truth(Tracked):
             return "refused", []
         again = sorted(task.name for task in held if not task.killed)
         for task in held:
+            self.told.append(("AgentLost", task.name, ask.host))
             if task.killed:
                 self.finish(task, "failed")
             else:

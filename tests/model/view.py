@@ -1,7 +1,6 @@
 """What lies in the keys, with names for what the laws speak of. Nothing here knows a rule of the library."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from tests.model.world import Keys
@@ -12,28 +11,32 @@ class View:
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
-        self.records: dict[str, dict[str, str]] = dict(self.under("workspace:"))
-        self.hosts: dict[str, dict[str, str]] = dict(self.under("host:"))
-        self.slots: dict[str, set[str]] = dict(self.under("slots:"))
-        self.lanes: dict[str, dict[str, float]] = dict(self.under("lane:"))
-        self.where: dict[str, dict[str, str]] = dict(self.under("lanes:"))
-        self.ready: dict[str, dict[str, float]] = dict(self.under("ready:"))
-        self.held: dict[str, set[str]] = dict(self.under("held:"))
-        self.waiting: dict[str, dict[str, float]] = dict(self.under("waiting:"))
-        self.serves: dict[str, set[str]] = dict(self.under("serves:"))
-        self.served: dict[str, set[str]] = dict(self.under("served:"))
-        self.groups: dict[str, set[str]] = dict(self.under("groups:"))
+        self._parts: dict[str, dict[str, Any]] = {}
+        for name, value in keys.items():
+            part, _, rest = name.partition(":")
+            self._parts.setdefault(part, {})[rest] = value
+        self.records: dict[str, dict[str, str]] = self.under("workspace")
+        self.hosts: dict[str, dict[str, str]] = self.under("host")
+        self.slots: dict[str, set[str]] = self.under("slots")
+        self.lanes: dict[str, dict[str, float]] = self.under("lane")
+        self.where: dict[str, dict[str, str]] = self.under("lanes")
+        self.ready: dict[str, dict[str, float]] = self.under("ready")
+        self.held: dict[str, set[str]] = self.under("held")
+        self.waiting: dict[str, dict[str, float]] = self.under("waiting")
+        self.serves: dict[str, set[str]] = self.under("serves")
+        self.served: dict[str, set[str]] = self.under("served")
+        self.groups: dict[str, set[str]] = self.under("groups")
         self.control: dict[str, str] = keys.get("control", {})
         self.timers: dict[str, float] = keys.get("timers", {})
         self.poked: dict[str, float] = keys.get("poked", {})
         self.ages: dict[str, float] = keys.get("ages", {})
-        self.fair: dict[str, str] = dict(self.under("fair:"))
+        self.fair: dict[str, str] = self.under("fair")
         self.leases: dict[str, float] = keys.get("leases", {})
         self.opening: bool = "opening" in keys
 
-    def under(self, prefix: str) -> Iterator[tuple[str, Any]]:
-        """(rest of the name, value) of every key that begins so."""
-        return ((name[len(prefix) :], value) for name, value in self.keys.items() if name.startswith(prefix))
+    def under(self, part: str) -> dict[str, Any]:
+        """Rest of the name -> value of every key `part:...`."""
+        return {rest: value for rest, value in self._parts.get(part, {}).items() if rest}
 
     def of_status(self, status: str) -> set[str]:
         return {name for name, record in self.records.items() if record.get("status") == status}
@@ -67,6 +70,12 @@ def lane_of(record: dict[str, str]) -> tuple[str, list[str]]:
     """The route and the limit keys of a record, without `*`."""
     route, *keys = record["lane"].split(" ")
     return route, [key for key in keys if not key.startswith("#")]
+
+
+def keys_of(record: dict[str, str]) -> list[str]:
+    """The limit keys that a run holds, without `*`."""
+    keys = lane_of(record)[1]
+    return [*keys, f"account:{keys[0]}/{record['account']}"] if "account" in record else keys
 
 
 def pools_of(host: dict[str, str]) -> set[str]:

@@ -1,8 +1,9 @@
 """One server as the model sees it: verbs asked, the clock set, hosts listening, and every key read at once."""
 
+import json
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import fakeredis
 from redis import Redis
@@ -36,6 +37,8 @@ return out
 class World:
     """An empty server with a library, and the clients that the model needs."""
 
+    calls: ClassVar[int] = 0  # questions asked by this process
+
     def __init__(self, kind: str, servers: Servers, library: str, *, tight: bool = False) -> None:
         self.kind, self.library, self.tight = kind, library, tight
         if kind == FAKE:
@@ -46,6 +49,7 @@ class World:
             self.redis.flushall()
         self._ears = self.redis.pubsub()  # type: ignore[no-untyped-call]
         self.listening: set[str] = set()
+        self._seen, self._read = "", 0  # the last fact that was looked at, and of a fake server how many
         self._call: Callable[..., Any] = self.redis.execute_command
         self.load()
 
@@ -61,6 +65,7 @@ class World:
 
     def clear(self) -> None:
         """Every key is gone; the library stays."""
+        self._seen, self._read = "", 0
         for name in list(self.redis.scan_iter(match="*", count=1000)):
             self.redis.delete(name)
 
@@ -101,6 +106,7 @@ class World:
 
     def ask(self, operation: Operation[Reply]) -> Reply:
         """The typed answer of a verb."""
+        World.calls += 1
         command = "FCALL_RO" if operation.reads else "FCALL"
         try:
             text = self._call(command, f"dispatch_{operation.name}", 1, ROOT, operation.encoded())
@@ -109,9 +115,24 @@ class World:
         answer: Reply = operation.reply.validate_json(text)
         return answer
 
+    def facts(self) -> list[dict[str, Any]]:
+        """The facts since the last look."""
+        if self.kind == FAKE:
+            return self._fake_facts()
+        entries: Any = self.redis.xrange(f"{ROOT}:events", min=f"({self._seen}" if self._seen else "-")
+        self._seen = entries[-1][0] if entries else self._seen
+        return [json.loads(fields["json"]) for _, fields in entries]
+
     def last_fact(self) -> str:
         entries: Any = self.redis.xrevrange(f"{ROOT}:events", count=1)
         return str(entries[0][0]) if entries else "0-0"
+
+    def _fake_facts(self) -> list[dict[str, Any]]:
+        item = self._fake.dbs[0].get(f"{ROOT}:events".encode())
+        stream: dict[Any, list[bytes]] = item.value._values_dict if item else {}
+        new = dict(list(stream.items())[self._read :])
+        self._read = len(stream)
+        return [json.loads(flat[flat.index(b"json") + 1]) for flat in new.values()]
 
     def keys(self) -> Keys:
         """Every key but the stream of facts and the model's clock."""

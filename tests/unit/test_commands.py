@@ -96,6 +96,22 @@ def test_a_runner_adds_variables_by_name_by_prefix_and_by_value() -> None:
     assert environment(asked, host) == named | {"NO_COLOR": "1", "CI": "", "DEPTH": "2"}
 
 
+def test_what_a_runner_sets_and_says_may_hold_the_account_of_the_run() -> None:
+    asked = runner(
+        command=["agent", "--as", "{account}"],
+        env={"HOME_OF": "/h/{account}/x", "TASK": "{task}{account}", "PATH": None},
+    )
+    set_by_it = environment(asked, {"PATH": "/bin"}, "work")
+    assert {name: set_by_it[name] for name in asked.env} == {
+        "HOME_OF": "/h/work/x",
+        "TASK": "{task}work",  # the account alone
+        "PATH": "/bin",
+    }
+    assert environment(asked, {})["HOME_OF"] == "/h//x"
+    assert argv(asked, {"account": "work"}) == ("agent", "--as", "work")
+    assert argv(asked, {}) == ("agent", "--as", "")
+
+
 def test_the_environment_is_one_that_a_process_takes() -> None:
     script = "import os; print(os.environ['CI'], os.environ.get('PYTEST_CURRENT_TEST'))"
     done = subprocess.run(

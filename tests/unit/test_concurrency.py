@@ -32,6 +32,14 @@ def test_a_flat_number_is_the_total_of_a_pool_or_the_limit_of_any_key() -> None:
     }
 
 
+def test_a_key_of_any_kind_and_a_default_of_any_kind_are_limits() -> None:
+    said = {"org:core": 4, "label:gpu=a100": 2, "team:blue": 3, "org:*": 8, "codex:*": 1, "team:*": 0}
+    text = "concurrency: {" + ", ".join(f"'{key}': {limit}" for key, limit in said.items()) + "}"
+    fleet, told = parse(text)
+    assert fleet.limits() == {key: limit for key, limit in said.items() if limit}
+    assert [one.field for one in told] == ["concurrency.team:*"]  # 0 means no limit in a file
+
+
 @pytest.mark.reference(51, 53, "T37")
 def test_a_nested_pool_has_a_total_and_models() -> None:
     assert limits("{codex: {total: 5, gpt-5.4: 1, 'a/b:c': 2}}") == {"codex": 5, "codex:gpt-5.4": 1, "codex:a/b:c": 2}

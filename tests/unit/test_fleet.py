@@ -53,6 +53,19 @@ def test_the_example_loads_without_a_warning() -> None:
     assert read.runners["reviewer"].env == {"LC_*": None, "REVIEW_DEPTH": "2"}
 
 
+def test_a_pool_may_have_accounts_and_each_is_a_name() -> None:
+    assert parse("accounts: {codex: [work, me@home], claude: []}")[0].accounts == {
+        "codex": ["work", "me@home"],
+        "claude": [],
+    }
+    assert parse("accounts:")[0].accounts == {}
+    assert [*problems("accounts: {codex: [work, a/b], 'co dex': [a], claude: work, gemini: [5]}")] == [
+        *("accounts.codex.1", "accounts.co dex", "accounts.claude", "accounts.gemini.0")
+    ]
+    many = ", ".join(f"a{number}" for number in range(33))
+    assert [*problems(f"accounts: {{codex: [{many}]}}")] == ["accounts.codex"]
+
+
 def test_settings_have_defaults_in_milliseconds_and_counts() -> None:
     assert parse("version: 1")[0].settings() == {
         "lease_ttl": 300_000,

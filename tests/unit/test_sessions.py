@@ -109,6 +109,10 @@ def test_an_answered_session_goes_on_where_it_was(workspace: Workspace) -> None:
     assert begun(workspace, asked, runner()) == Session(first.id, goes_on=True)
     assert session_of(workspace, 10, failed=False) == first.id
     assert begun(workspace, grant(11, session=first.id, answer="9090"), runner()) == Session(first.id, goes_on=True)
+    at_work = begun(workspace, grant(12, account="work"), runner())
+    assert at_work
+    asked = grant(13, session=at_work.id, answer="8080", account="work")
+    assert begun(workspace, asked, runner()) == Session(at_work.id, goes_on=True)
 
 
 def test_without_an_answer_elsewhere_or_with_another_program_a_new_one_begins(workspace: Workspace) -> None:
@@ -121,8 +125,9 @@ def test_without_an_answer_elsewhere_or_with_another_program_a_new_one_begins(wo
         session_for(grant(10, agent="gemini", **named), workspace, runner("gemini"), "h1"),
         session_for(grant(10, answer="8080", session=OTHER), workspace, runner(), "h1"),
         session_for(grant(10, answer="8080"), workspace, runner(), "h1"),
+        session_for(grant(10, account="work", **named), workspace, runner(), "h1"),
     ]
-    assert [session and session.goes_on for session in fresh] == [False] * 5
+    assert [session and session.goes_on for session in fresh] == [False] * 6
     assert session_for(grant(10, **named), workspace, runner(), "h1") == Session(first.id, goes_on=True)
 
 

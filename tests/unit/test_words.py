@@ -33,7 +33,7 @@ def is_agent(text: str) -> bool:
 
 
 def is_limit_key(text: str) -> bool:
-    return text == "*" or (len(text) <= 160 and _part(text, "._:/@+*-"))
+    return text == "*" or (len(text) <= 160 and _part(text, "._:/@+*=-"))
 
 
 def is_branch(text: str) -> bool:
@@ -50,7 +50,7 @@ RULES: dict[str, tuple[Any, Callable[[str], bool], str, int]] = {
     "agent": (words.AgentName, is_agent, "aZ0._-:/@+", 100),
     "host": (words.HostName, lambda text: len(text) <= 64 and _part(text, "._-"), "aZ0._-", 64),
     "label": (words.Label, lambda text: len(text) <= 64 and _part(text, "._=/-"), "aZ0._=/-", 64),
-    "limit key": (words.LimitKey, is_limit_key, "aZ0._:/@+*-", 160),
+    "limit key": (words.LimitKey, is_limit_key, "aZ0._:/@+*=-", 160),
     "repo": (words.RepoName, lambda text: len(text) <= 100 and _part(text, "._-"), "aZ0._-", 100),
     "branch": (words.Branch, is_branch, "aZ0._-/é", 200),
 }
@@ -140,11 +140,11 @@ def test_an_agent_is_split_at_its_first_colon(agent: str, pool: str, model: str)
 
 def test_limit_keys_come_in_the_order_of_admission_and_once() -> None:
     assert words.limit_keys("codex") == ["*", "codex"]
-    assert words.limit_keys("codex:gpt-5.4", "core", "go-io", ["gpu", "codex", "gpu", "*"]) == [
-        *("*", "codex", "codex:gpt-5.4", "repo:core/go-io", "gpu")
+    assert words.limit_keys("codex:gpt-5.4", "core", "go-io", ["gpu", "codex", "gpu", "*"], ["tpu", "gpu", "tpu"]) == [
+        *("*", "codex", "codex:gpt-5.4", "repo:core/go-io", "org:core", "label:gpu", "label:tpu", "gpu")
     ]
     assert words.limit_keys("codex", repo="go-io") == ["*", "codex", "repo:go-io"]
-    assert words.limit_keys("codex", org="core") == ["*", "codex"]
+    assert words.limit_keys("codex", org="core") == ["*", "codex", "org:core"]
 
 
 def test_a_branch_is_measured_in_bytes_as_the_library_measures_it() -> None:

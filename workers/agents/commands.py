@@ -1,6 +1,7 @@
 """From a runner and one piece of work to what a process needs: arguments, stdin text and environment. Pure functions.
 
-`values` maps the placeholders (workspace, dir, task, agent, model, repo, branch) to text; one without a value is empty.
+`values` maps the placeholders (workspace, dir, task, agent, model, repo, branch, account) to text; one without a value
+is empty.
 """
 
 from collections.abc import Mapping
@@ -49,10 +50,13 @@ def stdin_text(runner: Runner, values: Mapping[str, str]) -> str:
     return values.get("task", "") if runner.stdin == "task" else _filled(runner.stdin, values)
 
 
-def environment(runner: Runner, environ: Mapping[str, str]) -> dict[str, str]:
-    """The agent's environment: the usual variables of `environ`, those the runner names, and those it sets."""
+def environment(runner: Runner, environ: Mapping[str, str], account: str = "") -> dict[str, str]:
+    """The agent's environment: the usual variables of `environ`, those the runner names, and those it sets.
+
+    In what it sets `{account}` is the account of the run; all other braces stay as they are.
+    """
     named = tuple(name for name, value in runner.env.items() if value is None)
-    own = {name: value for name, value in runner.env.items() if value is not None}
+    own = {name: value.replace("{account}", account) for name, value in runner.env.items() if value is not None}
     return _passed(environ, PASSED) | SET | _passed(environ, named) | own
 
 

@@ -85,6 +85,9 @@ def _show(status: FleetStatus, named: dict[str, Identity]) -> None:
         parts = ((pool, rates.model_dump(exclude_none=True)) for pool, rates in sorted(status.rates.items()))
         rates = [(pool, *(in_force.setting(name, given.get(name, "-")) for name in names)) for pool, given in parts]
         table(("rates", *names), rates)
+    if status.accounts:
+        say("")
+        table(("accounts of", "names"), [(pool, ", ".join(names)) for pool, names in sorted(status.accounts.items())])
     if status.weights:
         say("")
         table(("weights", "shares"), sorted(status.weights.items()))
@@ -103,7 +106,8 @@ def _show_json(status: FleetStatus, named: dict[str, Identity]) -> None:
     rates = {pool: one.model_dump(exclude_none=True) for pool, one in status.rates.items()}
     emit({
         "outcome": "config", "settings": status.settings.model_dump(), "default_agent": status.default_agent,
-        "limits": in_force.limits_of(status), "rates": rates, "weights": status.weights,
+        "limits": in_force.limits_of(status), "rates": rates, "accounts": status.accounts,
+        "weights": status.weights,
         "agents": {name: one.model_dump(mode="json", exclude_none=True) for name, one in named.items()},
     })  # fmt: skip
 
@@ -170,7 +174,8 @@ def _apply(settings: Settings, file: str | None) -> tuple[Apply, str, list[Probl
     path, _ = settings.config_file(file)
     read, warnings = fleet.parse(fleet.read(path) or "", path.name)
     asked = question(
-        Apply, limits=read.limits(), rates=read.rates(), weights=read.weights, settings=read.settings(),
+        Apply, limits=read.limits(), rates=read.rates(), accounts=read.accounts, weights=read.weights,
+        settings=read.settings(),
         default_agent=read.dispatch.default_agent, by=who(),
     )  # fmt: skip
     return asked, str(path), warnings

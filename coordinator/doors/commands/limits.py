@@ -17,7 +17,7 @@ from coordinator.words import shown
 
 Key = Annotated[
     str | None,
-    typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io or repo:* (each repository)."),
+    typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io, org:core, label:gpu, repo:* (each)."),
 ]
 _NO_LIMIT = ("none", "clear")
 _DASHES = {"ignore_unknown_options": True}  # so that -1 is a wrong number and not an unknown option

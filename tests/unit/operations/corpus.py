@@ -22,7 +22,7 @@ HOSTILE = [
     *("", "..", "../x", "/a", "a/..", "a/./b", "a//b", "a/", "-x", "a\n", "a b", "a\x00b", "\x7f", "\x80", "é"),
     *("a\u2028", "x:y", "x:", "*", "a..b", ".a", "_a", "a/_b", "a/.b", "a/+b"),
 ]
-LONG = [65, 101, 161, 201, 202, 501, 4097, 65_537, MIB + 1]
+LONG = [length for most in (64, 100, 160, 200, 201, 500, 4096, 65_536, MIB) for length in (most, most + 1)]
 NAMES = ["a", "core/go-io/task-5", "codex:gpt-5.4", "repo:core/go-io", "a._+@#=,-b", "agent/fix", "a" * 64, "a" * 100]
 
 #: What may stand in a field of each kind; which of them are right, the two readers must agree on.
@@ -43,7 +43,7 @@ KINDS: dict[str, list[str]] = {
         ),
     ],
     "count": NUMBERS,
-    "small": [*NUMBERS, *_lines("9 10 99 256 257 500 501 10000 10001 31536000 31536001")],
+    "small": [*NUMBERS, *_lines("2 9 10 99 256 257 500 501 1024 1025 10000 10001 31536000 31536001")],
     "signed": [*NUMBERS, *_lines("-9 -99999999999999 -1e14")],
     "flag": _lines('true false 0 1 "true" "" [] {}'),
     "word": _lines('"queued" "completed" "push" "pull" "queue" "refuse" "quiet" "forget" "Queued" "" "x" 5 true []'),
@@ -53,11 +53,18 @@ KINDS: dict[str, list[str]] = {
     ],
     "limits": [
         *_lines('{} {"codex":5} {"codex":-1} {"codex":"5"} {"codex":null} {"a:b":1,"/":1,"":1} 5 "a" [{"a":1}] [5]'),
-        *('{"co dex":1}', '{"a":1,"b":2,"b":-2}', json.dumps({f"k{number}": 1 for number in range(4097)})),
+        *('{"co dex":1}', '{"a":1,"b":2,"b":-2}'),
+        *(json.dumps({f"k{number}": 1 for number in range(size)}) for size in (4096, 4097)),
     ],
     "weights": _lines('{} {"codex":1} {"codex":1000} {"codex":1001} {"codex":0} {"a b":1} {"codex":"5"} 5 [{"a":1}]'),
     "rates": _lines('''{"codex":{}} {"codex":{"min_delay":5}} {"codex":{"min_delay":1.5}} {"/":{"reset_utc":5}}
         {"codex:big":{"min_delay":5}} {"a":5} 5 [5]'''),
+    "accounts": [
+        *_lines('''{} {"codex":[]} {"codex":["work","a.b_c@d+e-f"]} {"codex":["a/b"]} {"codex":["-a","..",""]} 5 [5]
+        {"codex:big":["a"]} {"codex":[5]} {"codex":[null]} {"codex":"work"} {"codex":null} {"codex":{"a":1}}'''),
+        *(json.dumps({"a": ["b" * size] * size}) for size in (32, 33)),
+        *(json.dumps({"a": ["b" * size]}) for size in (50, 51)),
+    ],
     "settings": _lines('''{} {"beat":99} {"beat":100} {"max_attempts":0} {"lease_ttl":"5m"} {"history":null}
         {"history":99} {"ageing":0} {"ageing":-1} 5 [{"beat":100}]'''),
     "asking": _lines('''{} {"host":"h1","incarnation":"i","seq":1} {"host":"h1","incarnation":"i","seq":0}
@@ -67,10 +74,10 @@ KINDS: dict[str, list[str]] = {
     "endings": _lines('''[] [{"workspace":"a","token":1,"status":"failed"}]
         [{"workspace":"a","token":1,"status":"running","cost_usd":-1}] 5'''),
     "tracked": _lines('''[] [{"workspace":"a","status":"blocked","pid":-5}] [{"workspace":"..","priority":10}]
-        [{"workspace":"a","updated_at":1,"token":5}]
+        [{"workspace":"a","updated_at":1,"token":5}] [{"workspace":"a","account":"a"},{"workspace":"b","account":"a/b"}]
         [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
-OBJECTS = {"limits", "rates", "weights", "settings", "asking"}
+OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking"}
 LISTS = {"names", "held", "endings", "tracked"}
 #: verb -> (a question that is right, field -> kind)
 VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -110,8 +117,8 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "limit": ({"key": "codex", "limit": 5}, {"key": "name", "limit": "count", "clear": "flag", "by": "name"}),
     "apply": ({}, {
-        "limits": "limits", "rates": "rates", "weights": "weights", "settings": "settings", "default_agent": "name",
-        "by": "name", "if_new": "flag",
+        "limits": "limits", "rates": "rates", "accounts": "accounts", "weights": "weights", "settings": "settings",
+        "default_agent": "name", "by": "name", "if_new": "flag",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),
@@ -124,6 +131,35 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "explain": ({"workspace": "w"}, {"workspace": "name", "what_if": "limits"}),
     "what_if": ({"limits": {"codex": 5}}, {"limits": "limits", "clear": "names", "count": "small"}),
     "hosts": ({}, {}),
+}  # fmt: skip
+
+
+#: verb, field -> (what stands there when it is right, in a list or under a name, and the kinds of its own fields)
+SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
+    ("renew", "held"): ("[%s]", {"workspace": "a", "token": 1}, {
+        "workspace": "name", "token": "count", "pid": "count",
+    }),
+    ("renew", "endings"): ("[%s]", {"workspace": "a", "token": 1, "status": "failed"}, {
+        "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
+        "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
+    }),
+    ("track", "workspaces"): ("[%s]", {"workspace": "a"}, {
+        "workspace": "name", "status": "word", "agent": "name", "task": "task", "repo": "name", "org": "name",
+        "branch": "name", "source": "name", "dir": "name", "question": "text", "pr_url": "name", "session": "name",
+        "host": "name", "priority": "small", "runs": "count", "started_at": "count", "pid": "signed",
+        "exit_code": "signed", "verdict": "name", "updated_at": "count", "token": "count",
+    }),
+    ("complete", "claim"): ("%s", {"host": "h1", "incarnation": "i", "seq": 1}, {
+        "host": "name", "incarnation": "name", "seq": "count", "count": "count",
+    }),
+    ("apply", "settings"): ("%s", {}, {
+        "lease_ttl": "small", "beat": "small", "kill_grace": "count", "max_attempts": "count", "spawn_timeout": "small",
+        "history": "count",
+    }),
+    ("apply", "rates"): ('{"codex":%s}', {"min_delay": 5}, {
+        "reset_utc": "name", "daily_limit": "count", "min_delay": "count", "sustained_delay": "count",
+        "burst_window": "count", "burst_delay": "count",
+    }),
 }  # fmt: skip
 
 

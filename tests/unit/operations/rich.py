@@ -8,6 +8,7 @@ from redis import Redis
 from coordinator import library
 
 ROOT = "{t}"
+ACCOUNTS = {"cursor": ["a", "b"], "aider": ["one"]}
 LATER = 9_000_000_000_000  # epoch ms, far ahead
 
 
@@ -25,9 +26,10 @@ def _claim(host: str, seq: int) -> dict[str, object]:
 def build(redis: "Redis") -> dict[str, int]:
     """Fills an empty server; answers the tokens of what runs."""
     redis.function_load(library.TEXT, replace=True)
-    limits = {"*": 20, "codex": 9, "codex:big": 1, "repo:*": 3}
+    limits = {"*": 20, "codex": 9, "codex:big": 1, "repo:*": 3, "account:aider/one": 0}
     rates = {"codex": {"min_delay": 5}, "cursor": {"sustained_delay": 3_600_000, "daily_limit": 9}}
-    ask(redis, "apply", {"limits": limits, "rates": rates, "weights": {"team": 2}, "default_agent": "claude"})
+    shared = {"rates": rates, "accounts": ACCOUNTS, "weights": {"team": 2}}
+    ask(redis, "apply", {"limits": limits, **shared, "default_agent": "claude"})
     ask(redis, "thaw", {})
     for host, pools, labels in (("h1", ["codex", "claude"], ["gpu"]), ("h2", ["gemini"], []), ("h3", ["codex"], [])):
         beat = {"host": host, "incarnation": "i1", "machine": "m", "pools": pools, "labels": labels, "slots": 6}
@@ -61,6 +63,7 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "submit", {"workspace": "by-pace", "agent": "cursor"})
     ask(redis, "submit", {"workspace": "ready", "agent": "gemini", "keys": ["team"]})
     ask(redis, "submit", {"workspace": "ready-2", "agent": "gemini", "keys": ["team"]})
+    ask(redis, "submit", {"workspace": "by-account", "agent": "aider"})
     ask(redis, "claim", _claim("h1", 2))
     redis.zadd(f"{ROOT}:poked", {"h1": LATER})
     redis.zadd(f"{ROOT}:status:completed", {"done": 1})
@@ -71,7 +74,10 @@ def build(redis: "Redis") -> dict[str, int]:
 
 
 def make_due(redis: "Redis") -> None:
-    """As if time had passed: a gate ends, a poke was not answered, a walk is unfinished, leases ran out."""
+    """As if time had passed: a gate ends, a poke is not answered, a walk is unfinished, leases and a route lapsed."""
+    ask(redis, "submit", {"workspace": "rested", "agent": "codex", "labels": ["gpu"]})
+    ask(redis, "cancel", {"workspace": "rested"})
+    redis.zadd(f"{ROOT}:routes", {"codex+gpu": 1})
     redis.hset(f"{ROOT}:backoff", "claude", 1)
     redis.zadd(f"{ROOT}:timers", {"claude": 1, "cursor": 2})
     redis.hset(f"{ROOT}:starts:cursor", "last", 1)
@@ -92,6 +98,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("submit", {"workspace": "new", "agent": "codex", "asker": "h1"}),
         ("submit", {"workspace": "new", "agent": "cursor"}),
         ("submit", {"workspace": "new", "agent": "shell"}),
+        ("submit", {"workspace": "new", "agent": "aider"}),
         ("submit", {"workspace": "done", "again": True, "agent": "codex:big"}),
         ("claim", _claim("h1", 3)),
         ("claim", _claim("h2", 1)),
@@ -135,6 +142,10 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("back_off", {"key": "codex", "clear": True}),
         ("limit", {"key": "codex:big", "limit": 5}),
         ("limit", {"key": "repo:*", "clear": True}),
+        ("limit", {"key": "account:*", "clear": True}),
+        ("limit", {"key": "account:aider/one", "limit": 1}),
+        ("apply", {"accounts": {"cursor": ["b"]}}),
+        ("complete", {"workspace": "asked", "status": "failed", "retry_after": 60}),
         ("apply", {"limits": {"codex:big": 4}, "rates": {"codex": {"min_delay": 6}}, "settings": {"beat": 5000}}),
         ("host", {"host": "h1", "action": "quiet"}),
         ("host", {"host": "h3", "action": "thaw"}),

@@ -1,14 +1,17 @@
 """freeze, thaw and back_off: nothing starts under a key, remembered, until it may."""
 
+from typing import Any
+
 import pytest
 
 from coordinator.errors import InvalidQuestion
-from coordinator.operations import BackOff, Freeze, GetStatus, Submit, Thaw
+from coordinator.operations import BackOff, Freeze, GetStatus, Reap, Submit, Thaw
 from coordinator.operations.back_off import GateSet
 from coordinator.operations.freeze import Frozen
 from coordinator.operations.submit import Granted, Refused
 from coordinator.operations.thaw import Thawed
 from coordinator.store import Store
+from tests.model.world import ROOT, START, World
 from tests.unit.operations.asking import Fleet
 
 LATER = 4_102_444_800_000
@@ -64,6 +67,29 @@ async def test_one_key_is_frozen_and_thawed_alone(fleet: Fleet) -> None:
     assert (no.key, no.reason, no.text) == ("claude", "frozen", "claude is frozen by ana")
     assert await fleet.store.run(Thaw(key="claude")) == Thawed(key="claude")
     assert await fleet.granted() == ["b"]
+
+
+@pytest.mark.parametrize("key", ["*", "codex"])
+def test_a_freeze_is_over_at_the_very_moment_it_names(world: World, key: str) -> None:
+    world.ask(Freeze(key=key, until=START + 1000))
+    for after, told in ((999, 0), (1000, 1), (1001, 1)):
+        world.set_clock(START + after)
+        world.ask(Reap())
+        facts: Any = world.redis.xrange(f"{ROOT}:events")
+        thawed = [fields["json"] for _, fields in facts if fields["type"] == "Thawed" and "expiry" in fields["json"]]
+        assert len(thawed) == told
+    assert world.ask(GetStatus()).frozen is False
+    assert world.redis.exists(f"{ROOT}:frozen") == 0
+
+
+async def test_a_thaw_of_what_is_not_frozen_is_no_fact(fleet: Fleet) -> None:
+    for key in ("*", "codex"):
+        told = len(await fleet.facts())
+        await fleet.store.run(Thaw(key=key))
+        assert len(await fleet.facts()) == told
+        await fleet.store.run(Freeze(key=key))
+        await fleet.store.run(Thaw(key=key))
+        assert len(await fleet.facts()) == told + 2
 
 
 @pytest.mark.reference(8)

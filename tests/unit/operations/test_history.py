@@ -159,6 +159,19 @@ async def test_what_was_called_off_before_it_ran_is_kept_since_its_file_may_say_
     assert (await fleet.record("a")).status == "failed"
 
 
+async def test_what_is_kept_does_not_stand_before_what_may_go(fleet: Fleet) -> None:
+    kept = [f"a{number}" for number in range(16)]
+    await fleet.track(kept, status="queued", updated_at=1_600_000_000_000)
+    await fleet.store.run(Cancel(status="queued"))
+    await keep(fleet, 0)
+    await ended(fleet, "b", "failed")
+    for name in kept:
+        await age(fleet, name, "failed", DAY)
+    assert await reap(fleet) == 0
+    assert await reap(fleet) == 1
+    assert await names(fleet) == set(kept)
+
+
 @pytest.mark.parametrize("retried", [False, True])
 async def test_a_found_run_that_ended_by_report_is_kept_since_its_file_may_say_that_it_runs(
     fleet: Fleet, retried: bool

@@ -9,6 +9,7 @@ from coordinator.errors import InvalidQuestion
 from coordinator.operations import Push
 from coordinator.operations.push import AlreadyPushed, Pushed
 from coordinator.store import Store
+from tests.model.world import START, World
 from tests.unit.operations.asking import Fleet
 
 
@@ -59,6 +60,12 @@ async def test_an_id_is_forgotten_after_a_minute(fleet: Fleet, raw: AsyncRedis) 
     assert (await fleet.store.run(Push(channel="x", id="b"))).outcome == "already"
     assert await raw.zrange(fleet.store.key("pushed"), 0, -1) == ["b"]
     assert (await fleet.store.run(Push(channel="x", id="a"))).outcome == "pushed"
+
+
+def test_an_id_is_remembered_to_the_last_millisecond_of_its_minute(world: World) -> None:
+    for after, outcome in ((0, "pushed"), (59_999, "already"), (60_000, "pushed")):
+        world.set_clock(START + after)
+        assert world.ask(Push(channel="x", id="a")).outcome == outcome
 
 
 async def test_at_most_ten_thousand_ids_are_remembered(fleet: Fleet, raw: AsyncRedis) -> None:
