@@ -70,7 +70,7 @@ end
 -- Entries of a sorted set as {member, score}, in order: of those that stand, `fetch(n)` reads as many as may be wanted.
 local function entries(key, most, fetch, fits)
   local one, out = kept[key], {}
-  local flat = one.wiped and {} or fetch(most and most + one.touched)
+  local flat = not one.wiped and fetch(most and most + one.touched) or {}
   for i = 1, #flat, 2 do
     if one.of[flat[i]] == nil then out[#out + 1] = { flat[i], tonumber(flat[i + 1]) } end
   end
@@ -117,7 +117,6 @@ local READS = {
   HEXISTS = function(key, field) return value_of('hash', key, field) and 1 or 0 end,
   HKEYS = function(key) return members(key, real('HKEYS', key)) end,
   SCARD = function(key) return count_of('set', key) end,
-  SISMEMBER = function(key, member) return value_of('set', key, member) and 1 or 0 end,
   SMEMBERS = function(key) return members(key, real('SMEMBERS', key)) end,
   ZCARD = function(key) return count_of('zset', key) end,
   ZMSCORE = function(key, ...) return over('zset', key, ...) end,
@@ -126,14 +125,8 @@ local READS = {
 }
 
 function READS.HGETALL(key)
-  local one, out = kept[key], {}
-  local flat = one.wiped and {} or real('HGETALL', key)
-  for i = 1, #flat, 2 do
-    if one.of[flat[i]] == nil then out[#out + 1], out[#out + 2] = flat[i], flat[i + 1] end
-  end
-  for field, value in pairs(one.of) do
-    if value then out[#out + 1], out[#out + 2] = field, value end
-  end
+  local out = {}
+  for _, field in ipairs(READS.HKEYS(key)) do out[#out + 1], out[#out + 2] = field, value_of('hash', key, field) end
   return out
 end
 
