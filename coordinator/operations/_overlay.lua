@@ -30,8 +30,7 @@ local function value_of(kind, key, member)
   local one = kept[key]
   local value = one and one.of[text(member)]
   if value ~= nil then return value end
-  if one and one.wiped then return false end
-  return STANDS[kind](key, member)
+  return not (one and one.wiped) and STANDS[kind](key, member)
 end
 
 local function count_of(kind, key)
@@ -63,8 +62,7 @@ end
 local function there(key)
   local one = kept[key]
   if not one then return real('EXISTS', key) == 1 end
-  if one.kind == 'string' then return one.value ~= false end
-  return count_of(one.kind, key) > 0
+  return one.kind == 'string' and one.value ~= false or one.kind ~= 'string' and count_of(one.kind, key) > 0
 end
 
 -- Entries of a sorted set as {member, score}, in order: of those that stand, `fetch(n)` reads as many as may be wanted.
@@ -217,10 +215,7 @@ end
 function MANY.DEL(...)
   for _, key in ipairs { ... } do
     local kind = kept[key] and kept[key].kind
-    if not kind then
-      kind = redis.call('TYPE', key)
-      kind = kind.ok or kind
-    end
+    kind = kind or redis.call('TYPE', key).ok
     kept[key] = { kind = kind, of = {}, touched = 0, more = 0, wiped = true, value = false }
   end
 end

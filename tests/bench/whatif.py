@@ -21,7 +21,9 @@ def main(count: int, seed: int) -> None:
     finally:
         world.close()
         servers.stop()
-    print(", ".join(f"{name}: {value}" for name, value in sums.items()), f"- all agree, {time.monotonic() - began:.0f} s")
+    print(
+        ", ".join(f"{name}: {value}" for name, value in sums.items()), f"- all agree, {time.monotonic() - began:.0f} s"
+    )
 
 
 if __name__ == "__main__":

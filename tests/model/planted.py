@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.model.plant import Plant
 from tests.model.planted_accounts import ACCOUNTS
+from tests.model.planted_fair import FAIR
 from tests.model.planted_keys import KEYS
 from tests.model.planted_pace import PACE
 from tests.model.planted_ramp import RAMP
@@ -354,5 +355,6 @@ PLANTED: Final = (
     *ACCOUNTS,
     *KEYS,
     *PACE,
+    *FAIR,
     *RAMP,
 )

@@ -71,7 +71,9 @@ class States:
             host, name, token = self.random.choice(running)
             how: dict[str, Any] = self.random.choice([{}, {}, {"retry_after": 5}])
             status = "failed" if how else "completed"
-            self._ask(ops.Complete(workspace=name, token=token, status=status, verdict="limited" if how else None, **how))
+            self._ask(
+                ops.Complete(workspace=name, token=token, status=status, verdict="limited" if how else None, **how)
+            )
 
     def _gate(self) -> None:
         key, kind = self.random.choice(_KEYS[1:-2]), self.random.choice([0, 1, 2, 3, 3])
