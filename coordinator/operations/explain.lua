@@ -21,7 +21,7 @@ verb.register {
     gates.with_holders(no)
     answer.refusal, answer.route, answer.served_by = no, route, served
     answer.place = (redis.call('ZRANK', base.key('lane', row.lane), ask.workspace) or 0) + 1
-    answer.lanes_before, answer.aged_to = line.of(row.lane or '')
+    answer.lanes_before, answer.aged_to = standing.of(row.lane or '')
     answer.keys = { { key = '*', used = gates.used('*'), limit = gates.limit('*') or nil } }
     for _, limit_key in ipairs(keys) do
       answer.keys[#answer.keys + 1] = { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil }

@@ -75,7 +75,7 @@ def in_line(found: Explained) -> str:
         first = "1 lane goes" if found.lanes_before == 1 else f"{found.lanes_before} lanes go"
         place += f", {first} first on {found.route}"
     if found.aged_to is not None:
-        place += f", and waits so long that it goes with priority {min(found.aged_to, 9)}"
+        place += f", and waits so long that it goes with priority {found.aged_to}"
     return place
 
 

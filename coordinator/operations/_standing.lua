@@ -4,7 +4,7 @@
 -- Answers how many lanes go first, and the priority that it has aged to, or nil. Those go first that stand in the same place
 -- (ready, or refused by the same key) in front of it, and those that are ready with a better score. A key that has just opened
 -- counts as one lane: who of its group goes first is found by who claims.
-function line.of(lane)
+function standing.of(lane)
   local route, _, own = queue.parts(lane)
   local where = redis.call('HGET', base.key('lanes', route), lane)
   if not where then return nil end
