@@ -109,7 +109,7 @@ PLANTED: Final = (
     Plant(
         "answered_not_in_front",
         "Who was answered waits behind all that came meanwhile.",
-        "new.front = (ask.answer or ask.front) and '1' or nil",
+        "new.front = (ask.front or new.answer) and '1' or nil",
         "new.front = ask.front and '1' or nil",
     ),
     Plant(
@@ -157,8 +157,8 @@ PLANTED: Final = (
     Plant(
         "group_not_left",
         "A lane that is refused by another key stays in the first key's group too.",
-        "redis.call('ZREM', place_in(route, from), lane)\n  if from ~= '' then mark(from, route) end",
-        "redis.call('ZCARD', place_in(route, from))\n  if from ~= '' then mark(from, route) end",
+        "redis.call('ZREM', queue.place_of(route, from), lane)\n  if from ~= '' then mark(from, route) end",
+        "redis.call('ZCARD', queue.place_of(route, from))\n  if from ~= '' then mark(from, route) end",
     ),
     Plant(
         "mark_lags_behind",

@@ -70,8 +70,8 @@ def test_the_settings_in_force_are_told_also_before_anybody_set_one(world: World
         "kill_grace": 15_000,
         "max_attempts": 3,
         "spawn_timeout": 60_000,
-        "ageing": 3_600_000,
         "history": 30 * 24 * HOUR,
+        "ageing": HOUR,
     }
 
 
