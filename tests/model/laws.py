@@ -8,6 +8,7 @@ from coordinator.doors.keys import family
 from coordinator.models import Refusal
 from tests.model.fleet_model import No
 from tests.model.ramp_model import Ramp
+from tests.model.refusal_law import first_refusals_are_told
 from tests.model.truth import Truth
 from tests.model.view import View, fits, keys_of
 from tests.model.world import ROOT
@@ -361,7 +362,12 @@ def refusal_is_true(said: Refusal | None, no: No | None) -> None:
     assert told == no, f"said {said}, true is {no}"
 
 
+def a_first_refusal_is_told(at: Moment) -> None:
+    first_refusals_are_told(at.now, at.before, at.facts)
+
+
 ALWAYS: tuple[Law, ...] = (
+    a_first_refusal_is_told,
     never_over_a_limit,
     slots_are_exact,
     each_workspace_is_in_one_place,

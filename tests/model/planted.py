@@ -6,6 +6,7 @@ from tests.model.plant import Plant
 from tests.model.planted_accounts import ACCOUNTS
 from tests.model.planted_fair import FAIR
 from tests.model.planted_keys import KEYS
+from tests.model.planted_line import LINE
 from tests.model.planted_pace import PACE
 from tests.model.planted_ramp import RAMP
 
@@ -356,5 +357,6 @@ PLANTED: Final = (
     *KEYS,
     *PACE,
     *FAIR,
+    *LINE,
     *RAMP,
 )
