@@ -51,7 +51,7 @@ async def _why(workspace: str, root: str | None, *, as_json: bool) -> None:
 
 def _waits(found: Explained, hints: list[str], now: int) -> None:
     refusal = found.refusal
-    place = f", place {found.place} of its lane" if found.place else ""
+    place = in_line(found)
     if refusal is None:
         say(f"{found.workspace} is queued{place}: nothing refuses it, a host is being woken for it")
     elif refusal.reason == "no_host" and hints:
@@ -69,6 +69,17 @@ def _waits(found: Explained, hints: list[str], now: int) -> None:
         say("")
         rows = [(view.key, f"{view.used}/{'-' if view.limit is None else view.limit}") for view in found.keys]
         table(("its limit keys, as they are judged", "used"), rows)
+
+
+def in_line(found: Explained) -> str:
+    """Where it stands: `, place 3 of its lane, 2 lanes of codex go first`."""
+    place = f", place {found.place} of its lane" if found.place else ""
+    if found.lanes_before:
+        first = "1 lane goes" if found.lanes_before == 1 else f"{found.lanes_before} lanes go"
+        place += f", {first} first on {found.route}"
+    if found.aged_to is not None:
+        place += f", and waits so long that it goes with priority {found.aged_to}"
+    return place
 
 
 def _facts(refusal: Refusal, now: int) -> list[tuple[str, str]]:
