@@ -87,7 +87,7 @@ def _facts(refusal: Refusal, now: int) -> list[tuple[str, str]]:
     facts = [("key", f"{refusal.key} ({refusal.reason}{f', {refusal.used}{limit} used' if limit else ''})")]
     if refusal.holders:
         more = f" and {refusal.used - len(refusal.holders)} more" if refusal.used > len(refusal.holders) else ""
-        facts.append(("held by", ", ".join(refusal.holders) + more))
+        facts.append(("tried by" if refusal.reason == "ramp" else "held by", ", ".join(refusal.holders) + more))
     if refusal.until:
         facts.append(("earliest", f"{clock(refusal.until)} ({ahead(refusal.until, now)})"))
     elif refusal.reason == "frozen":
