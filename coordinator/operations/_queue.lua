@@ -46,7 +46,7 @@ function queue.keys(agent, org, repo, labels, more)
 end
 
 -- Where a lane stands in its route: `ready`, or the group of a key.
-local function place_in(route, where) return where == '' and base.key('ready', route) or base.key('blocked', where, route) end
+function queue.place_of(route, where) return where == '' and base.key('ready', route) or base.key('blocked', where, route) end
 
 -- A group changed: its mark @K follows its best lane; an empty group leaves nothing behind.
 local function mark(where, route)
@@ -62,7 +62,7 @@ end
 
 local function enter(route, lane, where, score)
   redis.call('HSET', base.key('lanes', route), lane, where)
-  redis.call('ZADD', place_in(route, where), score, lane)
+  redis.call('ZADD', queue.place_of(route, where), score, lane)
   if where == '' then
     call.touched[route] = true
   else
@@ -76,13 +76,13 @@ local function text(score) return string.format('%d', score) end
 
 -- A lane that stays where it is has another score.
 local function rescore(lane, route, where, score)
-  redis.call('ZADD', place_in(route, where), text(score), lane)
+  redis.call('ZADD', queue.place_of(route, where), text(score), lane)
   if where ~= '' then mark(where, route) end
 end
 
 -- Nothing of a lane waits any more.
 local function leave(lane, route, where)
-  redis.call('ZREM', place_in(route, where), lane)
+  redis.call('ZREM', queue.place_of(route, where), lane)
   redis.call('HDEL', base.key('lanes', route), lane)
   if where ~= '' then mark(where, route) end
   fair.leave(lane)
@@ -90,8 +90,8 @@ end
 
 -- Refused by another key than the one it was grouped under.
 local function move(lane, route, from, to)
-  local score = redis.call('ZSCORE', place_in(route, from), lane)
-  redis.call('ZREM', place_in(route, from), lane)
+  local score = redis.call('ZSCORE', queue.place_of(route, from), lane)
+  redis.call('ZREM', queue.place_of(route, from), lane)
   if from ~= '' then mark(from, route) end
   enter(route, lane, to, score)
 end
@@ -134,9 +134,10 @@ end
 function queue.settle(row)
   local score = fair.settle(row)
   local route = score and queue.parts(row.lane)
-  local where = route and redis.pcall('HGET', base.key('lanes', route), row.lane)
-  if type(where) ~= 'string' then return end -- nothing of it waits; or the key was damaged by hand, and the ending stands
-  local was = tonumber(redis.call('ZSCORE', place_in(route, where), row.lane) or nil)
+  local where = row.stands
+  if route and where == nil then where = redis.call('HGET', base.key('lanes', route), row.lane) end
+  if not score or not where then return end
+  local was = tonumber(redis.call('ZSCORE', queue.place_of(route, where), row.lane) or nil)
   if was and fair.band(was) == fair.band(score) then rescore(row.lane, route, where, score) end
 end
 

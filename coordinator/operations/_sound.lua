@@ -131,8 +131,14 @@ function sound.group(limit_key, route)
   check(wanted)
 end
 
--- A run that gives back what it holds.
+-- A run that gives back what it holds, and whose lane goes by what it took.
 local function release(wanted, row)
+  if row.charged and row.lane then
+    local route = queue.parts(row.lane)
+    row.stands = redis.call('HGET', base.key('lanes', route), row.lane)
+    call.checked[base.key('lanes', route)] = 'hash'
+    if row.stands then want(wanted, 'zset', queue.place_of(route, row.stands)) end
+  end
   local keys = accounts.with_group(lease.holds(row))
   local blocked = keys[1] and redis.call('ZMSCORE', base.key('blocked'), unpack(keys)) or {}
   for i, limit_key in ipairs(keys) do key(wanted, limit_key, blocked[i]) end

@@ -13,7 +13,9 @@ function verb.begin_lean(row, to, host)
   sound.lean(row, to, host)
   hosts.new_epoch()
   local due = base.number(call.control.due)
-  if not due or due <= call.now then verb.tidy(8) end
+  if due and due > call.now then return end
+  verb.tidy(8)
+  if row then row.stands = nil end -- what came of age may have moved its lane
 end
 
 local function act(rule, root, text)

@@ -51,16 +51,19 @@ end
 
 -- In the order of their names: the walks of defaults stop at a bound, and wherever they run they stop alike.
 local function apply_limits(ask, changes)
-  local old, names = base.hash(base.key('limits')), {}
+  local old, names, new = base.hash(base.key('limits')), {}, {}
   for limit_key in pairs(old) do names[#names + 1] = limit_key end
   for limit_key in pairs(ask.limits) do
     if not old[limit_key] then names[#names + 1] = limit_key end
   end
   table.sort(names)
   for _, limit_key in ipairs(names) do
-    local limit = ask.limits[limit_key]
-    if changed(changes, 'limits.' .. limit_key, base.number(old[limit_key]), limit) then latch.set_limit(limit_key, limit) end
+    if changed(changes, 'limits.' .. limit_key, base.number(old[limit_key]), ask.limits[limit_key]) then new[#new + 1] = limit_key end
   end
+  if not new[1] then return end
+  ramp.limited()
+  for _, limit_key in ipairs(new) do latch.set_limit(limit_key, ask.limits[limit_key]) end
+  ramp.limited()
 end
 
 -- They count from the next start on.
@@ -152,11 +155,7 @@ verb.register {
     base.write(base.key('control'), control)
     for field, value in pairs(control) do call.control[field] = value end -- the grants of this call go by them
     if theirs then beat_now() end
-    if ask.limits then
-      ramp.limited()
-      apply_limits(ask, changes)
-      ramp.limited()
-    end
+    if ask.limits then apply_limits(ask, changes) end
     if ask.rates then apply_rates(ask, changes) end
     if ask.accounts then apply_accounts(ask, changes) end
     if ask.weights then apply_weights(ask, changes) end

@@ -102,6 +102,7 @@ def each_lane_is_in_one_place(at: Moment) -> None:
 
 
 def what_each_lane_has_used_is_charged(at: Moment) -> None:
+    """Each lane has used what its runs took or were charged, and stands where that puts it: shares stay fair."""
     fair = at.truth.fair
     told = {name: text for name, text in at.now.fair.items() if " " in name}
     assert told == {name: lane.told for name, lane in fair.lanes.items()}, "what the lanes have used"
@@ -175,6 +176,7 @@ def _granted(at: Moment) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def the_ramp_never_exceeds_its_allowance(at: Moment) -> None:
+    """After a gate has opened no step starts more than it allows, and each waits for those before it."""
     granted = _granted(at)
     for key, text in at.now.keys.get("ramp", {}).items():
         row, before = Ramp.read(key, text), at.before.keys.get("ramp", {}).get(key)
@@ -193,6 +195,7 @@ def the_ramp_never_exceeds_its_allowance(at: Moment) -> None:
 
 
 def a_gate_never_opens_early(at: Moment) -> None:
+    """Nothing starts under a key before the end of its gate, nor before its step of the ramp."""
     shut, reasons = at.before.keys.get("backoff", {}), at.now.keys.get("backoff_reason", {})
     for name, keys in _granted(at):
         for key in set(keys) - at.truth.by_hand:

@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.model.plant import Plant
 from tests.model.planted_accounts import ACCOUNTS
+from tests.model.planted_fair import FAIR
 from tests.model.planted_freezes import FREEZES
 from tests.model.planted_keys import KEYS
 from tests.model.planted_pace import PACE
@@ -158,8 +159,8 @@ PLANTED: Final = (
     Plant(
         "group_not_left",
         "A lane that is refused by another key stays in the first key's group too.",
-        "redis.call('ZREM', place_in(route, from), lane)\n  if from ~= '' then mark(from, route) end",
-        "redis.call('ZCARD', place_in(route, from))\n  if from ~= '' then mark(from, route) end",
+        "redis.call('ZREM', queue.place_of(route, from), lane)\n  if from ~= '' then mark(from, route) end",
+        "redis.call('ZCARD', queue.place_of(route, from))\n  if from ~= '' then mark(from, route) end",
     ),
     Plant(
         "mark_lags_behind",
@@ -356,6 +357,7 @@ PLANTED: Final = (
     *ACCOUNTS,
     *KEYS,
     *PACE,
+    *FAIR,
     *RAMP,
     *TIMES,
     *FREEZES,

@@ -13,6 +13,10 @@ from tests.model.world import World
 from tests.servers import Servers
 
 
+class Machine(FleetMachine):
+    """One for all runs of a process: Hypothesis remembers every class of machines that it has met."""
+
+
 def run(
     kind: str,
     servers: Servers,
@@ -40,9 +44,7 @@ def run_together(kinds: Sequence[str], servers: Servers, *, examples: int, steps
 
 
 def _run(opened: Callable[[bool], World], examples: int, steps: int, start: int, *, shrink: bool = True) -> None:
-    class Machine(FleetMachine):
-        open_world: Callable[[bool], World] = staticmethod(opened)
-
+    Machine.open_world = staticmethod(opened)
     run_state_machine_as_test(
         seed(start)(Machine),
         settings=settings(

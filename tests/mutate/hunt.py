@@ -104,7 +104,7 @@ class Hunt:
     def _lawless(self, tape: Tape) -> str | None:
         """The law that the changed library breaks on a tape."""
         try:
-            tapes.play(tape, World(REDIS, self._servers, self._changed[tape.tight]))
+            tapes.play(tape, World(REDIS, self._servers, self._changed[tape.tight], tight=tape.tight))
         except Exception as error:  # noqa: BLE001  # whatever it is, the model would have failed
             return _named(error)
         return None
@@ -122,7 +122,7 @@ class Hunt:
         checks = mutant.file == "_sound" or "expect" in mutant.around or "sound." in mutant.around
         scores, left = self._by_test[mutant.file], sum(ran.seconds for ran in self._covered.values()) * _UNITS
         found = [(test, ran) for test, ran in self._covered.items() if ran.marks & marks]
-        for test, ran in sorted(found, key=lambda one: (-scores[one[0]], one[1].seconds * len(one[1].marks))):
+        for test, ran in sorted(found, key=lambda one: (-scores[one[0]], one[1].seconds ** 0.5 * len(one[1].marks))):
             if checks and _OF_CHECKS in test:
                 yield test
             elif ran.seconds < left:

@@ -34,7 +34,7 @@ class Recorded(World):
 
     def __init__(self, kind: str, servers: Servers, library: str, tape: Tape) -> None:
         self.tape = tape
-        super().__init__(kind, servers, library)
+        super().__init__(kind, servers, library, tight=tape.tight)
 
     def load(self) -> None:
         if self.tape.sent:

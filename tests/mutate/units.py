@@ -93,6 +93,7 @@ class _Loop:
 
     def __init__(self, there: "Connection[Any, Any]") -> None:
         self._there, self._failed = there, -1
+        self._wrong: set[str] = set()  # what fails on the library as it is catches nothing
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -108,6 +109,8 @@ class _Loop:
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._wrong.add(report.nodeid)
         if report.failed and self._failed >= 0:
             os.write(self._failed, report.nodeid.encode())
             os._exit(0)
@@ -137,7 +140,8 @@ class _Loop:
         with tempfile.NamedTemporaryFile("r") as file:
             if not (child := os.fork()):
                 library.TEXT = texts.counting()
-                Path(file.name).write_text(json.dumps(_measured(items)))
+                told = _measured(items)
+                Path(file.name).write_text(json.dumps({test: told[test] for test in told if test not in self._wrong}))
                 os._exit(0)
             os.waitpid(child, 0)
             return {test: Ran(seconds, frozenset(marks)) for test, (seconds, marks) in json.load(file).items()}

@@ -148,14 +148,14 @@ SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
         "workspace": "name", "status": "word", "agent": "name", "task": "task", "repo": "name", "org": "name",
         "branch": "name", "source": "name", "dir": "name", "question": "text", "pr_url": "name", "session": "name",
         "host": "name", "priority": "small", "runs": "count", "started_at": "count", "pid": "signed",
-        "exit_code": "signed", "verdict": "name", "updated_at": "count", "token": "count",
+        "exit_code": "signed", "verdict": "name", "updated_at": "count", "token": "count", "account": "name",
     }),
     ("complete", "claim"): ("%s", {"host": "h1", "incarnation": "i", "seq": 1}, {
         "host": "name", "incarnation": "name", "seq": "count", "count": "count",
     }),
     ("apply", "settings"): ("%s", {}, {
         "lease_ttl": "small", "beat": "small", "kill_grace": "count", "max_attempts": "count", "spawn_timeout": "small",
-        "history": "count",
+        "history": "count", "ageing": "count",
     }),
     ("apply", "rates"): ('{"codex":%s}', {"min_delay": 5}, {
         "reset_utc": "name", "daily_limit": "count", "min_delay": "count", "sustained_delay": "count",

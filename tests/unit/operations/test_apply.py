@@ -88,7 +88,7 @@ async def test_a_default_of_repos_is_judged_again_for_more_of_them_than_one_call
     await fleet.store.run(Apply(limits={"repo:*": 1}))
     assert await fleet.redis.exists("{t}:opening") == 1
     started = 0
-    for _ in range(9):
+    for _ in range(20):
         started += len(await fleet.granted())
     assert started == 150
     assert await fleet.redis.exists("{t}:opening", "{t}:blocked") == 0

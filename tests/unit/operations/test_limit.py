@@ -24,7 +24,7 @@ async def test_absent_is_no_limit_and_zero_is_closed(fleet: Fleet) -> None:
     await fleet.limit("codex", 0)
     assert await fleet.granted() == []
     await fleet.limit("codex", None)
-    assert len(await fleet.granted()) == 30
+    assert [len(await fleet.granted()) for _ in range(3)] == [16, 14, 0]  # so many a call
 
 
 @pytest.mark.reference("W7", "W15")

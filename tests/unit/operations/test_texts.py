@@ -71,6 +71,7 @@ def test_the_settings_in_force_are_told_also_before_anybody_set_one(world: World
         "max_attempts": 3,
         "spawn_timeout": 60_000,
         "history": 30 * 24 * HOUR,
+        "ageing": HOUR,
     }
 
 

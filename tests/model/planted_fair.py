@@ -1,0 +1,68 @@
+"""Bugs planted in whose turn it is, as in planted.py."""
+
+from typing import Final
+
+from tests.model.plant import Plant
+
+FAIR: Final = (
+    Plant(
+        "starts_free",
+        "A start charges its lane nothing.",
+        "state.pass, state.since, state.dirty = start - over + charge, call.now, true",
+        "state.pass, state.since, state.dirty = start - over, call.now, true",
+    ),
+    Plant(
+        "endings_unsettled",
+        "What a run really took is never corrected.",
+        "state.pass = math.max(state.pass + math.ceil(took / weight) - math.ceil(charged / weight), 0)",
+        "state.pass = math.max(state.pass, 0)",
+    ),
+    Plant(
+        "turns_saved_up",
+        "Who was blocked comes back with all the turns it missed.",
+        "local start = math.max((state.pass or reached) + over, reached - charge)",
+        "local start = (state.pass or reached) + over",
+    ),
+    Plant(
+        "debts_forgotten",
+        "A lane that was empty for a moment owes nothing any more.",
+        "if not state.pass or state.pass <= (route['v' .. own] or 0) then",
+        "if state then",
+    ),
+    Plant(
+        "weights_ignored",
+        "A weight changes nothing.",
+        "if weight and weight >= 1 then return math.min(weight, 1000) end",
+        "if weight and weight >= 1000 then return math.min(weight, 1000) end",
+    ),
+    Plant(
+        "long_runs_unseen",
+        "A run that takes longer than was charged counts only when it has ended.",
+        "return now > score and now or nil",
+        "return now < score and now or nil",
+    ),
+    Plant(
+        "never_older",
+        "What waits too long stays in its band.",
+        "band = math.min(own + 2 * math.floor((call.now - state.since) / after), HIGHEST - 1)",
+        "band = own",
+    ),
+    Plant(
+        "old_for_ever",
+        "A lane that has aged keeps its band after it started something.",
+        "return score_of(own, start + charge), state.expected",
+        "return score_of(math.min(own + 2, HIGHEST), start + charge), state.expected",
+    ),
+    Plant(
+        "one_route_first",
+        "On a host that serves several routes the first of them always goes first.",
+        "local turn = route_of(route).turn",
+        "local turn = 0",
+    ),
+    Plant(
+        "expectation_never_learnt",
+        "A lane's runs are expected to take as long as on its first day.",
+        "math.max(state.expected + math.floor((took - state.expected) / 4), LEAST), true",
+        "state.expected, true",
+    ),
+)
