@@ -47,6 +47,7 @@ local function grant_head(host, row, lane, where, name, behind)
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
   local account = accounts.pick(lease.keys(record))
+  pace.look(queue.pool(record.agent))
   local token = base.next('fence') -- before all that is written: it stops at a damaged key, and changes nothing else
   local charged = queue.take(name, lane, where, behind, token)
   local how = { host = host, mode = mode, machine = row.machine, ttl = ttl, token = token, charged = charged, account = account }

@@ -52,7 +52,7 @@ end
 -- The call with an ending after which nothing runs and nothing waits says how many there were since it was last so.
 -- Asked at its end: what ended in it may not be the last that it does.
 function facts.drained()
-  if not call.ended then return end
+  if not call.ended or call.started then return end
   if redis.call('ZCARD', base.key('status', 'running')) > 0 or redis.call('ZCARD', base.key('status', 'queued')) > 0 then return end
   local count = base.number(call.control.ended)
   if not count then return end

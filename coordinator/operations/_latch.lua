@@ -20,10 +20,10 @@ function latch.open(limit_key)
   return true
 end
 
--- The same of every key that a run gave back.
-function latch.open_all(keys)
+-- The same of every key that a run gave back. `known`: which of them are blocked, where the caller has just looked.
+function latch.open_all(keys, known)
   if #keys == 0 then return end
-  for i, blocked in pairs(redis.call('ZMSCORE', base.key('blocked'), unpack(keys))) do
+  for i, blocked in pairs(known or redis.call('ZMSCORE', base.key('blocked'), unpack(keys))) do
     if blocked then latch.open(keys[i]) end
   end
 end

@@ -44,8 +44,8 @@ function lease.lane(row, more)
 end
 
 -- `ttl` is what is left: a grant that is told again must not outlast its lease.
-function lease.grant_of(name, row)
-  local ends = base.number(redis.call('ZSCORE', base.key('leases'), name)) or 0
+function lease.grant_of(name, row, deadline)
+  local ends = deadline or base.number(redis.call('ZSCORE', base.key('leases'), name)) or 0
   local grant = { workspace = name, token = base.number(row.token), ttl = math.max(ends - call.now, 0), attempt = base.number(row.attempt) }
   for _, field in ipairs(GRANTED) do grant[field] = row[field] end
   return grant
@@ -98,8 +98,9 @@ function lease.start(name, row, how)
   end
   ramp.moved(ramped)
   facts.due(deadline)
+  call.started = true
   later.started(name, row)
-  return lease.grant_of(name, row)
+  return lease.grant_of(name, row, deadline)
 end
 
 -- Gives back what a run holds, and looks at every key that may admit again.
@@ -114,7 +115,8 @@ local function release(name, row)
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
   if row.host then offers.room(row.host, row.mode == 'pull') end
   ramp.ended(name, keys, call.own_ending == name)
-  latch.open_all(accounts.with_group(keys))
+  local looked = call.looked and call.looked.row == row and call.looked or {}
+  latch.open_all(accounts.with_group(keys), looked.blocked)
   if was_shut then latch.open('*') end
 end
 

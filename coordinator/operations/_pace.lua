@@ -101,6 +101,12 @@ function pace.forgive(limit_key)
   base.write(base.key('starts', limit_key), { count = 0 })
 end
 
+-- All that a start of this pool will read: a damaged key stops it here, before it writes.
+function pace.look(limit_key)
+  local pool = read(limit_key)
+  if pool then with_starts(pool, limit_key) end
+end
+
 -- A run of this pool starts now. Answers whether that paces it.
 function pace.started(limit_key)
   local pool = read(limit_key)

@@ -134,8 +134,9 @@ end
 function queue.settle(row)
   local score = fair.settle(row)
   local route = score and queue.parts(row.lane)
-  local where = row.stands
-  if route and where == nil then where = redis.call('HGET', base.key('lanes', route), row.lane) end
+  local looked = call.looked and call.looked.row == row and call.looked
+  local where = looked and looked.stands
+  if route and not looked then where = redis.call('HGET', base.key('lanes', route), row.lane) end
   if not score or not where then return end
   local was = tonumber(redis.call('ZSCORE', queue.place_of(route, where), row.lane) or nil)
   if was and fair.band(was) == fair.band(score) then rescore(row.lane, route, where, score) end

@@ -77,8 +77,8 @@ end
 local function key(wanted, limit_key, is_blocked)
   want(wanted, 'set', base.key('slots', limit_key))
   for _, member in ipairs(accounts.members(accounts.pool(limit_key) or '')) do want(wanted, 'set', base.key('slots', member)) end
-  paced(wanted, limit_key)
   if not is_blocked then return end
+  paced(wanted, limit_key)
   base.expect('set', base.key('groups', limit_key))
   for _, route in ipairs(redis.call('SMEMBERS', base.key('groups', limit_key))) do
     want(wanted, 'zset', base.key('blocked', limit_key, route))
@@ -88,6 +88,7 @@ end
 
 function sound.key(limit_key)
   local wanted = wants()
+  paced(wanted, limit_key)
   for _, one in ipairs(accounts.with_group { limit_key }) do key(wanted, one, redis.call('ZSCORE', base.key('blocked'), one)) end
   check(wanted)
 end
@@ -133,15 +134,17 @@ end
 
 -- A run that gives back what it holds, and whose lane goes by what it took.
 local function release(wanted, row)
+  local stands
   if row.charged and row.lane then
     local route = queue.parts(row.lane)
-    row.stands = redis.call('HGET', base.key('lanes', route), row.lane)
+    stands = redis.call('HGET', base.key('lanes', route), row.lane)
     call.checked[base.key('lanes', route)] = 'hash'
-    if row.stands then want(wanted, 'zset', queue.place_of(route, row.stands)) end
+    if stands then want(wanted, 'zset', queue.place_of(route, stands)) end
   end
   local keys = accounts.with_group(lease.holds(row))
   local blocked = keys[1] and redis.call('ZMSCORE', base.key('blocked'), unpack(keys)) or {}
   for i, limit_key in ipairs(keys) do key(wanted, limit_key, blocked[i]) end
+  call.looked = { row = row, stands = stands, blocked = blocked } -- what its ending need not ask again
 end
 
 -- A workspace that goes to status `to`; `row` needs its status, lane and host.

@@ -15,7 +15,7 @@ function verb.begin_lean(row, to, host)
   local due = base.number(call.control.due)
   if due and due > call.now then return end
   verb.tidy(8)
-  if row then row.stands = nil end -- what came of age may have moved its lane
+  call.looked = nil -- what came of age may stand in its lane now, or wait for what it gives back
 end
 
 local function act(rule, root, text)

@@ -27,7 +27,7 @@ def test_everything_said_is_in_the_record(thawed: Cli) -> None:
     assert (record.agent, record.org, record.repo, record.branch) == ("codex:gpt-5.4", "core", "go-io", "fix/io")
     assert (record.task, record.priority, record.requires, record.labels) == ("Fix it", 9, "h1", ("gpu",))
     keys = [view["key"] for view in thawed.json("why", TASK)["keys"]]
-    assert keys == ["*", "codex", "codex:gpt-5.4", "repo:core/go-io", "team:a"]
+    assert keys == ["*", "codex", "codex:gpt-5.4", "repo:core/go-io", "org:core", "label:gpu", "team:a"]
 
 
 @pytest.mark.reference("W8")

@@ -111,7 +111,7 @@ PLANTED: Final = (
     Plant(
         "answered_not_in_front",
         "Who was answered waits behind all that came meanwhile.",
-        "new.front = (ask.answer or ask.front) and '1' or nil",
+        "new.front = (ask.front or new.answer) and '1' or nil",
         "new.front = ask.front and '1' or nil",
     ),
     Plant(

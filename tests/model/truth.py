@@ -312,7 +312,7 @@ class Truth(Tracked):
                 task.answer = ask.answer
                 task.pinned = task.requires is None and task.ran_on is not None
                 task.requires = task.requires or task.ran_on
-            task.front = bool(ask.answer or ask.front)
+            task.front = bool(task.answer or ask.front)
             if task.front:
                 task.order = self.next_order()
         for task in sorted(chosen, key=order):
