@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         Submit,
         Thaw,
         Track,
+        WhatIf,
     )
     from coordinator.operations._many import Done
     from coordinator.operations._operation import Operation
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
     from coordinator.operations.thaw import Thawed
     from coordinator.operations.track import OnDisk, Tracked
+    from coordinator.operations.what_if import Kept, Start, Supposed
     from coordinator.problems import problems_of
     from coordinator.steady import end, insist, steadily
     from coordinator.store import Entry, Heard, Store
@@ -144,6 +146,7 @@ __all__ = [
     "HostView",
     "Hosts",
     "InvalidQuestion",
+    "Kept",
     "KeyView",
     "Kill",
     "Killing",
@@ -173,11 +176,13 @@ __all__ = [
     "Runner",
     "Settings",
     "Stale",
+    "Start",
     "Status",
     "Store",
     "StoreUnavailable",
     "StoreUnusable",
     "Submit",
+    "Supposed",
     "Taken",
     "Thaw",
     "Thawed",
@@ -185,6 +190,7 @@ __all__ = [
     "Tracked",
     "UnknownHost",
     "UnknownWorkspace",
+    "WhatIf",
     "WorkerError",
     "Workspace",
     "WorkspaceError",

@@ -18,7 +18,7 @@ _HOMES: Final = {
     "coordinator.models": "Grant Held HostView KeyView Refusal Workspace",
     "coordinator.operations": (
         "Apply BackOff Cancel Claim Complete Confirm Explain Freeze GetStatus Host Hosts Kill Limit Prioritize Push "
-        "Query Reap Renew Retry Submit Thaw Track"
+        "Query Reap Renew Retry Submit Thaw Track WhatIf"
     ),
     "coordinator.operations._many": "Done",
     "coordinator.operations._operation": "Operation",
@@ -42,6 +42,7 @@ _HOMES: Final = {
     "coordinator.operations.submit": "AlreadyKnown Granted Queued Refused",
     "coordinator.operations.thaw": "Thawed",
     "coordinator.operations.track": "OnDisk Tracked",
+    "coordinator.operations.what_if": "Kept Start Supposed",
     "coordinator.problems": "problems_of",
     "coordinator.steady": "end insist steadily",
     "coordinator.store": "Entry Heard Store",

@@ -22,3 +22,4 @@ from coordinator.operations.status import GetStatus as GetStatus
 from coordinator.operations.submit import Submit as Submit
 from coordinator.operations.thaw import Thaw as Thaw
 from coordinator.operations.track import Track as Track
+from coordinator.operations.what_if import WhatIf as WhatIf

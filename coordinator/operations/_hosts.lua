@@ -231,3 +231,14 @@ function hosts.full(route)
   return { key = route, reason = 'hosts_full', used = used, limit = slots,
     text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
 end
+
+-- Ten at most of those that a full host holds, or the hosts of a route.
+function hosts.holders(of)
+  local names = {}
+  local full = redis.call('ZSCORE', base.key('routes'), of) and redis.call('SRANDMEMBER', base.key('served', of), 16) or { of }
+  for _, host in ipairs(full) do
+    for _, name in ipairs(#names < 10 and redis.call('SRANDMEMBER', base.key('held', host), 10 - #names) or {}) do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end

@@ -118,7 +118,8 @@ function kinds.map(rule, v, path, problems)
     if not fine then fault(problems, place, why) end
     walk(rule.of, one, place, problems)
   end
-  if count > 4096 then fault(problems, path, 'must have at most 4096 entries') end
+  local most = rule.most or 4096
+  if count > most then fault(problems, path, 'must have at most ' .. most .. ' entries') end
 end
 function kinds.shape(rule, v, path, problems)
   if type(v) ~= 'table' or #v > 0 then return fault(problems, path, 'must be an object') end

@@ -60,7 +60,11 @@ local function mark(where, route)
   end
 end
 
-local function enter(route, lane, where, score)
+-- Where a lane begins to stand: refused by `no`, or ready. The first refusal of its head by a key is told, once: not again
+-- while the lane stays in the group of that key.
+local function enter(route, lane, no, score, head)
+  local where = no and no.key or ''
+  call.looked = nil -- what was due has moved something since
   redis.call('HSET', base.key('lanes', route), lane, where)
   redis.call('ZADD', queue.place_of(route, where), score, lane)
   if where == '' then
@@ -69,6 +73,7 @@ local function enter(route, lane, where, score)
     redis.call('SADD', base.key('groups', where), route)
     redis.call('ZADD', base.key('blocked'), 0, where)
     mark(where, route)
+    facts.tell('Waiting', { workspace = head, key = where, reason = no.reason, used = no.used, limit = no.limit, ['until'] = no['until'] })
   end
 end
 
@@ -89,11 +94,11 @@ local function leave(lane, route, where)
 end
 
 -- Refused by another key than the one it was grouped under.
-local function move(lane, route, from, to)
+local function move(lane, route, from, no, head)
   local score = redis.call('ZSCORE', queue.place_of(route, from), lane)
   redis.call('ZREM', queue.place_of(route, from), lane)
   if from ~= '' then mark(from, route) end
-  enter(route, lane, to, score)
+  enter(route, lane, no, score, head)
 end
 
 -- Puts a workspace into its lane, first come first served. A new lane goes where it is judged to belong, so `ready` holds
@@ -105,7 +110,7 @@ function queue.add(name, lane, place)
   if redis.call('HEXISTS', base.key('lanes', route), lane) == 1 then return end
   hosts.new_route(route)
   local no = gates.judge(keys)
-  enter(route, lane, no and no.key or '', text(fair.enter(lane)))
+  enter(route, lane, no, text(fair.enter(lane)), name)
 end
 
 -- Takes a workspace out of its lane that is not to start.
@@ -193,6 +198,6 @@ function queue.examine(route, entry, score)
     return nil
   end
   sound.group(no.key, route)
-  move(lane, route, where, no.key)
+  move(lane, route, where, no, first[1])
   return nil
 end

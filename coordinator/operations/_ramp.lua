@@ -120,6 +120,14 @@ function ramp.view(limit_key)
   return state and { allowance = state.allowance, granted = state.granted } or nil
 end
 
+-- Those that are on trial, ten at most.
+function ramp.trying(limit_key)
+  local state, names = at_now(limit_key), {}
+  for name in pairs(state and state.trial or {}) do names[#names + 1] = #names < 10 and name or nil end
+  table.sort(names)
+  return names
+end
+
 local function save(limit_key, state)
   local was, text, key = stored(limit_key), state and encode(state) or nil, seen(limit_key)
   if text ~= (was and was.text) then base.write(base.key('ramp'), { [limit_key] = text or false }) end

@@ -18,10 +18,8 @@ function verb.begin_lean(row, to, host)
   call.looked = nil -- what came of age may stand in its lane now, or wait for what it gives back
 end
 
-local function act(rule, root, text)
-  local ask, problems = question.read(text, rule.question)
-  if not ask then return { outcome = 'invalid', problems = problems } end
-  if ask.lib and ask.lib > base.LIB then return { outcome = 'outdated' } end
+-- One call of a verb, of a question that was read.
+function verb.run(rule, root, ask)
   base.begin(root)
   if rule.writes and not rule.lean then
     sound.shared()
@@ -37,9 +35,19 @@ local function act(rule, root, text)
   return answer
 end
 
+local function act(rule, root, text)
+  local ask, problems = question.read(text, rule.question)
+  if not ask then return { outcome = 'invalid', problems = problems } end
+  if ask.lib and ask.lib > base.LIB then return { outcome = 'outdated' } end
+  return verb.run(rule, root, ask)
+end
+
+verb.rules = {}
+
 -- {name, question = fields, writes = bool, frees = bool, lean = bool, answer = function(ask)}. A verb that frees runs when memory
 -- is full; one that is lean calls verb.begin_lean itself.
 function verb.register(rule)
+  verb.rules[rule.name] = rule
   rule.question.lib = 'integer'
   local flags = {}
   if not rule.writes then flags[#flags + 1] = 'no-writes' end

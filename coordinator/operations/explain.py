@@ -11,7 +11,7 @@ from coordinator.words import Count, LimitKey, Millis, Status, WorkspaceName
 
 
 class Explained(Record):
-    """Its status; while it waits: what refuses it, its place in its lane, its keys, and how many hosts serve it."""
+    """Its status; while it waits: what refuses it, its place in line, its keys, and how many hosts serve it."""
 
     outcome: Literal["explained"] = "explained"
     workspace: str
@@ -21,6 +21,8 @@ class Explained(Record):
     question: str | None = None
     refusal: Refusal | None = None
     place: int | None = None
+    lanes_before: int | None = None
+    aged_to: int | None = None
     route: str | None = None
     served_by: int | None = None
     deadline: Millis | None = None

@@ -158,7 +158,7 @@ def test_a_ramp_is_shown_and_ended_by_hand(thawed: Cli) -> None:
     said = "codex has reopened: 1/1 started to try it, more when they hold, at the latest in "
     text = thawed.out("why", "a/1")
     assert said in text
-    assert "  key       codex (ramp, 1 of 1 used)\n  earliest  " in text
+    assert "  key       codex (ramp, 1 of 1 used)\n  tried by  " in text
     assert said in thawed.out("status")
     assert said in thawed.out("backoff")
     (key,) = thawed.json("backoff")["keys"]

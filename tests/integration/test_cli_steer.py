@@ -137,6 +137,17 @@ def test_a_usage_limit_is_reported_in_a_duration(thawed: Cli) -> None:
     assert thawed.out("backoff").splitlines()[1].split()[:3] == ["claude", "in", "30m"]
 
 
+def test_what_if_shows_what_a_limit_would_start_and_sets_nothing(busy: Cli) -> None:
+    told = busy.out("limits", "--what-if", "codex=1")
+    assert told.startswith("nothing more would start now\n\nwould still wait")
+    assert "queue at capacity: total 1/1" in told
+    said = busy.json("limits", "--what-if", "codex=2", "--what-if", "*=none")
+    assert said["outcome"] == "supposed"
+    assert busy.json("limits") == {"outcome": "limits", "limits": {"codex": 1}}
+    assert "--what-if: must be KEY=N" in busy.wrong("limits", "--what-if", "codex", code=BAD_INPUT)
+    assert "--what-if: sets nothing" in busy.wrong("limits", "codex", "5", "--what-if", "codex=2", code=BAD_INPUT)
+
+
 def test_limits_are_shown_set_and_removed(cli: Cli) -> None:
     assert cli.out("limits").startswith("no limit: everything may run at once")
     assert cli.out("limits", "codex", "5") == "codex: limit 5 (was no limit)\n"
@@ -178,7 +189,7 @@ def test_a_host_is_quiet_live_and_forgotten(busy: Cli) -> None:
 def test_the_priority_of_one_that_waits_is_changed(busy: Cli) -> None:
     busy("dispatch", "a/3", "--agent", "codex")
     assert busy.out("priority", "a/3", "9") == "a/3 has priority 9 (was 5), place 1 of its lane\n"
-    assert busy.json("priority", "a/3", "0") == {"outcome": "prioritized", "was": 9, "now": 0, "place": 2}
+    assert busy.json("priority", "a/3", "0") == {"outcome": "prioritized", "was": 9, "now": 0, "place": 1}
     assert "a/1 is running: coordinator kill ends it; it does not wait" in busy.wrong(
         "priority", "a/1", "9", code=REFUSED
     )

@@ -233,7 +233,16 @@ host_rows = st.fixed_dictionaries(
         "mode": st.sampled_from(["pull", "pull", "push"]),
     },
 )
-reads = st.sampled_from([ops.GetStatus(), ops.Hosts(), ops.Query(host="h1"), ops.Query(workspace="w0")])
+reads = st.sampled_from(
+    [
+        ops.GetStatus(),
+        ops.WhatIf(limits={"codex": 9}),
+        ops.WhatIf(clear=["*", "repo:*"]),
+        ops.Hosts(),
+        ops.Query(host="h1"),
+        ops.Query(workspace="w0"),
+    ]
+)
 pages = st.builds(
     ops.Query,
     status=st.sampled_from([None, None, "queued", "completed", "failed"]),

@@ -7,6 +7,7 @@ from tests.model.planted_accounts import ACCOUNTS
 from tests.model.planted_fair import FAIR
 from tests.model.planted_freezes import FREEZES
 from tests.model.planted_keys import KEYS
+from tests.model.planted_line import LINE
 from tests.model.planted_pace import PACE
 from tests.model.planted_ramp import RAMP
 from tests.model.planted_times import TIMES
@@ -358,6 +359,7 @@ PLANTED: Final = (
     *KEYS,
     *PACE,
     *FAIR,
+    *LINE,
     *RAMP,
     *TIMES,
     *FREEZES,

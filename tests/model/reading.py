@@ -7,6 +7,7 @@ from coordinator.operations.status import FleetStatus
 from coordinator.words import pool_of
 from tests.model.fleet_model import No, Task
 from tests.model.truth import Truth
+from tests.model.view import View
 
 _DONE = ("completed", "merged", "ready-for-review")
 _STATUSES = ("running", "queued", "blocked", "failed", "ready-for-review", "completed", "merged")
@@ -77,6 +78,23 @@ def status_is_true(truth: Truth, told: FleetStatus) -> None:
 def until_due(truth: Truth, whens: Collection[float]) -> int | None:
     """How long it is until the first of these moments; None when there is none."""
     return max(int(min(whens)) - truth.now, 0) if whens else None
+
+
+def in_line(truth: Truth, view: View, task: Task) -> tuple[int | None, int | None]:
+    """How many lanes go before that of a waiting workspace, and the priority that it has aged to."""
+    places = view.where.get(task.route, {})
+    if task.lane not in places:
+        return None, None  # it waits for its time
+    lane = truth.fair.lanes[task.lane]
+    first = {name for name, place in places.items() if place == places[task.lane]} - {task.lane}
+    mark = f"@{places[task.lane]}"
+    before = sum((truth.fair.lanes[name].score, name) < (lane.score, task.lane) for name in first)
+    ready = view.ready.get(task.route, {})
+    if places[task.lane]:
+        before += sum(score < lane.score for entry, score in ready.items() if entry != mark)
+    else:
+        before += sum((score, entry) < (lane.score, task.lane) for entry, score in ready.items() if entry[0] == "@")
+    return before, lane.band // 2 if lane.band > lane.own else None
 
 
 def in_order(truth: Truth, asked: Query) -> list[str]:

@@ -15,7 +15,21 @@ from coordinator.errors import StoreUnavailable
 from coordinator.store import Entry
 
 _SUBJECTS = ("workspace", "key", "host", "pool", "channel")
-_ORDER = ("agent", "repo", "host", "attempt", "status", "verdict", "by", "reason", "question", "pr_url")
+_ORDER = (
+    "agent",
+    "repo",
+    "host",
+    "attempt",
+    "status",
+    "verdict",
+    "key",
+    "by",
+    "reason",
+    "used",
+    "limit",
+    "question",
+    "pr_url",
+)
 _HIDDEN = {"type", "seq", "token"}
 
 

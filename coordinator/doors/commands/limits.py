@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from coordinator.doors import supposed
 from coordinator.doors.commands.status import print_keys, state_of
 from coordinator.doors.options import STEER, Json, Reason, Root, command
 from coordinator.doors.printing import emit, say, table
@@ -12,14 +13,14 @@ from coordinator.doors.session import duration, opened, question, who
 from coordinator.doors.times import ahead, clock
 from coordinator.errors import InvalidQuestion, Problem
 from coordinator.models import KeyView
-from coordinator.operations import BackOff, GetStatus, Limit
+from coordinator.operations import BackOff, GetStatus, Limit, WhatIf
 from coordinator.words import shown
 
 Key = Annotated[
     str | None,
     typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io, org:core, label:gpu, repo:* (each)."),
 ]
-_NO_LIMIT = ("none", "clear")
+_NO_LIMIT = supposed.NO_LIMIT
 _DASHES = {"ignore_unknown_options": True}  # so that -1 is a wrong number and not an unknown option
 
 
@@ -31,6 +32,7 @@ def add(app: typer.Typer) -> None:
         "coordinator limits",
         "coordinator limits codex 5     (0 closes it)",
         "coordinator limits codex none",
+        "coordinator limits --what-if codex=8 --what-if repo:core/x=2",
         context_settings=_DASHES,
     )(limits)
     command(
@@ -48,17 +50,31 @@ def limits(
         str | None,
         typer.Argument(metavar="N|none", help="The most agents that may run at once; none removes the limit."),
     ] = None,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option("--what-if", metavar="KEY=N|none", help="Set nothing: show what would start with this limit."),
+    ] = None,
     json: Json = False,
     root: Root = None,
 ) -> None:
     """Show limits, or set one for the whole fleet.
 
-    Lowering one ends nothing; raising one starts at once what now fits."""
+    Lowering one ends nothing; raising one starts at once what now fits. --what-if shows that beforehand."""
     asked = None
+    if what_if:
+        if key is not None:
+            raise InvalidQuestion([Problem("--what-if", "sets nothing", "leave KEY and N out")])
+        return asyncio.run(_suppose(supposed.asked(what_if), root, as_json=json))
     if key is not None:
         value = None if limit in _NO_LIMIT else _number(limit)
         asked = question(Limit, key=key, limit=value, clear=limit in _NO_LIMIT or None, by=who())
-    asyncio.run(_limits(asked, root, as_json=json))
+    return asyncio.run(_limits(asked, root, as_json=json))
+
+
+async def _suppose(asked: WhatIf, root: str | None, *, as_json: bool) -> None:
+    async with opened(root) as session:
+        found = await session.ask(asked)
+    return emit(found) if as_json else supposed.show(found)
 
 
 async def _limits(asked: Limit | None, root: str | None, *, as_json: bool) -> None:

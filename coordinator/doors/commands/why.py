@@ -51,7 +51,7 @@ async def _why(workspace: str, root: str | None, *, as_json: bool) -> None:
 
 def _waits(found: Explained, hints: list[str], now: int) -> None:
     refusal = found.refusal
-    place = f", place {found.place} of its lane" if found.place else ""
+    place = in_line(found)
     if refusal is None:
         say(f"{found.workspace} is queued{place}: nothing refuses it, a host is being woken for it")
     elif refusal.reason == "no_host" and hints:
@@ -71,12 +71,23 @@ def _waits(found: Explained, hints: list[str], now: int) -> None:
         table(("its limit keys, as they are judged", "used"), rows)
 
 
+def in_line(found: Explained) -> str:
+    """Where it stands: `, place 3 of its lane, 2 lanes of codex go first`."""
+    place = f", place {found.place} of its lane" if found.place else ""
+    if found.lanes_before:
+        first = "1 lane goes" if found.lanes_before == 1 else f"{found.lanes_before} lanes go"
+        place += f", {first} first on {found.route}"
+    if found.aged_to is not None:
+        place += f", and waits so long that it goes with priority {found.aged_to}"
+    return place
+
+
 def _facts(refusal: Refusal, now: int) -> list[tuple[str, str]]:
     limit = f" of {refusal.limit}" if refusal.limit is not None else ""
     facts = [("key", f"{refusal.key} ({refusal.reason}{f', {refusal.used}{limit} used' if limit else ''})")]
     if refusal.holders:
         more = f" and {refusal.used - len(refusal.holders)} more" if refusal.used > len(refusal.holders) else ""
-        facts.append(("held by", ", ".join(refusal.holders) + more))
+        facts.append(("tried by" if refusal.reason == "ramp" else "held by", ", ".join(refusal.holders) + more))
     if refusal.until:
         facts.append(("earliest", f"{clock(refusal.until)} ({ahead(refusal.until, now)})"))
     elif refusal.reason == "frozen":

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
+from coordinator.doors.commands.why import in_line
 from coordinator.doors.endings import ended, sentence, state
 from coordinator.doors.facts import fact_of
 from coordinator.doors.listing import about, found, told
@@ -45,7 +46,7 @@ async def _why(caller: Caller, given: Given) -> Answer:
         host = f" on {why.host}" if why.host else ""
         said = sentence(record) if ran and record else f"{why.workspace} does not wait: it is running{host}"
         return Answer(clean(said), shorter(fields_of(why)))
-    place = f", place {why.place} of its lane" if why.place else ""
+    place = in_line(why)
     because_of = because(why.refusal) if why.refusal else "nothing refuses it, a host is being woken for it"
     hints = await unserved(caller.session, [why.agent])
     return Answer("\n".join([f"{why.workspace} is queued{place}: {because_of}", *hints]), fields_of(why))

@@ -131,6 +131,7 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         "before": "count", "recent": "flag", "names": "flag", "cursor": "name", "count": "small",
     }),
     "explain": ({"workspace": "w"}, {"workspace": "name", "what_if": "limits"}),
+    "what_if": ({"limits": {"codex": 5}}, {"limits": "limits", "clear": "names", "count": "small"}),
     "hosts": ({}, {}),
 }  # fmt: skip
 

@@ -175,5 +175,6 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("explain", {"workspace": "by-model"}),
         ("explain", {"workspace": "ready"}),
         ("explain", {"workspace": "by-time"}),
+        ("what_if", {"limits": {"codex:big": 5, "repo:*": 9, "claude": 3}, "clear": ["*"]}),
         ("hosts", {}),
     ]

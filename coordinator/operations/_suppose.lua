@@ -1,0 +1,99 @@
+-- Supposing: some limits are other ones, and every host that waits claims at once. The very verbs run, on an overlay.
+local MOST_LOOKED, MOST_CALLS, MOST_KEPT, MOST_ROUTES = 64, 64, 10, 64
+local ENOUGH = {} -- raised where a supposition has looked at as much as it may
+
+-- Runs `doing()`, which writes nothing. Answers whether it came to its end.
+local function supposed(doing)
+  local root, epoch = call.root, base.epochs[call.root]
+  local plain, plain_pcall, examine, looked = redis.call, redis.pcall, queue.examine, 0
+  overlay.begin(plain)
+  redis.call = overlay.ask
+  function redis.pcall(...)
+    local fine, answer = pcall(overlay.ask, ...)
+    return fine and answer or { err = 'damaged' }
+  end
+  function queue.examine(...)
+    looked = looked + 1
+    if looked > MOST_LOOKED then error(ENOUGH, 0) end
+    return examine(...)
+  end
+  local fine, problem = pcall(doing)
+  redis.call, redis.pcall, queue.examine = plain, plain_pcall, examine
+  base.epochs[root] = epoch -- also this memory is as it was
+  if not fine and problem ~= ENOUGH then error(problem, 0) end
+  return fine
+end
+
+-- A replica hands out to push hosts.
+local OFFER = { writes = true, answer = function()
+  verb.tidy(64)
+  offers.serve(16)
+end }
+-- A host that went silent does not come.
+local SKIP = { writes = true, answer = function(ask) hosts.skip(ask.host) end }
+
+-- The host whose turn it is does what it does when it is poked: it asks for `count`.
+local function come(root, host, count)
+  local row = redis.call('HMGET', base.key('host', host), 'mode', 'incarnation', 'seq')
+  if row[1] == 'push' then return verb.run(OFFER, root, {}) end
+  if not row[2] or not overlay.lives(host) then return verb.run(SKIP, root, { host = host }) end
+  repeat
+    local seq = (base.number(redis.call('HGET', base.key('host', host), 'seq') or nil) or 0) + 1
+    local ask = { host = host, incarnation = row[2], seq = seq, count = count - #overlay.told('AgentStarted') }
+    local answer = verb.run(verb.rules.claim, root, ask)
+  until not answer.more or #overlay.told('AgentStarted') >= count
+end
+
+-- What keeps the next ones: of each key that has a group, and of each route whose hosts are full, the first in line.
+local function keeps()
+  local out, star = {}, gates.refuses('*')
+  if star then return out, gates.with_holders(star) end
+  local function add(lane)
+    local route, keys = queue.parts(lane)
+    local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]
+    local no = name and (gates.judge(keys)
+      or (redis.call('SCARD', base.key('served', route)) == 0 and hosts.none(route) or hosts.full(route)))
+    if no and #out < MOST_KEPT then out[#out + 1] = { workspace = name, refusal = gates.with_holders(no) } end
+  end
+  for _, limit_key in ipairs(redis.call('ZRANGE', base.key('blocked'), 0, MOST_KEPT - 1)) do
+    local route = redis.call('SMEMBERS', base.key('groups', limit_key))[1]
+    local lane = route and redis.call('ZRANGE', base.key('blocked', limit_key, route), 0, 0)[1]
+    if lane then add(lane) end
+  end
+  for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, MOST_ROUTES - 1)) do
+    local top = #out < MOST_KEPT and queue.top(route)
+    if top and top.entry:sub(1, 1) ~= '@' then add(top.entry) end
+  end
+  return out
+end
+
+-- What would start: {starts, more?, refusal?, kept}. `limits` is key -> limit, or false for none.
+function suppose.limits(limits, count)
+  local root, answer, names = call.root, { starts = {} }, {}
+  for limit_key in pairs(limits) do names[#names + 1] = limit_key end
+  table.sort(names)
+  local ended = supposed(function()
+    for _, limit_key in ipairs(names) do
+      local limit = limits[limit_key]
+      verb.run(verb.rules.limit, root, { key = limit_key, limit = limit or nil, clear = not limit })
+    end
+    for _ = 1, MOST_CALLS do
+      local host = redis.call('ZRANGE', base.key('poked'), 0, 0)[1]
+      if not host then
+        base.begin(root)
+        answer.kept, answer.refusal = keeps()
+        return
+      end
+      come(root, host, count + 1) -- whether there is one more tells whether there is more
+      if #overlay.told('AgentStarted') > count then break end
+    end
+    error(ENOUGH, 0)
+  end)
+  for _, fact in ipairs(overlay.told('AgentStarted')) do
+    if #answer.starts < count then
+      answer.starts[#answer.starts + 1] = { workspace = fact.workspace, host = fact.host, agent = fact.agent, repo = fact.repo }
+    end
+  end
+  answer.more = not ended or nil
+  return answer
+end
