@@ -13,9 +13,7 @@ function verb.begin_lean(row, to, host)
   sound.lean(row, to, host)
   hosts.new_epoch()
   local due = base.number(call.control.due)
-  if due and due > call.now then return end
-  verb.tidy(8)
-  call.looked = nil -- what came of age may stand in its lane now, or wait for what it gives back
+  if not due or due <= call.now then verb.tidy(8) end
 end
 
 -- One call of a verb, of a question that was read.
