@@ -59,6 +59,7 @@ class Fairness:
 
     def look(self, name: str, score: float, now: int) -> None:
         """Somebody looked at a lane and put it further back."""
+        assert name in self.lanes, f"nothing waits in {name}"
         lane = self.lanes[name]
         if lane.waits and score == (HIGHEST - lane.band) * BAND + self.place(lane, now):
             lane.filed = self.place(lane, now)

@@ -8,6 +8,7 @@ import pytest
 from coordinator import operations as ops
 from coordinator.models import Held
 from coordinator.operations.apply import FleetSettings
+from coordinator.operations.claim import Asking
 from tests.model import build
 from tests.model.driver import Driver
 from tests.model.world import World
@@ -227,3 +228,15 @@ def test_what_a_gate_let_go_is_pushed_before_what_waited_behind_it(fleet: Driver
     fleet.pass_time(5000)  # and nobody has looked since
     fleet.limit(ops.Limit(key="repo:web", clear=True))
     assert fleet.truth.tasks["first"].status == "running"
+
+
+def test_what_comes_of_age_while_its_key_is_full_starts_with_the_ending_that_opens_it(fleet: Driver) -> None:
+    fleet.limit(ops.Limit(key="codex", limit=1))
+    waiting(fleet, "h1", slots=1)
+    submit(fleet, "a")
+    claim(fleet, "h1")
+    fleet.submit(ops.Submit(workspace="b", agent="codex", not_before=fleet.truth.now + 5000))
+    fleet.pass_time(5000)  # and nobody has looked since
+    ending = ops.Complete(workspace="a", token=fleet.truth.tasks["a"].token, status="completed")
+    fleet.complete(ending.model_copy(update={"claim": Asking(host="h1", incarnation="i", seq=3)}))
+    assert fleet.truth.tasks["b"].status == "running"
