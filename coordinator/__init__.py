@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Hosts,
         Kill,
         Limit,
+        Prioritize,
         Push,
         Query,
         Reap,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from coordinator.operations.hosts import HostList
     from coordinator.operations.kill import Killing
     from coordinator.operations.limit import LimitSet
+    from coordinator.operations.prioritize import Prioritized
     from coordinator.operations.push import AlreadyPushed, Pushed
     from coordinator.operations.query import Found
     from coordinator.operations.reap import Lost, Reaped
@@ -155,6 +157,8 @@ __all__ = [
     "OnDisk",
     "Operation",
     "PokeQueue",
+    "Prioritize",
+    "Prioritized",
     "Problem",
     "Push",
     "Pushed",

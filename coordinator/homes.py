@@ -17,8 +17,8 @@ _HOMES: Final = {
     "coordinator.messages": "AgentCompleted AgentStarted Fact PokeQueue RateLimitDetected",
     "coordinator.models": "Grant Held HostView KeyView Refusal Workspace",
     "coordinator.operations": (
-        "Apply BackOff Cancel Claim Complete Confirm Explain Freeze GetStatus Host Hosts Kill Limit Push Query Reap "
-        "Renew Retry Submit Thaw Track WhatIf"
+        "Apply BackOff Cancel Claim Complete Confirm Explain Freeze GetStatus Host Hosts Kill Limit Prioritize Push "
+        "Query Reap Renew Retry Submit Thaw Track WhatIf"
     ),
     "coordinator.operations._many": "Done",
     "coordinator.operations._operation": "Operation",
@@ -33,6 +33,7 @@ _HOMES: Final = {
     "coordinator.operations.hosts": "HostList",
     "coordinator.operations.kill": "Killing",
     "coordinator.operations.limit": "LimitSet",
+    "coordinator.operations.prioritize": "Prioritized",
     "coordinator.operations.push": "AlreadyPushed Pushed",
     "coordinator.operations.query": "Found",
     "coordinator.operations.reap": "Lost Reaped",

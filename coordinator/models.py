@@ -77,6 +77,15 @@ class Kill(Record):
     at: Millis | None = None
 
 
+class FreezeView(Record):
+    """Who froze a key, why, since when, and until when where it ends by itself."""
+
+    by: str | None = None
+    reason: str | None = None
+    at: Millis | None = None
+    until: Millis | None = None
+
+
 class Workspace(Record):
     """The record of one workspace. Times are epoch milliseconds (`since`: of its status), money is in millionths."""
 
@@ -110,6 +119,8 @@ class Workspace(Record):
     account: str | None = None
     cost_usd: int | None = None
     queued_at: Millis | None = None
+    not_before: Millis | None = None
+    deadline: Millis | None = None
     started_at: Millis | None = None
     ended_at: Millis | None = None
     kill: Kill | None = None
@@ -136,6 +147,7 @@ class HostView(Record):
     pools: LuaList[str] = ()
     labels: LuaList[str] = ()
     waiting: Millis | None = None
+    freeze: FreezeView | None = None
     incarnation: str | None = None
 
 

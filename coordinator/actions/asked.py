@@ -40,6 +40,8 @@ async def dispatch(
     host: str | None = None,
     labels: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
+    not_before: int | None = None,
+    deadline: int | None = None,
     again: bool | None = None,
     asker: str | None = None,
     ttl: int | None = None,
@@ -49,10 +51,12 @@ async def dispatch(
     """Ask that an agent, the fleet's default where none is named, works on a workspace.
 
     It is granted to an `asker` at once where it may start; `otherwise` says what is done where it may not.
+    Times are epoch ms: before `not_before` it does not start; what has not started at its `deadline` has failed.
     """
     asked = question(
         Submit, workspace=workspace, agent=agent, task=task, repo=repo, org=org, branch=branch, source=source, dir=dir,
-        priority=priority, host=host, labels=_listed(labels), keys=_listed(keys), again=again, asker=asker, ttl=ttl,
+        priority=priority, host=host, labels=_listed(labels), keys=_listed(keys), not_before=not_before,
+        deadline=deadline, again=again, asker=asker, ttl=ttl,
         otherwise=otherwise, id=id,
     )  # fmt: skip
     return Dispatched(workspace, await store.run(asked))
@@ -75,12 +79,17 @@ async def stop(
     by: str | None = None,
     reason: str | None = None,
     lasts: int | None = None,
+    until: int | None = None,
 ) -> Stopped:
-    """Freeze the queue, or one limit key; for `lasts` ms, else until somebody starts it."""
+    """Freeze the queue, one limit key, or a host (`host:build-1`).
+
+    For `lasts` ms, or `until` a moment (epoch ms), else until somebody starts it.
+    """
     asked = question(Freeze, key=key, by=by, reason=reason)
-    if lasts is None:
+    if lasts is not None:
+        until = (await store.run(GetStatus())).now + lasts
+    if until is None:
         return Stopped(await store.run(asked))
-    until = (await store.run(GetStatus())).now + lasts
     return Stopped(await store.run(question(Freeze, key=key, by=by, reason=reason, until=until)), until)
 
 

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "gate": ("start", "stop"),
     "kill": ("kill",),
     "queue": ("cancel", "retry", "poke"),
+    "priority": ("priority",),
     "complete": ("complete",),
     "limits": ("limits", "backoff"),
     "config": ("config",),

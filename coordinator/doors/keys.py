@@ -10,7 +10,7 @@ _OF_TYPE: Final = {
         "workspace:* host:* lanes:*"
     ),
     "set": "slots:* held:* groups:* serves:* served:* paced accounts:*",
-    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers ages waiting:* poked pushed",
+    "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers later ages waiting:* poked pushed",
     "string": "fence place opening fair:*",
     "stream": "events inbox",
 }

@@ -1,11 +1,13 @@
 """Lists of records: the filters that are typed, pages of any size, and what is shown of each."""
 
+import time
 from typing import Annotated, Any, Final
 
 import typer
 
 from coordinator.doors.endings import GOOD
 from coordinator.doors.session import Session
+from coordinator.doors.times import clock
 from coordinator.models import Workspace
 from coordinator.operations import Query
 from coordinator.operations.query import Found
@@ -37,7 +39,9 @@ def told(page: Found) -> dict[str, Any]:
 
 
 def about(row: Workspace) -> str:
-    """What there is to say of it: why it is being ended, what it asks, where its work is, or its task."""
+    """What there is to say of it: why it is being ended, when it may start, what it asks, its work, or its task."""
     if row.kill:
         return f"being ended: {row.kill.reason or row.kill.by or 'asked to'}"
+    if row.status == "queued" and (row.not_before or 0) > time.time() * 1000:
+        return f"not before {clock(row.not_before or 0)}"
     return row.question or row.pr_url or row.task

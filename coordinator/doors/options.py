@@ -29,6 +29,16 @@ Config = Annotated[
 ]
 Workspace = Annotated[str, typer.Argument(metavar="WORKSPACE", help="Its name, such as core/go-io/task-5.")]
 Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; shown to whoever asks.")]
+NotBefore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Do not start it before: +2h, 18:30 or 2026-11-24T18:30:00Z.", show_default=False
+    ),
+]
+Deadline = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="It has failed when it has not started by then; forms as --not-before."),
+]
 Timeout = Annotated[
     str | None,
     typer.Option("--timeout", metavar="DURATION", help="At most so long: 90s, 5m, 1h30m; a bare number is seconds."),

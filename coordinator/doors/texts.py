@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from coordinator.doors.times import clock
 from coordinator.errors import InvalidQuestion, Problem
-from coordinator.models import Refusal
+from coordinator.models import FreezeView, Refusal
 from coordinator.words import TASK_BYTES, shown
 
 _SHORT = 300  # characters of a text that somebody wrote, in a sentence
@@ -22,7 +22,15 @@ def because(refusal: Refusal) -> str:
     text = refusal.text
     if refusal.reason in ("full", "pace", "quota", "ramp") and refusal.key not in text:
         text += f" ({refusal.key})"
-    return text + (f", until {clock(refusal.until)}" if refusal.until else "")
+    told = refusal.reason == "not_before"  # the text has the time
+    return text + (f", until {clock(refusal.until)}" if refusal.until and not told else "")
+
+
+def frozen(key: str, freeze: FreezeView) -> str:
+    """`host:build-1 is frozen by ana: new disk, until 18:30:00`."""
+    by = f" by {freeze.by}" if freeze.by else ""
+    why = f": {freeze.reason}" if freeze.reason else ""
+    return f"{key} is frozen{by}{why}" + (f", until {clock(freeze.until)}" if freeze.until else "")
 
 
 def text_of(option: str, text: str | None, file: str | None) -> str | None:

@@ -12,6 +12,7 @@ from coordinator.operations.host import Host as Host
 from coordinator.operations.hosts import Hosts as Hosts
 from coordinator.operations.kill import Kill as Kill
 from coordinator.operations.limit import Limit as Limit
+from coordinator.operations.prioritize import Prioritize as Prioritize
 from coordinator.operations.push import Push as Push
 from coordinator.operations.query import Query as Query
 from coordinator.operations.reap import Reap as Reap

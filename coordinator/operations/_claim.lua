@@ -39,6 +39,11 @@ local function grant_head(host, row, lane, where, name, behind)
     end
     return nil
   end
+  if later.missed(record) then
+    base.expect('zset', base.key('status', 'failed'))
+    later.give_up(name, record, {})
+    return nil
+  end
   local mode = row.mode or 'pull'
   local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
   local account = accounts.pick(lease.keys(record))
@@ -99,12 +104,14 @@ end
 -- Hands a host what fits it now, at most `count`; one that has room for more waits for it.
 function drain.give(host, row, count)
   local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
-  local free = row.quiet and 0 or math.max(slots - held, 0)
+  local cold = freezes.refuses(host)
+  local free = (row.quiet or cold) and 0 or math.max(slots - held, 0)
   local want = math.min(count or free, free)
   local answer, given
   if free == 0 then
     local text = row.quiet and 'host ' .. host .. ' is quiet' or 'host ' .. host .. ' is full: ' .. held .. '/' .. slots
     answer, given = refused(host, 'hosts_full', text, held, slots), {}
+    answer.refusal = cold or answer.refusal
     for _, route in ipairs(hosts.serves(host)) do call.touched[route] = true end
   else
     answer, given = look(host, row, want)
@@ -133,8 +140,8 @@ function drain.claim(ask)
   local answer, given, filled = drain.give(host, row, ask.count)
   remember(host, row, ask, given, answer.more)
   if filled then return answer end
-  local first = redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')
-  if first[2] then answer.retry_in = math.max(tonumber(first[2]) - call.now, 0) end
+  local first = later.first('timers', 'later')
+  if first then answer.retry_in = math.max(first - call.now, 0) end
   return answer
 end
 

@@ -86,7 +86,7 @@ function gates.freeze_of(limit_key)
   else
     local text = seen(limit_key).frozen
     if not text then return nil end
-    freeze = base.parse(text) or {}
+    freeze = freezes.read(text)
   end
   if freeze['until'] and freeze['until'] <= call.now then return nil end
   return freeze

@@ -211,16 +211,21 @@ end
 
 -- Read over hosts of the route; used where a person asks, not in a grant. nil when one has room: it is on its way.
 function hosts.full(route)
-  local used, slots, count = 0, 0, 0
+  local used, slots, count, cold = 0, 0, 0, nil
   for _, host in ipairs(redis.call('SRANDMEMBER', base.key('served', route), 16)) do
     local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet', 'beat')
     if not row[2] and call.now - (base.number(row[3]) or 0) <= hosts.silent_after() then
-      used = used + redis.call('SCARD', base.key('held', host))
-      slots, count = slots + (base.number(row[1]) or 0), count + 1
+      local no = freezes.refuses(host)
+      if no then
+        cold = freezes.sooner(no, cold)
+      else
+        used = used + redis.call('SCARD', base.key('held', host))
+        slots, count = slots + (base.number(row[1]) or 0), count + 1
+      end
     end
   end
   if count == 0 then
-    return { key = route, reason = 'no_host', used = 0, limit = 0, text = 'every host that serves ' .. route .. ' is quiet or silent' }
+    return cold or { key = route, reason = 'no_host', used = 0, limit = 0, text = 'every host that serves ' .. route .. ' is quiet or silent' }
   end
   if used < slots then return nil end
   return { key = route, reason = 'hosts_full', used = used, limit = slots,

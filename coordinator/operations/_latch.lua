@@ -2,6 +2,7 @@
 -- K may admit again: one entry @K goes into the ready set of every route that has lanes blocked on K.
 -- It costs routes, not lanes. For `*`, every route with waiting work and a waiting host is poked once.
 function latch.open(limit_key)
+  freezes.ended(limit_key)
   if not gates.admits(limit_key) then return false end
   accounts.opened(limit_key)
   if limit_key == '*' then
@@ -66,7 +67,8 @@ local function expire(limit_key)
     end
     if ends and ends <= call.now then latch.thaw('*', 'expiry') end
   else
-    local freeze = base.parse(redis.call('HGET', base.key('frozen'), limit_key) or nil)
+    local text = redis.call('HGET', base.key('frozen'), limit_key)
+    local freeze = text and freezes.read(text)
     if freeze and freeze['until'] and freeze['until'] <= call.now then latch.thaw(limit_key, 'expiry') end
   end
   latch.time(limit_key)

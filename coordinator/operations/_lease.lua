@@ -99,6 +99,7 @@ function lease.start(name, row, how)
   ramp.moved(ramped)
   facts.due(deadline)
   call.started = true
+  later.started(name, row)
   return lease.grant_of(name, row, deadline)
 end
 
@@ -125,7 +126,7 @@ function lease.finish(name, row, status, fields)
     release(name, row)
     fields.answer = false -- it was told to this run
   elseif row.status == 'queued' then
-    queue.remove(name, row.lane)
+    later.leave(name, row)
   end
   if row.front then -- that was for once
     fields.front, fields.lane = false, lease.lane({ agent = row.agent, org = row.org, repo = row.repo, requires = row.requires,
@@ -157,14 +158,16 @@ function lease.prolong(name, row, pid)
   return ttl
 end
 
--- Puts a workspace back into the queue at its old place.
+-- Puts a workspace back into the queue at its old place. Answers the status it then has: one whose deadline is over has failed.
 function lease.requeue(name, row, fields)
+  if later.missed(row) then return later.give_up(name, row, fields) end
   if row.status == 'running' then release(name, row) end
   fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
   fields.account = false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
-  queue.add(name, row.lane, base.number(row.place) or base.next('place'))
+  later.enter(name, row)
+  return 'queued'
 end
 
 -- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour. Where the
@@ -232,8 +235,7 @@ function lease.report(ask, row)
   end
   if again then
     fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)
-    lease.requeue(ask.workspace, row, fields)
-    return 'completed', 'queued'
+    return 'completed', lease.requeue(ask.workspace, row, fields)
   end
   lease.finish(ask.workspace, row, ask.status, fields)
   return 'completed', ask.status

@@ -3,11 +3,11 @@
 -- call that knows of it hands it what fits it. A call serves few; what is left is due, and the replicas are told.
 local function is_silent(beat) return call.now - (base.number(beat) or 0) > hosts.silent_after() end
 
--- A silent or quiet one waits for nothing; its next beat, or its thaw, brings it back.
+-- A silent, quiet or frozen one waits for nothing; its next beat, or its thaw, brings it back.
 function offers.wait(host)
   sound.claimer(host)
   local row = redis.call('HMGET', base.key('host', host), 'mode', 'slots', 'quiet', 'waiting', 'beat')
-  if row[1] ~= 'push' or row[3] or row[4] or is_silent(row[5]) then return end
+  if row[1] ~= 'push' or row[3] or row[4] or is_silent(row[5]) or freezes.of(host) then return end
   local full = redis.call('SCARD', base.key('held', host)) >= (base.number(row[2]) or 0)
   if full then return end
   if redis.call('ZSCORE', base.key('poked'), host) then -- an earlier call left it to the replicas: this one sees to it
@@ -49,6 +49,7 @@ function offers.serve(most)
   hosts.wake()
   if call.offers[1] then -- as a claim does first: what the clock has opened goes before what waited behind it
     latch.fire(8)
+    later.fire(8)
     hosts.wake()
   end
   while call.offers[1] and call.served < most do

@@ -64,6 +64,7 @@ end
 -- while the lane stays in the group of that key.
 local function enter(route, lane, no, score, head)
   local where = no and no.key or ''
+  call.looked = nil -- what was due has moved something since
   redis.call('HSET', base.key('lanes', route), lane, where)
   redis.call('ZADD', queue.place_of(route, where), score, lane)
   if where == '' then

@@ -1,6 +1,6 @@
 -- Reading for people and other programs, and walks over many workspaces in parts.
 local NUMBERS = { 'pid', 'token', 'priority', 'place', 'attempt', 'runs', 'ttl', 'started_at', 'ended_at', 'queued_at', 'updated_at', 'exit_code',
-  'cost_usd' }
+  'cost_usd', 'not_before', 'deadline' }
 local HIDDEN = { lane = true, asked = true, granted = true, confirmed = true, machine = true, pinned = true, tracked = true,
   charged = true, front = true }
 

@@ -31,7 +31,7 @@ local function check(wanted)
 end
 
 -- Keys that nearly every writing verb touches.
-local SHARED = { 'leases', 'timers', 'poked', 'hosts', 'routes', 'blocked', 'ages', 'status:queued', 'status:running' }
+local SHARED = { 'leases', 'timers', 'later', 'poked', 'hosts', 'routes', 'blocked', 'ages', 'status:queued', 'status:running' }
 local OTHERS = { string = { 'fence', 'place' }, hash = { 'limits' } }
 -- What is there only while something is shut, paced, or failing: mostly nothing of it is.
 local RARE = { 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start', 'ramp', 'weights', 'opening' }

@@ -1,11 +1,11 @@
 -- How a question becomes an answer: read it, check what will be touched, act, wake whom it concerns, answer.
 -- What a call does first, so that nothing waits for a tick: due timers, unanswered pokes, an unfinished walk.
 function verb.tidy(most)
-  local opened = latch.fire(most)
+  local opened, looked = latch.fire(most), later.fire(most)
   fair.age(most, queue.refile)
   hosts.overdue(most)
   defaults.walk()
-  return opened
+  return opened, looked
 end
 
 -- What the verbs that are asked all the time do first: see sound.lean. `due` is never later than what it tells of.

@@ -12,6 +12,7 @@ verb.register {
     local row = lease.record(ask.workspace)
     local runs = row and row.status == 'running'
     verb.begin_lean(runs and row, ask.status, ask.claim and ask.claim.host)
+    if row and not runs then row = lease.record(ask.workspace) end -- its deadline may just have come
     if runs and lease.goes_back(ask, row) then sound.run(ask.workspace, row, row.host, 'queued') end
     local outcome, status = lease.report(ask, row)
     local answer = { grants = {} }

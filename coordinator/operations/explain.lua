@@ -1,5 +1,5 @@
 -- explain: why is this workspace waiting, judged by the same words as a claim. Read-only.
--- Answers explained{status, text, refusal?, place?, lanes_before?, aged_to?, route?, keys[]?, served_by?}, unknown.
+-- Answers explained{status, text, refusal?, place?, lanes_before?, aged_to?, route?, keys[]?, served_by?, deadline?}, unknown.
 -- `what_if` puts other limits in.
 verb.register {
   name = 'explain', question = { workspace = { is = 'workspace', must = true }, what_if = { is = 'map', names = 'key', of = 'integer' } },
@@ -11,7 +11,7 @@ verb.register {
     if row.status ~= 'queued' then return answer end
     for limit_key, limit in pairs(ask.what_if or {}) do gates.suppose(limit_key, limit) end
     local route, keys = queue.parts(row.lane or '')
-    local no = gates.refuses('*') or gates.judge(keys)
+    local no = later.refuses(ask.workspace, row) or gates.refuses('*') or gates.judge(keys)
     local served = redis.call('SCARD', base.key('served', route))
     if not no and served == 0 then
       no = hosts.none(route)
@@ -19,9 +19,10 @@ verb.register {
       no = hosts.full(route)
     end
     gates.with_holders(no)
-    answer.refusal, answer.route, answer.served_by = no, route, served
-    answer.place = (redis.call('ZRANK', base.key('lane', row.lane), ask.workspace) or 0) + 1
-    answer.lanes_before, answer.aged_to = standing.of(row.lane or '')
+    answer.refusal, answer.route, answer.served_by, answer.deadline = no, route, served, base.number(row.deadline)
+    local before = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace)
+    answer.place = before and before + 1 or nil
+    if before then answer.lanes_before, answer.aged_to = standing.of(row.lane) end
     answer.keys = { { key = '*', used = gates.used('*'), limit = gates.limit('*') or nil } }
     for _, limit_key in ipairs(keys) do
       answer.keys[#answer.keys + 1] = { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil }

@@ -7,7 +7,7 @@ from pydantic import Field
 from coordinator.models import KeyView, LuaList, Record, Refusal
 from coordinator.operations._operation import Operation
 from coordinator.operations.complete import UnknownWorkspace
-from coordinator.words import Count, LimitKey, Status, WorkspaceName
+from coordinator.words import Count, LimitKey, Millis, Status, WorkspaceName
 
 
 class Explained(Record):
@@ -25,6 +25,7 @@ class Explained(Record):
     aged_to: int | None = None
     route: str | None = None
     served_by: int | None = None
+    deadline: Millis | None = None
     keys: LuaList[KeyView] = ()
 
 

@@ -1,10 +1,13 @@
--- freeze: no grants under a key (everything by default), remembered, until thaw or a time. Running agents are untouched.
+-- freeze: no grants under a key (everything by default), or to a host (`host:<name>`), remembered, until thaw or a time.
+-- Running agents are untouched.
 -- Answers frozen{key}.
 verb.register {
   name = 'freeze', writes = true, question = { key = 'key', by = 'line', reason = 'line', ['until'] = 'integer' },
   answer = function(ask)
     sound.key(ask.key or '*')
+    freezes.check(ask.key or '*')
     latch.freeze(ask.key or '*', ask.by, ask.reason, ask['until'])
+    freezes.began(ask.key or '*')
     return { outcome = 'frozen', key = ask.key or '*' }
   end,
 }

@@ -24,8 +24,7 @@ local function forget(ask)
       if row.kill then
         lease.finish(name, row, 'failed', { verdict = 'killed', question = 'killed; its host was said to be dead' })
       else
-        lease.requeue(name, row, {})
-        requeued[#requeued + 1] = name
+        if lease.requeue(name, row, {}) == 'queued' then requeued[#requeued + 1] = name end
       end
     else
       redis.call('SREM', base.key('held', ask.host), name)

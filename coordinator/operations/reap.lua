@@ -13,7 +13,7 @@ local function lose(name, row)
   facts.tell('AgentLost', { workspace = name, host = row.host, token = base.number(row.token), reason = 'the lease ran out' })
   local doubt = 'no proof of death: ' .. (row.host or 'its holder') .. ' went silent; retry when the agent is certainly dead'
   if status == 'queued' then
-    lease.requeue(name, row, {})
+    status = lease.requeue(name, row, {})
   elseif status == 'failed' then
     local how = row.mode == 'push' and ' never confirmed that it starts it' or ' went silent'
     local text = row.kill and 'killed; its host went silent' or 'lost ' .. string.format('%.0f', attempt) .. ' times: ' .. row.host .. how
@@ -69,7 +69,7 @@ end
 -- The earliest time anything falls due, told to the replicas.
 local function next_due(settling)
   local first = redis.call('EXISTS', base.key('opening')) == 1 and call.now or nil
-  for _, name in ipairs { 'timers', 'poked', 'ages', 'leases' } do
+  for _, name in ipairs { 'timers', 'later', 'poked', 'ages', 'leases' } do
     local top = redis.call('ZRANGE', base.key(name), 0, 0, 'WITHSCORES')
     local when = top[2] and not (settling and name == 'leases') and tonumber(top[2])
     if when and (not first or when < first) then first = when end
@@ -86,7 +86,7 @@ verb.register {
   name = 'reap', writes = true, frees = true, question = { limit = { is = 'integer', least = 1, most = 256 } },
   answer = function(ask)
     local most = ask.limit or 64
-    local opened = verb.tidy(most)
+    local opened, looked = verb.tidy(most)
     local settling = gates.settling()
     local lost, damage = {}, nil
     if not settling then lost, damage = reap_leases(most) end
@@ -97,7 +97,7 @@ verb.register {
     damage = damage or met
     local next_in = next_due(settling)
     if damage and #lost == 0 and forgotten == 0 then error(damage, 0) end
-    local more = #lost == most or #opened == most or forgotten == history.MOST
+    local more = #lost == most or #opened == most or looked == most or forgotten == history.MOST
       or #call.offers > 0 or redis.call('EXISTS', base.key('opening')) == 1
     return { outcome = 'reaped', lost = lost, opened = base.list(opened), forgotten = forgotten > 0 and forgotten or nil,
       next_due = next_in, more = more or nil }

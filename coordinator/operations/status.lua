@@ -2,7 +2,8 @@
 -- Answers status{frozen?, settling?, counts, running, queued, completed, failed, total,
 -- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?, ramp?{allowance, granted}}], hosts, settings, rates?{pool: {...}},
 -- accounts?{pool: []},
--- weights?{key: number}, summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten}.
+-- weights?{key: number}, summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten,
+-- unserved[{route, lanes, since, text, until?}], unserved_more?}: work that no host can serve.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -68,12 +69,14 @@ verb.register {
     local freeze = gates.freeze_of('*')
     local keys = {}
     for _, limit_key in ipairs(keys_of_interest()) do keys[#keys + 1] = key_view(limit_key) end
+    local nobodys, more = unserved.routes()
     local completed = counts.completed + counts.merged + counts['ready-for-review']
     local failed = counts.failed + counts.blocked
     return { outcome = 'status', new = not call.control.schema or nil,
       frozen = freeze and true or false, freeze = freeze and next(freeze) and freeze or nil,
       settling = gates.settling(), counts = counts, running = counts.running, queued = counts.queued,
       completed = completed, failed = failed, total = counts.running + counts.queued + completed + failed,
+      unserved = nobodys, unserved_more = more,
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from coordinator.models import KeyView, Kill, LuaList, Record
+from coordinator.models import FreezeView, KeyView, LuaList, Record
 from coordinator.operations._operation import Operation
 from coordinator.words import Millis, Status
 
@@ -40,6 +40,19 @@ class Summed(Record):
     cost_usd: int = 0
 
 
+class Unserved(Record):
+    """A route with waiting `lanes` that no host serves, or only hosts that are quiet, silent or frozen.
+
+    `since`: when the first of them was queued. `until`: when a frozen host of it is thawed.
+    """
+
+    route: str
+    lanes: int
+    since: Millis | None = None
+    text: str = ""
+    until: Millis | None = None
+
+
 class FleetStatus(Record):
     """Counts by status and by group, limit keys with their use, and whether anything is frozen; `summary` by pool."""
 
@@ -47,7 +60,7 @@ class FleetStatus(Record):
     lib: int
     new: bool = False
     frozen: bool
-    freeze: Kill | None = None
+    freeze: FreezeView | None = None
     settling: Millis | None = None
     counts: dict[Status, int]
     running: int
@@ -55,6 +68,8 @@ class FleetStatus(Record):
     completed: int
     failed: int
     total: int
+    unserved: LuaList[Unserved] = ()
+    unserved_more: int = 0
     keys: LuaList[KeyView] = ()
     hosts: int
     summary: dict[str, Summed] = Field(default_factory=dict)

@@ -1,11 +1,11 @@
 -- submit: put a workspace into the queue, or grant it at once to an asker that will run it itself.
 -- Answers granted{grant}, queued{place, refusal?}, already{status}, refused{refusal}.
-local FIELDS = { 'task', 'repo', 'org', 'branch', 'source', 'dir' }
+local FIELDS = { 'task', 'repo', 'org', 'branch', 'source', 'dir', 'not_before', 'deadline' }
 
 -- Why a queued workspace does not start at once, or nil when a host with room is on its way.
-local function why_waiting(row)
+local function why_waiting(name, row)
   local _, keys = queue.parts(row.lane)
-  local no = gates.refuses('*') or gates.judge(keys)
+  local no = later.early(name, row) or gates.refuses('*') or gates.judge(keys)
   if no then return gates.with_holders(no) end
   local route = queue.parts(row.lane)
   if redis.call('SCARD', base.key('served', route)) == 0 then return hosts.none(route) end
@@ -40,14 +40,16 @@ local function grant_to_asker(ask, row, old)
   return { outcome = 'granted', grant = grant }
 end
 
--- What stops the asker, in the order of admission: everything, then its own slots, then the lane's keys.
+-- What stops the asker, in the order of admission: its time, everything, then its own freeze and slots, then the lane's keys.
 local function refuses_asker(ask, row)
-  local no = gates.refuses('*')
+  local no = later.early(ask.workspace, row) or gates.refuses('*')
   if no then return no end
   if ask.host and ask.host ~= ask.asker then
     return { key = queue.parts(row.lane), reason = 'no_host', used = 0, limit = 0,
       text = 'it must run on ' .. ask.host .. ', not on ' .. ask.asker }
   end
+  local cold = freezes.refuses(ask.asker)
+  if cold then return cold end
   local slots = base.number(redis.call('HGET', base.key('host', ask.asker), 'slots'))
   local held = redis.call('SCARD', base.key('held', ask.asker))
   if slots and held >= slots then
@@ -63,6 +65,7 @@ verb.register {
     workspace = { is = 'workspace', must = true }, agent = 'agent', task = 'task', repo = 'repo', org = 'repo', branch = 'branch',
     priority = { is = 'integer', most = 9 }, source = 'path', dir = 'path', host = 'host',
     labels = { is = 'list', of = 'label', most = 8 }, keys = { is = 'list', of = 'key', most = 8 },
+    not_before = 'integer', deadline = 'integer',
     asker = 'host', ttl = { is = 'integer', least = 1 }, ['else'] = 'otherwise', again = 'boolean', id = 'id',
   },
   answer = function(ask)
@@ -74,6 +77,8 @@ verb.register {
     if old.status == 'queued' or old.status == 'running' or (old.status and not ask.again) then
       return { outcome = 'already', status = old.status, host = old.host }
     end
+    local wrong = later.wrong(ask)
+    if wrong then return wrong end
     if old.status then base.expect('zset', base.key('status', old.status)) end
     local row = record_of(ask, old)
     sound.run(ask.workspace, row, ask.asker, 'queued')
@@ -87,7 +92,8 @@ verb.register {
     store(ask.workspace, row, old)
     row.status = old.status
     lease.requeue(ask.workspace, row, {})
-    local fine, refusal = sound.holds(why_waiting, row) -- it is queued, whatever may be read of the hosts
-    return { outcome = 'queued', place = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace) + 1, refusal = fine and refusal or nil }
+    local fine, refusal = sound.holds(why_waiting, ask.workspace, row) -- it is queued, whatever may be read of the hosts
+    local before = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace)
+    return { outcome = 'queued', place = before and before + 1 or 0, refusal = fine and refusal or nil }
   end,
 }

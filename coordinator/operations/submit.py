@@ -7,7 +7,18 @@ from pydantic import Field
 from coordinator.models import Grant, Record, Refusal
 from coordinator.operations._fields import Id, PathText, Positive, Priority
 from coordinator.operations._operation import Operation
-from coordinator.words import AgentName, Branch, HostName, Label, LimitKey, RepoName, Status, Task, WorkspaceName
+from coordinator.words import (
+    AgentName,
+    Branch,
+    HostName,
+    Label,
+    LimitKey,
+    Millis,
+    RepoName,
+    Status,
+    Task,
+    WorkspaceName,
+)
 
 
 class Granted(Record):
@@ -18,7 +29,10 @@ class Granted(Record):
 
 
 class Queued(Record):
-    """It waits: its place in its lane, and what holds it back (nothing when a host is being woken for it)."""
+    """It waits: its place in its lane, and what holds it back (nothing when a host is being woken for it).
+
+    Before its `not_before` it stands in no lane: place 0.
+    """
 
     outcome: Literal["queued"] = "queued"
     place: int
@@ -58,6 +72,8 @@ class Submit(Operation[SubmitReply]):
     host: HostName | None = None
     labels: Annotated[list[Label], Field(max_length=8)] | None = None
     keys: Annotated[list[LimitKey], Field(max_length=8)] | None = None
+    not_before: Millis | None = None
+    deadline: Millis | None = None
     asker: HostName | None = None
     ttl: Positive | None = None
     otherwise: Literal["queue", "refuse"] | None = Field(default=None, alias="else")

@@ -4,6 +4,7 @@ verb.register {
   answer = function(ask)
     local limit_key = ask.key or '*'
     sound.key(limit_key)
+    freezes.check(limit_key)
     if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then latch.thaw(limit_key, ask.by) end
     ramp.stop(limit_key)
     latch.time(limit_key)

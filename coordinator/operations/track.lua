@@ -120,8 +120,12 @@ local function enter(name, one, old, host, status)
   row.place, row.updated_at = old.place or base.next('place'), one.updated_at or false
   if status == 'blocked' and not old.status and is_too_old(one, one.status or 'queued') then row.question = OLD end
   if lapsed(old) then row.verdict, row.question = one.verdict or false, one.question or false end
+  if old.status then
+    row.not_before, row.deadline = old.not_before, old.deadline
+    if status == 'queued' then later.again(row, {}) end -- as somebody's retry does
+  end
   base.write(base.key('workspace', name), row)
-  if old.status == 'queued' then queue.remove(name, old.lane) end
+  if old.status == 'queued' then later.leave(name, old) end
   row.status, row.attempt, row.runs = old.status, old.attempt, row.runs or old.runs
   local said_at = math.min(one.updated_at or call.now, call.now)
   if status == 'running' then

@@ -173,3 +173,48 @@ def test_a_dispatch_without_an_agent_is_the_fleets_default_on_every_path(thawed:
     thawed("dispatch", "--file", "-", typed='{"workspace":"a/2"}\n')
     agents = [row["agent"] for row in thawed.json("workspaces")["workspaces"]]
     assert agents == ["gemini:pro", "gemini:pro"]
+
+
+def test_work_for_later_says_when_and_a_deadline_ends_it(thawed: Cli, tmp_path: Path) -> None:
+    thawed.host()
+    now = thawed.json("status")["now"]
+    queued = thawed.json("dispatch", TASK, "--agent", "codex", "--not-before", "+2h", "--deadline", "3h")
+    assert (queued["place"], queued["refusal"]["reason"]) == (0, "not_before")
+    assert 0 <= queued["refusal"]["until"] - now - 7_200_000 < 60_000
+    said = thawed.out("dispatch", "a/1", "--agent", "codex", "--not-before", "2100-01-01T00:00:00Z")
+    assert said.startswith("a/1 queued: not before 2100-01-01T00:00:00Z, in ")
+    why = thawed.out("why", TASK)
+    assert f"{TASK} is queued: not before " in why
+    assert "not started by then it has failed" in why
+    assert "not before " in thawed.out("workspaces")
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"workspace": "b/1", "not_before": "+90m"}\n{"workspace": "b/2", "not_before": 5}\n')
+    thawed("dispatch", "--file", str(file), "--agent", "codex", "--deadline", "+1d")
+    (held,), (free,) = (thawed.do(Query(workspace=name)).workspaces for name in ("b/1", "b/2"))
+    assert 0 <= (held.not_before or 0) - now - 5_400_000 < 60_000
+    assert 0 <= (free.deadline or 0) - now - 86_400_000 < 60_000
+    assert [grant.workspace for grant in thawed.claim()] == ["b/2"]
+
+
+def test_times_that_can_not_be_read_or_kept_are_named(thawed: Cli, tmp_path: Path) -> None:
+    for text in ("soon", "25:00", "18:60", "-5m", "", "2026-13-01", "é"):
+        error = thawed.wrong("dispatch", TASK, "--not-before", text, code=BAD_INPUT)
+        assert "not_before: must be a moment such as +2h, 18:30 or 2026-11-24T18:30:00Z" in error
+    assert "deadline: must be after not_before" in thawed.wrong(
+        "dispatch", TASK, "--not-before", "+2h", "--deadline", "+1h", code=BAD_INPUT
+    )
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"workspace": "b/1", "deadline": "whenever"}\n{"workspace": "b/2", "deadline": 1}\n')
+    errors = thawed("dispatch", "--file", str(file), code=BAD_INPUT).stderr
+    assert "line 1: deadline: must be a moment" in errors
+    assert "line 2: deadline: must be in the future" in errors
+
+
+def test_a_retry_is_told_other_times(thawed: Cli) -> None:
+    thawed("dispatch", TASK, "--agent", "codex", "--not-before", "+2h", "--deadline", "+3h")
+    thawed("cancel", TASK)
+    assert thawed.out("retry", TASK, "--not-before", "now", "--deadline", "none") == "1 queued again\n"
+    (record,) = thawed.do(Query(workspace=TASK)).workspaces
+    assert (record.not_before, record.deadline) == (None, None)
+    error = thawed.wrong("retry", "--status", "failed", "--deadline", "+1h", code=BAD_INPUT)
+    assert "deadline: is for workspaces that are named" in error

@@ -334,3 +334,15 @@ def test_tables_fit_the_terminal(thawed: Cli, columns: int) -> None:
     piped = thawed.out("workspaces")
     assert "words " * 30 in piped  # a pipe gets every line whole, without colour
     assert "\x1b" not in piped
+
+
+def test_status_says_what_no_host_serves(thawed: Cli) -> None:
+    thawed.host()
+    for name in ("a/1", "a/2"):
+        thawed("dispatch", name, "--agent", "codx", "--repo", f"core/{name[-1]}")
+    assert "2 lanes wait for codx (the first was queued 0s ago): no host serves 'codx'\n" in thawed.out("status")
+    assert [one["lanes"] for one in thawed.json("status")["unserved"]] == [2]
+    for number in range(11):
+        thawed("dispatch", f"b/{number}", "--agent", f"b{number}")
+    assert "and 2 more routes that no host serves\n" in thawed.out("status")
+    assert thawed.json("status")["unserved_more"] == 2

@@ -41,7 +41,11 @@ def test_stop_can_end_by_itself(cli: Cli) -> None:
     now = cli.json("status")["now"]
     until = cli.json("stop", "--until", "2h")["until"]
     assert 0 <= until - now - 7_200_000 < 60_000
-    assert "--until: must be a duration" in cli.wrong("stop", "--until", "soon", code=BAD_INPUT)
+    assert ", until " in cli.out("status").splitlines()[0]
+    until = cli.json("stop", "--key", "codex", "--until", "+2h")["until"]
+    assert 0 <= until - now - 7_200_000 < 60_000
+    assert cli.json("stop", "--key", "codex", "--until", "2100-01-01T00:00:00Z")["until"] == 4_102_444_800_000
+    assert "--until: must be a moment" in cli.wrong("stop", "--until", "soon", code=BAD_INPUT)
     assert "reason: must be UTF-8 text" in cli.wrong("stop", "--reason", "a\udcff", code=BAD_INPUT)
 
 
@@ -180,3 +184,32 @@ def test_a_host_is_quiet_live_and_forgotten(busy: Cli) -> None:
     assert busy.out("host", "forget", "h1", "--dead") == "host h1 is forgotten, queued again: a/1\n"
     assert "there is no host h1" in busy.wrong("host", "forget", "h1", code=BAD_INPUT)
     assert json.loads(busy.out("hosts", "--json"))["hosts"] == []
+
+
+def test_the_priority_of_one_that_waits_is_changed(busy: Cli) -> None:
+    busy("dispatch", "a/3", "--agent", "codex")
+    assert busy.out("priority", "a/3", "9") == "a/3 has priority 9 (was 5), place 1 of its lane\n"
+    assert busy.json("priority", "a/3", "0") == {"outcome": "prioritized", "was": 9, "now": 0, "place": 2}
+    assert "a/1 is running: coordinator kill ends it; it does not wait" in busy.wrong(
+        "priority", "a/1", "9", code=REFUSED
+    )
+    assert "there is no workspace a/9" in busy.wrong("priority", "a/9", "9", code=BAD_INPUT)
+    assert "priority" in busy.wrong("priority", "a/3", "10", code=BAD_INPUT)
+
+
+def test_a_host_is_frozen_by_somebody_until_a_time(busy: Cli) -> None:
+    busy("stop", "--key", "host:h1", "--until", "2100-01-01T00:00:00Z", "--reason", "new disk")
+    frozen = "host:h1 is frozen by "
+    assert "frozen" in busy.out("hosts").splitlines()[1].split()
+    for shown in (busy.out("hosts"), busy.out("status")):
+        lines = [line for line in shown.splitlines() if frozen in line]
+        assert lines
+        assert all(": new disk, until 2" in line for line in lines)
+    assert "host h1: 1/4 slots, frozen, serves codex, claude" in busy.out("status")
+    busy("dispatch", "c/1", "--agent", "claude")
+    why = busy.out("why", "c/1")
+    assert frozen in why
+    assert "key       host:h1 (frozen)" in why
+    assert busy.json("hosts")["hosts"][0]["freeze"]["reason"] == "new disk"
+    assert busy.out("start", "--key", "host:h1") == "dispatch started for host:h1\n"
+    assert [grant.workspace for grant in busy.claim()] == ["c/1"]

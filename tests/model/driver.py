@@ -72,16 +72,33 @@ class Driver:
     def _tidy(self, most: int | None = None, *, lean: bool = False) -> None:
         """What a call does first of what is due; a lean one, only when something is said to be."""
         self.truth.begin()
-        due = self.before.control.get("due")
+        due, most = self.before.control.get("due"), most or (1 if self.world.tight else 8)
         if not (lean and due and int(due) > self.truth.now):
-            self.truth.fair.age(self.truth.now, most or (1 if self.world.tight else 8))
+            self.truth.come_of_age(self.truth.due()[:most])
+            self.truth.fair.age(self.truth.now, most)
+
+    def _follow_the_clock(self) -> bool:
+        """Where it hands out to push hosts, the end of a call moves some of what is due, too; a drain gives up others.
+
+        Whether that may have happened in more than one go.
+        """
+        moved = [task for task in self.truth.due() if self._was_moved(task)]
+        self.truth.come_of_age(moved)
+        return self.world.tight and len(moved) > 1
+
+    def _was_moved(self, task: Task) -> bool:
+        record = self.view.records.get(task.name, {"status": "failed", "verdict": "deadline"})  # perhaps forgotten
+        if self.truth.missed(task):
+            return (record["status"], record.get("verdict")) == ("failed", "deadline")
+        return record["status"] != "queued" or task.name in self.view.lanes.get(task.lane, {})
 
     def _follow_pushes(self) -> None:
         """What runs and nobody asked for was handed to push hosts at the end of the call, in this order."""
+        unfinished = self._follow_the_clock() or self._unfinished()
         new = {name for name in self.view.of_status("running") if self.truth.tasks[name].status != "running"}
         for name in sorted(new, key=lambda name: int(self.view.records[name]["token"])):
             record = self.view.records[name]
-            self.truth.push(name, record["host"], best=not self._unfinished())
+            self.truth.push(name, record["host"], best=not unfinished)
             self.truth.tasks[name].token = int(record["token"])
 
     def _wakes_a_push_host(self, answer: Any) -> bool:
@@ -109,12 +126,16 @@ class Driver:
         if outcome == "granted":
             self._adopt([answer.grant])
         elif outcome == "queued" and task:
-            lane = [one.name for one in self.truth.queued() if one.lane == task.lane]
-            assert answer.place == lane.index(task.name) + 1, "its place in its lane"
+            self._placed(task, answer.place)
             laws.refusal_is_true(answer.refusal, no or reading.no_room(self.truth, task, idle))
         elif outcome == "refused":
             laws.refusal_is_true(answer.refusal, no)
         self._lawful(ask, answer, twice)
+
+    def _placed(self, task: Task, place: int) -> None:
+        """Its place in its lane; 0 for one that waits for its time."""
+        lane = [one for one in self.truth.standing() if one.lane == task.lane]
+        assert place == (lane.index(task) + 1 if task in lane else 0), "its place in its lane"
 
     def claim(self, ask: ops.Claim, *, twice: bool = False) -> bool:
         """Whether the answer said that there is more."""
@@ -125,9 +146,11 @@ class Driver:
         self._given(answer, given)
         if not given.again:
             full = bool(given.names) and given.refusal is None and len(given.names) == given.want
-            wanted = None if full or not self.view.timers else reading.until_due(self.truth, self.view.timers.values())
-            pushed = [name for name in self.view.of_status("running") if self.truth.tasks[name].status != "running"]
-            assert answer.retry_in == wanted or pushed, f"{answer} for {wanted}"  # those start after it was answered
+            whens = [*self.view.timers.values(), *self.view.later.values()]
+            wanted = None if full else reading.until_due(self.truth, whens)
+            after = [name for name in self.view.of_status("running") if self.truth.tasks[name].status != "running"]
+            after += [task.name for task in self.truth.due() if self._was_moved(task)]
+            assert answer.retry_in == wanted or after, f"{answer} for {wanted}"  # those move after it was answered
         if self.truth.hosts.get(ask.host) is None:
             self._nothing_changed(pending)
         self._lawful(ask, answer, twice)
@@ -150,7 +173,8 @@ class Driver:
             return
         assert names == given.names, f"handed out {names}, the best that fit are {given.names}"
         self._adopt(answer.grants)
-        if answer.refusal or (given.refusal and given.refusal.reason == "hosts_full"):
+        own = given.refusal and (given.refusal.reason == "hosts_full" or given.refusal.key.startswith("host:"))
+        if answer.refusal or own:
             laws.refusal_is_true(answer.refusal, given.refusal)
 
     def _adopt(self, grants: Sequence[Grant]) -> None:
@@ -215,10 +239,13 @@ class Driver:
         self._tidy(limit)
         lost = [(one.workspace, one.status) for one in answer.lost]
         assert lost == self.truth.reap(limit), lost
+        late = [name for name, when in self.view.later.items() if when <= self.truth.now]
+        assert answer.more or not late, f"the time of {late} has come, and nothing was done"
         due, kept = self.truth.forget(answer.forgotten, self._listed)
         assert answer.forgotten == due or answer.more or kept, f"{answer.forgotten} of {due} were forgotten"
         asleep = {} if self.truth.settling > self.truth.now else self.view.leases
-        whens = [when for part in (self.view.timers, self.view.poked, self.view.ages, asleep) for when in part.values()]
+        parts = (self.view.timers, self.view.later, self.view.poked, self.view.ages, asleep)
+        whens = [when for part in parts for when in part.values()]
         wanted_due = 0 if self.view.opening else reading.until_due(self.truth, whens)
         assert answer.next_due == wanted_due, f"{answer} for {wanted_due}"
         # Of those that are kept each call puts some off: asked again, it puts off the next.
@@ -242,6 +269,18 @@ class Driver:
     def cancel(self, ask: ops.Cancel, *, twice: bool = False) -> None:
         answer = self._ask(ask)
         assert answer.count == self.truth.cancel(ask.workspace), answer
+        self._lawful(ask, answer, twice)
+
+    def prioritize(self, ask: ops.Prioritize, *, twice: bool = False) -> None:
+        pending = self._pending
+        answer = self._ask(ask)
+        outcome, was = self.truth.prioritize(ask)
+        assert answer.outcome == outcome, f"{answer} for {outcome}"
+        if outcome == "prioritized":
+            assert (answer.was, answer.now) == (was, ask.priority), answer
+            self._placed(self.truth.tasks[ask.workspace], answer.place)
+        else:
+            self._nothing_changed(pending)
         self._lawful(ask, answer, twice)
 
     def retry(self, ask: ops.Retry, *, twice: bool = False) -> None:
@@ -300,8 +339,9 @@ class Driver:
             idle = {name for name in self.truth.hosts if self.view.waits(name)}
             no = self.truth.judge(task, ask.what_if) or reading.no_room(self.truth, task, idle)
             laws.refusal_is_true(answer.refusal, no)
-            told = (answer.lanes_before, answer.aged_to)
-            assert told == reading.in_line(self.truth, self.view, task), f"{task.name} in line: {answer}"
+            there = task.name in self.view.lanes.get(task.lane, {})
+            place = reading.in_line(self.truth, self.view, task) if there else (None, None)
+            assert (answer.lanes_before, answer.aged_to) == place, f"{task.name} in line: {answer}"
         self._only_read()
 
     def read(self, operation: Operation[Any]) -> None:
@@ -309,6 +349,9 @@ class Driver:
         answer = self._ask(operation)
         if operation.name == "status":
             reading.status_is_true(self.truth, answer)
+            standing = {name for names in self.view.lanes.values() for name in names}
+            nobodys = [(one.route, one.lanes, one.since) for one in answer.unserved]
+            assert nobodys == reading.unserved(self.truth, standing)[:10], f"{nobodys} can not be served"
         elif operation.name == "hosts":
             told = [(one.host, one.state, one.beat, one.slots, one.mode, {*one.held}) for one in answer.hosts]
             assert told == reading.all_hosts(self.truth), answer

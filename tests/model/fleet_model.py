@@ -52,6 +52,9 @@ class Task:
     ran_on: str | None = None
     account: str | None = None  # that it runs under
     pinned: bool = False  # `requires` is where it last ran, for an answer's sake
+    not_before: int | None = None
+    awaited: bool = False  # it waits for `not_before`, in no lane
+    start_by: int | None = None  # the deadline it was given; `deadline` is its lease's
     since: int = 0  # its last change of status
     started: int = 0
     charged: int | None = None  # what its lane was charged for the run
@@ -173,6 +176,10 @@ class Fleet:
     def queued(self) -> list[Task]:
         return sorted((task for task in self.tasks.values() if task.status == "queued"), key=lambda task: task.order)
 
+    def standing(self) -> list[Task]:
+        """Those that wait in a lane."""
+        return [task for task in self.queued() if not task.awaited]
+
     def held(self, host: str) -> list[Task]:
         return [task for task in self.running() if task.host == host]
 
@@ -262,7 +269,9 @@ class Fleet:
             self._set_ramp(key, ramp)
 
     def judge(self, task: Task, limits: dict[str, int] | None = None) -> No | None:
-        """The first key that refuses a task, in the order of admission."""
+        """What refuses a task: its time, or the first key, in the order of admission."""
+        if task.not_before is not None and task.not_before > self.now:
+            return No(task.name, "not_before", 0, None, task.not_before)
         group = [f"accounts:{task.keys[0]}"] if self.members(task.keys[0]) else []
         keys = ("*", task.keys[0], *group, *task.keys[1:])
         return next((no for key in keys if (no := self.refuses(key, limits))), None)
@@ -296,25 +305,15 @@ class Fleet:
         limit = self.limit(key)
         return float("inf") if limit is None else limit - self.used(key)
 
-    def refuses_asker(self, asker: str, task: Task) -> No | None:
-        """Why an asker may not run a task itself, or None."""
-        no, host, held = self.refuses("*"), self.hosts.get(asker), len(self.held(asker))
-        if no:
-            return no
-        if task.requires not in (None, asker):
-            return No(task.route, "no_host", 0, 0)
-        if host and host.slots is not None and held >= host.slots:
-            return No(asker, "hosts_full", held, host.slots)
-        return self.judge(task)
-
-    def silent(self, host: Host) -> bool:
-        """Whether a host has missed three beats."""
-        return self.now - host.beat > 3 * self.settings["beat"]
+    def cold(self, host: str) -> No | None:
+        """Why a frozen host is given nothing."""
+        freeze = self.freeze_of(f"host:{host}")
+        return No(f"host:{host}", "frozen", 0, None, freeze[0]) if freeze else None
 
     def left(self, name: str) -> None:
         """Something of this lane waits no more; was it the last?"""
         lane = self.fair.lanes.get(name)
-        if lane and lane.waits and all(task.lane != name for task in self.queued()):
+        if lane and lane.waits and all(task.lane != name for task in self.standing()):
             self.fair.leave(name)
 
     def _settle_run(self, task: Task) -> None:
@@ -357,12 +356,31 @@ class Fleet:
         task.front = False
         self.told.append(("AgentCompleted", task.name, task.host or "", status))
 
+    def missed(self, task: Task) -> bool:
+        """Whether its deadline is over."""
+        return task.start_by is not None and task.start_by <= self.now
+
+    def wait_again(self, task: Task, not_before: int | None = None, deadline: int | None = None) -> None:
+        """One that has ended: its times hold while they are ahead, unless it is told others."""
+        times = (task.not_before if not_before is None else not_before, task.start_by if deadline is None else deadline)
+        task.not_before, task.start_by = (when if when and when > self.now else None for when in times)
+
     def requeue(self, task: Task) -> None:
+        if self.missed(task):
+            self.finish(task, "failed")
+            return
         self._end_trial(task, by_itself=False)
         self._settle_run(task)
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
         task.took, task.account = 0, None
         task.lapsed = task.tracked = task.told = False
+        task.awaited = task.not_before is not None and task.not_before > self.now
+        if not task.awaited:
+            self.stand(task)
+
+    def stand(self, task: Task) -> None:
+        """It enters its lane."""
+        task.awaited = False
         self.fair.enter(task.lane, Lane(task.route, task.band, task.keys), self.now)
 
     def drain(self) -> None:
@@ -374,8 +392,9 @@ class Fleet:
     def pick(self, host: Host, told: str | None = None) -> Task | None:
         """What a host with room would be given next: the best that fits it and that every key admits."""
         heads: dict[str, Task] = {}
-        for task in self.queued():
-            heads.setdefault(task.lane, task)
+        for task in self.standing():
+            if not self.missed(task):
+                heads.setdefault(task.lane, task)
         fine = [lane for lane, task in heads.items() if host.fits(task) and not self.judge(task)]
         lane = self.fair.next_of(fine, self.now, self.tasks[told].lane if told in self.tasks else None)
         return heads[lane] if lane else None

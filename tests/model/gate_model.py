@@ -2,7 +2,7 @@
 
 from coordinator.operations import Apply, BackOff, Freeze, Limit
 from coordinator.operations.apply import Rates
-from tests.model.fleet_model import Fleet, Task
+from tests.model.fleet_model import Fleet, Host, No, Task
 from tests.model.pace_model import Pace
 
 
@@ -77,3 +77,38 @@ class Gates(Fleet):
         self.failures[pool] = self.failures.get(pool, 0) + 1
         if self.failures[pool] >= 3:
             self.shut(pool, self.now + 1_800_000)
+
+    def refuses_asker(self, asker: str, task: Task) -> No | None:
+        """Why an asker may not run a task itself, or None."""
+        no, host, held = self.judge(task), self.hosts.get(asker), len(self.held(asker))
+        no = no if no and no.key in ("*", task.name) else None
+        if no:
+            return no
+        if task.requires not in (None, asker):
+            return No(task.route, "no_host", 0, 0)
+        if cold := self.cold(asker):
+            return cold
+        if host and host.slots is not None and held >= host.slots:
+            return No(asker, "hosts_full", held, host.slots)
+        return self.judge(task)
+
+    def silent(self, host: Host) -> bool:
+        """Whether a host has missed three beats."""
+        return self.now - host.beat > 3 * self.settings["beat"]
+
+    def due(self) -> list[Task]:
+        """Those whose time or deadline has come, in this order."""
+        whens = [(task.not_before if task.awaited else task.start_by, task.name) for task in self.queued()]
+        return [
+            self.tasks[name]
+            for when, name in sorted((when or 0, name) for when, name in whens if when)
+            if when <= self.now
+        ]
+
+    def come_of_age(self, due: list[Task]) -> None:
+        """What a call does of that."""
+        for task in due:
+            if self.missed(task):
+                self.finish(task, "failed")
+            else:
+                self.stand(task)

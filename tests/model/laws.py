@@ -8,7 +8,7 @@ from coordinator.doors.keys import family
 from coordinator.models import Refusal
 from tests.model.fleet_model import No
 from tests.model.ramp_model import Ramp
-from tests.model.refusal_law import first_refusals_are_told
+from tests.model.refusal_law import a_first_refusal_is_told
 from tests.model.truth import Truth
 from tests.model.view import View, fits, keys_of
 from tests.model.world import ROOT
@@ -54,13 +54,25 @@ def slots_are_exact(at: Moment) -> None:
 
 def each_workspace_is_in_one_place(at: Moment) -> None:
     """A workspace is listed under its own status alone, and waits in its own lane only while it is queued."""
+    awaited = {task.name for task in at.truth.queued() if task.awaited}
     for name, record in at.now.records.items():
         lists = {status for status, names in at.now.under("status").items() if name in names}
         assert lists == {record["status"]}, f"{name} is {record['status']} and listed under {lists}"
         lanes = [lane for lane, names in at.now.lanes.items() if name in names]
-        assert lanes == ([record["lane"]] if record["status"] == "queued" else []), f"{name} waits in {lanes}"
+        stands = record["status"] == "queued" and name not in awaited
+        assert lanes == ([record["lane"]] if stands else []), f"{name} waits in {lanes}"
     listed = {name for names in at.now.under("status").values() for name in names}
     assert listed <= set(at.now.records), f"no record of {listed - set(at.now.records)}"
+
+
+def who_waits_for_a_time_stands_in_no_lane(at: Moment) -> None:
+    """What waits for its time stands in no lane until a call moves it; the next moment of each is kept."""
+    queued = {task.name: task for task in at.truth.queued()}
+    assert set(at.now.later) <= set(queued), "one that does not wait waits for a time"
+    for name, task in queued.items():
+        when, stands = at.now.later.get(name), name in at.now.lanes.get(task.lane, {})
+        wanted = (task.not_before, False) if task.awaited else (task.start_by, True)
+        assert (when, stands) == wanted, f"{name} waits for {wanted}, {when} is kept"
 
 
 def each_lane_is_in_one_place(at: Moment) -> None:
@@ -117,7 +129,7 @@ def nothing_is_left_behind(at: Moment) -> None:
     """When nothing runs and nothing waits, no slot, lease, lane, group or mark is left."""
     if at.now.of_status("running") or at.now.of_status("queued"):
         return
-    parts = ("slots:", "held:", "lane:", "lanes:", "ready:", "groups:", "blocked:", "leases", "blocked")
+    parts = ("slots:", "held:", "lane:", "lanes:", "ready:", "groups:", "blocked:", "leases", "blocked", "later")
     left = [name for name in at.now.keys if name.startswith(parts)]
     assert not left, f"nothing runs or waits, and there is still {left}"
 
@@ -202,7 +214,8 @@ def no_ramp_is_left_behind(at: Moment) -> None:
 
 def what_falls_due_is_told(at: Moment) -> None:
     """Replicas sleep until the time they were told: nothing needs them earlier."""
-    parts = [at.now.timers, at.now.poked, at.now.ages] + ([] if at.truth.settling > at.truth.now else [at.now.leases])
+    parts = [at.now.timers, at.now.later, at.now.poked, at.now.ages]
+    parts += [] if at.truth.settling > at.truth.now else [at.now.leases]
     whens = [when for part in parts for when in part.values()] + ([float(at.truth.now)] if at.now.opening else [])
     if whens:
         due = float(at.now.control.get("due", "inf"))
@@ -214,7 +227,7 @@ def what_falls_due_is_told(at: Moment) -> None:
 def work_conserving(at: Moment) -> None:
     """What could start on a host that waits has a host on its way to it."""
     now, truth = at.now, at.truth
-    if now.opening or any(when <= truth.now for when in now.timers.values()):
+    if now.opening or any(when <= truth.now for part in (now.timers, now.later) for when in part.values()):
         return
     for task in truth.queued():
         idle = set(now.waiting.get(task.route, {}))
@@ -246,6 +259,7 @@ def who_waits_where_agrees(at: Moment) -> None:
         assert waits == (wanted if now.waits(name) else set()), f"{name} waits for other routes than it says"
         assert not (now.waits(name) and name in now.poked), f"{name} waits and is poked"
         assert not (now.waits(name) and "quiet" in host), f"{name} is quiet and waits"
+        assert not (now.waits(name) and at.truth.cold(name)), f"{name} is frozen and waits"
     assert set(now.poked) <= set(now.hosts), "a host that is gone is poked"
     poked = {name for name in set(now.poked) - set(at.before.poked) if now.hosts[name]["mode"] == "pull"}
     assert poked <= at.listening, "a poke went where nobody listens"
@@ -256,7 +270,8 @@ def who_waits_where_agrees(at: Moment) -> None:
 def a_push_host_with_room_waits(at: Moment) -> None:
     """A push host with room, which asks for nothing, is known to have it: what becomes ready finds it."""
     for name, host in at.truth.hosts.items():
-        if host.mode == "push" and not host.quiet and not at.truth.silent(host):
+        cold = at.truth.cold(name) or at.now.timers.get(f"host:{name}", at.truth.now + 1) <= at.truth.now
+        if host.mode == "push" and not host.quiet and not at.truth.silent(host) and not cold:
             room = host.room > len(at.truth.held(name))
             assert not room or at.now.waits(name) or name in at.now.poked, f"{name} has room, and nobody knows"
 
@@ -266,16 +281,13 @@ def the_keys_tell_the_truth(at: Moment) -> None:
     assert set(at.now.records) == set(at.truth.tasks)
     for name, task in at.truth.tasks.items():
         record = at.now.records[name]
-        seen = (
-            record["status"],
-            record["lane"],
-            int(record["priority"]),
-            int(record.get("attempt", 0)),
-            int(record.get("runs", 0)),
-        )
+        counts = (int(record.get(field, 0)) for field in ("priority", "attempt", "runs"))
+        seen = (record["status"], record["lane"], *counts)
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
         known = tuple(record.get(field) for field in ("answer", "requires", "agent", "repo", "org", "ran_on"))
         assert known == (task.answer, task.requires, task.agent, task.repo, task.org, task.ran_on), name
+        times = [int(record[name]) if name in record else None for name in ("not_before", "deadline")]
+        assert times == [task.not_before, task.start_by], name
         assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"
         assert task.status != "queued" or "account" not in record, f"{name} waits and has an account"
         if task.status == "running":
@@ -362,15 +374,12 @@ def refusal_is_true(said: Refusal | None, no: No | None) -> None:
     assert told == no, f"said {said}, true is {no}"
 
 
-def a_first_refusal_is_told(at: Moment) -> None:
-    first_refusals_are_told(at.now, at.before, at.facts)
-
-
 ALWAYS: tuple[Law, ...] = (
     a_first_refusal_is_told,
     never_over_a_limit,
     slots_are_exact,
     each_workspace_is_in_one_place,
+    who_waits_for_a_time_stands_in_no_lane,
     each_lane_is_in_one_place,
     what_each_lane_has_used_is_charged,
     every_key_is_known,

@@ -66,12 +66,19 @@ class FleetMachine(Stories):
         name = data.draw(st.sampled_from(ended) if ended else some.workspaces)
         self.fleet.retry(ops.Retry(workspace=name, **fields), twice=twice)
 
-    @rule(key=some.keys, ahead=some.until, twice=some.rarely)
+    @rule(data=st.data(), priority=st.sampled_from([9, 0, 5]), twice=some.rarely)
+    def prioritize(self, data: st.DataObject, priority: int, twice: bool) -> None:
+        """Mostly of one that waits."""
+        queued = sorted(task.name for task in self.fleet.truth.queued())
+        name = data.draw(st.sampled_from(queued) | some.workspaces if queued else some.workspaces)
+        self.fleet.prioritize(ops.Prioritize(workspace=name, priority=priority), twice=twice)
+
+    @rule(key=some.cold_keys, ahead=some.until, twice=some.rarely)
     def freeze(self, key: str, ahead: int | None, twice: bool) -> None:
         until = None if ahead is None else self.fleet.truth.now + ahead
         self.fleet.freeze(ops.Freeze(key=key, until=until, by="op"), twice=twice)
 
-    @rule(every=st.booleans(), key=some.keys, twice=some.rarely)
+    @rule(every=st.booleans(), key=some.cold_keys, twice=some.rarely)
     def thaw(self, every: bool, key: str, twice: bool) -> None:
         for one in [key] if not every else [key for key in sorted(self.fleet.truth.freezes) if key != "*"]:
             self.fleet.thaw(ops.Thaw(key=one), twice=twice)
@@ -199,7 +206,9 @@ class FleetMachine(Stories):
     @rule(early=st.integers(0, 1))
     def pass_time_to_the_next_due(self, early: int) -> None:
         view, now = self.fleet.view, self.fleet.truth.now
-        whens = [when for part in (view.timers, view.poked, view.leases) for when in part.values() if when > now]
+        whens = [
+            when for part in (view.timers, view.later, view.poked, view.leases) for when in part.values() if when > now
+        ]
         if whens:
             self.fleet.pass_time(max(int(min(whens)) - now - early, 0))
 

@@ -5,10 +5,12 @@ from typing import Final
 from tests.model.plant import Plant
 from tests.model.planted_accounts import ACCOUNTS
 from tests.model.planted_fair import FAIR
+from tests.model.planted_freezes import FREEZES
 from tests.model.planted_keys import KEYS
 from tests.model.planted_line import LINE
 from tests.model.planted_pace import PACE
 from tests.model.planted_ramp import RAMP
+from tests.model.planted_times import TIMES
 
 PLANTED: Final = (
     Plant(
@@ -104,8 +106,8 @@ PLANTED: Final = (
     Plant(
         "new_place_when_requeued",
         "What comes back goes to the end of its lane.",
-        "base.number(row.place) or base.next('place'))",
-        "base.next('place'))",
+        "queue.add(name, row.lane, base.number(row.place) or base.next('place'))",
+        "queue.add(name, row.lane, base.next('place'))",
     ),
     Plant(
         "answered_not_in_front",
@@ -170,8 +172,8 @@ PLANTED: Final = (
     Plant(
         "too_many_slots",
         "A host is given one more than it has slots for.",
-        "local free = row.quiet and 0 or math.max(slots - held, 0)",
-        "local free = row.quiet and 0 or math.max(slots - held + 1, 0)",
+        "local free = (row.quiet or cold) and 0 or math.max(slots - held, 0)",
+        "local free = (row.quiet or cold) and 0 or math.max(slots - held + 1, 0)",
     ),
     Plant(
         "granted_while_settling",
@@ -359,4 +361,6 @@ PLANTED: Final = (
     *FAIR,
     *LINE,
     *RAMP,
+    *TIMES,
+    *FREEZES,
 )

@@ -26,8 +26,8 @@ ACCOUNTS: Final = (
     Plant(
         "ending_opens_no_group",
         "An account that gets room again wakes nobody.",
-        "latch.open_all(accounts.with_group(keys))",
-        "latch.open_all(keys)",
+        "latch.open_all(accounts.with_group(keys), looked.blocked)",
+        "latch.open_all(keys, looked.blocked)",
     ),
     Plant(
         "account_opens_no_group",

@@ -21,10 +21,26 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
     if any(host.name in idle for host in serving):
         return None
     live = [host for host in serving if not host.quiet and not truth.silent(host)]
+    cold = [no for host in live if (no := truth.cold(host.name))]
+    live = [host for host in live if not truth.cold(host.name)]
+    if cold and not live:
+        return min(cold, key=lambda no: (no.until or float("inf"), no.key))
     if not live:
         return No(task.route, "no_host", 0, 0)
     used, slots = sum(len(truth.held(host.name)) for host in live), sum(host.room for host in live)
     return No(task.route, "hosts_full", used, slots) if used >= slots else None
+
+
+def unserved(truth: Truth, standing: set[str]) -> list[tuple[str, int, int]]:
+    """(route, lanes, since) of the work that no host can serve; `standing` are those in a lane. Most lanes first."""
+    waiting = [task for task in truth.queued() if task.name in standing]
+    here = [one for one in truth.hosts.values() if not one.quiet and not truth.silent(one) and not truth.cold(one.name)]
+    heads: dict[str, dict[str, int]] = {}
+    for task in waiting:  # in the order of their lanes
+        if not any(host.fits(task) for host in here):
+            heads.setdefault(task.route, {}).setdefault(task.lane, task.since)
+    found = [(route, len(lanes), min(lanes.values())) for route, lanes in heads.items()]
+    return sorted(found, key=lambda one: (-one[1], one[0]))
 
 
 def all_hosts(truth: Truth) -> list[tuple[object, ...]]:

@@ -11,10 +11,10 @@ from coordinator.operations.apply import Rates
 from coordinator.operations.claim import Asking
 from coordinator.operations.track import OnDisk
 from tests.model import choices as some
-from tests.model.base import Base
+from tests.model.stories_times import TimedStories
 
 
-class Stories(Base):
+class Stories(TimedStories):
     """Rules of several calls."""
 
     @rule(key=some.limit_names, most=st.integers(0, 1), eased=st.booleans(), data=st.data())
@@ -229,6 +229,34 @@ class Stories(Base):
         if last.status == "failed":
             fleet.retry(ops.Retry(workspace=last.name, answer="yes"))
         fleet.limit(ops.Limit(key="codex", limit=1))
+        self._settle_down()
+
+    @rule(
+        asks=st.lists(some.plain_submits, min_size=1, max_size=3),
+        name=some.hosts,
+        ahead=st.sampled_from([None, 5000]),
+        asks_itself=st.booleans(),
+        mode=st.sampled_from(["push", "pull"]),
+    )
+    def freeze_a_host(self, asks: list[ops.Submit], name: str, ahead: int | None, asks_itself: bool, mode: Any) -> None:
+        """Work comes while a host is frozen, and it may ask for some; then it is thawed, or its freeze ends."""
+        fleet = self.fleet
+        key, until = f"host:{name}", None if ahead is None else fleet.truth.now + ahead
+        host = fleet.truth.hosts.get(name)
+        if host:
+            fleet.renew(ops.Renew(host=name, incarnation=host.incarnation, mode=mode))
+        fleet.freeze(ops.Freeze(key=key, until=until, by="op"))
+        for ask in asks:
+            self._submit(ask)
+            fleet.pass_time(1)
+        fleet.read(ops.GetStatus())
+        if asks_itself:
+            self._claim(name, None)
+            self._submit(ops.Submit(workspace=some.NAMES[9], agent="codex", asker=name, again=True))
+            fleet.explain(ops.Explain(workspace=asks[0].workspace))
+        fleet.pass_time(ahead or 0)
+        if ahead is None:
+            fleet.thaw(ops.Thaw(key=key))
         self._settle_down()
 
     @rule(ending=some.endings)

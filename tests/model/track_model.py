@@ -70,6 +70,7 @@ class Tracked(Gates):
             self.start(task, host or one.host or NOBODY, "asker", LONG, granted=False)
             task.tracked, task.account = True, one.account
         elif status == "queued":
+            self.wait_again(task)
             self.requeue(task)
         else:
             task.status, task.tracked, task.took, task.lapsed = status, True, 0, False

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Renew, Retry, Submit
+from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Prioritize, Renew, Retry, Submit
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
@@ -39,6 +39,7 @@ class Truth(Tracked):
         task = Task(ask.workspace, ask.agent or self.default_agent, self.next_order(), ask.org, ask.repo)
         task.extra = tuple(ask.keys or ())
         task.priority = 5 if ask.priority is None else ask.priority
+        task.not_before, task.start_by = ask.not_before, ask.deadline
         task.requires, task.labels = ask.host, frozenset(ask.labels or ())
         task.runs, task.ran_on = (old.runs, old.ran_on) if old else (0, None)
         if ask.asker:
@@ -74,11 +75,12 @@ class Truth(Tracked):
             given = [name for name, token in host.given if self._runs(name, token)] if ask.seq == host.seq else []
             return Given(given, again=True)
         held = len(self.held(host.name))
-        free = 0 if host.quiet else max(host.room - held, 0)
+        cold = self.cold(host.name)
+        free = 0 if host.quiet or cold else max(host.room - held, 0)
         want = free if ask.count is None else min(ask.count, free)
         answer = Given(want=want)
         if free == 0:
-            answer.refusal = No(host.name, "hosts_full", held, host.room)
+            answer.refusal = cold or No(host.name, "hosts_full", held, host.room)
         while len(answer.names) < (want if most is None else most):
             task = self._next(host, told, answer.names, hints)
             if not task:
@@ -108,6 +110,7 @@ class Truth(Tracked):
         host = self.hosts[host_name]
         assert host.mode == "push", f"{name} was handed to {host_name}, which asks for itself"
         assert not host.quiet, f"{name} was handed to {host_name}, which is quiet"
+        assert not self.cold(host_name), f"{name} was handed to {host_name}, which is frozen"
         assert not self.silent(host), f"{name} was handed to {host_name}, which is silent"
         assert len(self.held(host_name)) < host.room, f"{name} was handed to {host_name}, which is full"
         task = self.pick(host, name) if best else self._allowed(host, [name])
@@ -117,7 +120,8 @@ class Truth(Tracked):
     def _allowed(self, host: fleet_model.Host, told: list[str]) -> Task | None:
         task = self.tasks[told[0]] if told else None
         if task:
-            fine = task.status == "queued" and host.fits(task) and not self.judge(task)
+            waits = task.status == "queued" and not task.awaited and not self.missed(task)
+            fine = waits and host.fits(task) and not self.judge(task)
             assert fine, f"{task} may not start"
         return task
 
@@ -144,7 +148,7 @@ class Truth(Tracked):
         if ask.retry_after and ask.status == "failed" and not task.killed:
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
-            return "completed", "queued"
+            return "completed", task.status
         own = not task.killed and ask.verdict not in ("killed", "stopped", "lost", "limited", "throttled")
         self.finish(task, ask.status, by_itself=own and not ask.retry_after)
         return "completed", ask.status
@@ -282,6 +286,18 @@ class Truth(Tracked):
             self.finish(task, "failed")
         return len(chosen)
 
+    def prioritize(self, ask: Prioritize) -> tuple[str, int]:
+        """The outcome, and the priority before."""
+        self.begin()
+        task = self.tasks.get(ask.workspace)
+        if not task or task.status != "queued":
+            return ("already" if task else "unknown"), 0
+        lane, was, task.priority = task.lane, task.priority, ask.priority
+        if not task.awaited:
+            self.left(lane)
+            self.stand(task)
+        return "prioritized", was
+
     def retry(self, ask: Retry, order: Callable[[Task], float] = lambda task: 0) -> int:
         """How many are queued again; lanes that are new come in this order."""
         self.begin()
@@ -290,6 +306,7 @@ class Truth(Tracked):
         chosen = [task for task in chosen if task.status not in ("queued", "running")]
         for task in chosen:
             task.attempt, task.agent = 0, ask.agent or task.agent
+            self.wait_again(task, ask.not_before, ask.deadline)
             task.requires, task.pinned = None if task.pinned else task.requires, False
             if ask.answer:
                 task.answer = ask.answer
@@ -315,13 +332,13 @@ class Truth(Tracked):
             return "quiet" if host.quiet else "live", []
         if held and not ask.dead:
             return "refused", []
-        again = sorted(task.name for task in held if not task.killed)
         for task in held:
             self.told.append(("AgentLost", task.name, ask.host))
             if task.killed:
                 self.finish(task, "failed")
             else:
                 self.requeue(task)
+        again = sorted(task.name for task in held if task.status == "queued")
         self.hosts.pop(ask.host, None)
         self.settle()
         return "forgotten", again

@@ -28,6 +28,7 @@ class View:
         self.groups: dict[str, set[str]] = self.under("groups")
         self.control: dict[str, str] = keys.get("control", {})
         self.timers: dict[str, float] = keys.get("timers", {})
+        self.later: dict[str, float] = keys.get("later", {})
         self.poked: dict[str, float] = keys.get("poked", {})
         self.ages: dict[str, float] = keys.get("ages", {})
         self.fair: dict[str, str] = self.under("fair")
@@ -52,7 +53,7 @@ class View:
     def due(self, now: int) -> bool:
         """Whether a call would first do what time has made due."""
         return self.opening or any(
-            when <= now for part in (self.timers, self.poked, self.ages) for when in part.values()
+            when <= now for part in (self.timers, self.later, self.poked, self.ages) for when in part.values()
         )
 
     def lasting(self, *, wakes: bool = True) -> Keys:

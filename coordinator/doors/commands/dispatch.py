@@ -10,8 +10,9 @@ from coordinator import actions
 from coordinator.doors.commands import dispatch_lines
 from coordinator.doors.commands.wait import wait_for
 from coordinator.doors.failing import refused
+from coordinator.doors.moments import moment, moments
 from coordinator.doors.names import made_name
-from coordinator.doors.options import WORK, Json, Root, command
+from coordinator.doors.options import WORK, Deadline, Json, NotBefore, Root, command
 from coordinator.doors.pools import unserved
 from coordinator.doors.printing import emit, note, say
 from coordinator.doors.session import opened, question
@@ -28,6 +29,7 @@ def add(app: typer.Typer) -> None:
         WORK,
         "coordinator dispatch core/go-io/task-5 --agent codex --repo core/go-io --task 'Fix the flaky test' --wait",
         "git diff | coordinator dispatch --agent claude --task -",
+        "coordinator dispatch core/go-io/task-6 --task 'Measure it' --not-before 22:00 --deadline 06:00",
         'coordinator dispatch --file tasks.jsonl     (lines like {"workspace": "a/1", "task": "..."})',
     )(dispatch)
 
@@ -54,6 +56,8 @@ def dispatch(
     key: Annotated[
         list[str] | None, typer.Option(metavar="KEY", help="One more limit key it counts under; may be repeated.")
     ] = None,
+    not_before: NotBefore = None,
+    deadline: Deadline = None,
     again: Annotated[bool, typer.Option("--again", help="Run one that has ended once more.")] = False,
     file: Annotated[
         str | None, typer.Option(metavar="FILE", help="JSON lines, one workspace each; - is stdin.")
@@ -73,17 +77,21 @@ def dispatch(
         "branch": branch, "source": _source(source), "priority": priority, "host": host, "labels": label, "keys": key,
         "again": again or None,
     }  # fmt: skip
+    times = {name: text for name, text in (("not_before", not_before), ("deadline", deadline)) if text is not None}
+    for option, text in times.items():  # a wrong one is told before the server is asked for the time
+        moment(option, text, 0)
     if file is not None and workspace is not None:
         raise InvalidQuestion([Problem("WORKSPACE", "can not be given with --file", "name it in the file")])
     if file is not None:
-        asyncio.run(dispatch_lines.dispatch(file, fields, wait=wait, as_json=json, root=root))
+        asyncio.run(dispatch_lines.dispatch(file, fields | times, wait=wait, as_json=json, root=root))
     else:
         asked = question(Submit, **fields, workspace=made_name(fields) if workspace is None else workspace)
-        asyncio.run(_dispatch(asked, wait=wait, as_json=json, root=root))
+        asyncio.run(_dispatch(asked, times, wait=wait, as_json=json, root=root))
 
 
-async def _dispatch(asked: Submit, *, wait: bool, as_json: bool, root: str | None) -> None:
+async def _dispatch(asked: Submit, times: dict[str, str], *, wait: bool, as_json: bool, root: str | None) -> None:
     async with opened(root) as session:
+        asked = asked.model_copy(update=await moments(session, times))
         reply = (await actions.dispatch(session, **asked.model_dump(exclude_none=True))).reply
         _print(asked, reply, as_json=as_json)
         if not isinstance(reply, AlreadyKnown):
@@ -105,7 +113,7 @@ def _print(asked: Submit, reply: SubmitReply, *, as_json: bool) -> None:
         case Queued(refusal=None):
             say(f"{name} queued: a host is being woken for it")
         case Queued(place=place, refusal=refusal) if refusal:
-            say(f"{name} queued, place {place}: {because(refusal)}")
+            say(f"{name} queued{f', place {place}' if place else ''}: {because(refusal)}")
             if refusal.reason == "frozen":
                 note("thaw the queue with: coordinator start" + ("" if refusal.key == "*" else f" --key {refusal.key}"))
         case AlreadyKnown(status=status, host=host):

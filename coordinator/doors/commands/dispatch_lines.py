@@ -14,6 +14,7 @@ import typer
 from coordinator.doors.commands.wait import wait_for
 from coordinator.doors.failing import BAD_INPUT, bad_input
 from coordinator.doors.live import LiveLine
+from coordinator.doors.moments import moment
 from coordinator.doors.names import made_name
 from coordinator.doors.pools import unserved
 from coordinator.doors.printing import complain, emit, note, say
@@ -65,9 +66,9 @@ async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: 
     tally = _Tally()
     with _source(file) as source:
         async with opened(root) as session:
-            await session.ask(GetStatus())  # alone: it tells an unreachable server before a line is read
+            now = (await session.ask(GetStatus())).now  # alone: it tells an unreachable server before a line is read
             try:
-                await _all(session, source, defaults, tally, as_json=as_json)
+                await _all(session, source, _timed(defaults, now), tally, now, as_json=as_json)
             except StoreUnavailable:
                 complain(f"stopped after line {tally.last}; the same again is safe: asking twice is asking once")
                 raise
@@ -94,7 +95,9 @@ def _source(file: str) -> Iterator[BinaryIO]:
         yield source
 
 
-async def _all(session: Session, source: BinaryIO, defaults: dict[str, Any], tally: _Tally, *, as_json: bool) -> None:
+async def _all(
+    session: Session, source: BinaryIO, defaults: dict[str, Any], tally: _Tally, now: int, *, as_json: bool
+) -> None:
     with LiveLine() as line:
         part: list[_Line] = []
         size = 0
@@ -102,7 +105,7 @@ async def _all(session: Session, source: BinaryIO, defaults: dict[str, Any], tal
             if not text.strip():
                 continue
             try:
-                part.append(_Line(number, _asked(text, defaults)))
+                part.append(_Line(number, _asked(text, defaults, now)))
             except InvalidQuestion as error:
                 line.clear()
                 tally.complain(number, error)
@@ -137,14 +140,20 @@ def _lines(source: BinaryIO) -> Iterator[bytes]:
             line = source.readline(_LONGEST + 1)
 
 
-def _asked(text: bytes, defaults: dict[str, Any]) -> Submit:
-    given = _object(text)
+def _asked(text: bytes, defaults: dict[str, Any], now: int) -> Submit:
+    given = _timed(_object(text), now)
     repo = given.get("repo")
     if isinstance(repo, str) and "/" in repo and "org" not in given:  # as the option --repo takes it
         org, _, name = repo.rpartition("/")
         given |= {"org": org, "repo": name}
     fields = {name: value for name, value in defaults.items() if value is not None} | given
     return question(Submit, **({"workspace": made_name(fields)} | fields))
+
+
+def _timed(fields: dict[str, Any], now: int) -> dict[str, Any]:
+    """Moments that are written as the options take them, as the numbers that they are; `now` is that of the server."""
+    texts = {name: fields[name] for name in ("not_before", "deadline") if isinstance(fields.get(name), str)}
+    return fields | {name: moment(name, text, now) for name, text in texts.items()}
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.options import LOOK, STEER, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import opened, question, who
+from coordinator.doors.texts import frozen
 from coordinator.doors.times import ago
+from coordinator.models import HostView
 from coordinator.operations import Host, Hosts
 from coordinator.operations.host import HostHolds, HostSet
 from coordinator.operations.hosts import HostList
@@ -98,10 +100,18 @@ def _table(found: HostList) -> None:
         return say("no host: start one with `worker run`, or all of one machine with `coordinator up`")
     rows = [
         (
-            host.host, host.state, ago(host.beat, found.now), f"{len(host.held)}/{host.slots}",
+            host.host, _state(host), ago(host.beat, found.now), f"{len(host.held)}/{host.slots}",
             " ".join(host.pools), " ".join(host.labels), " ".join(host.held),
         )
         for host in found.hosts
     ]  # fmt: skip
-    styles = {"silent": "red", "quiet": "yellow", "live": "green"}
-    return table(("host", "state", "beat", "slots", "serves", "labels", "holds"), rows, styles)
+    styles = {"silent": "red", "quiet": "yellow", "frozen": "yellow", "live": "green"}
+    table(("host", "state", "beat", "slots", "serves", "labels", "holds"), rows, styles)
+    for host in found.hosts:
+        if host.freeze:
+            say(f"{frozen(f'host:{host.host}', host.freeze)} (thaw it with: coordinator start --key host:{host.host})")
+    return None
+
+
+def _state(host: HostView) -> str:
+    return "frozen" if host.freeze and host.state == "live" else host.state

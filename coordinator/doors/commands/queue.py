@@ -8,11 +8,12 @@ import typer
 from coordinator import actions
 from coordinator.doors.endings import state
 from coordinator.doors.failing import bad_input, refused
-from coordinator.doors.options import STEER, Json, Root, command
+from coordinator.doors.moments import moment
+from coordinator.doors.options import STEER, Deadline, Json, NotBefore, Root, command
 from coordinator.doors.printing import emit, say
 from coordinator.doors.session import Session, opened, question, who
 from coordinator.errors import InvalidQuestion, Problem
-from coordinator.operations import Cancel, Retry
+from coordinator.operations import Cancel, GetStatus, Retry
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="WORKSPACE...", help="One or more names.")]
 
@@ -42,14 +43,22 @@ def retry(
     status: Annotated[
         str | None, typer.Option(metavar="STATUS", help="All of a status: failed, blocked, completed ...")
     ] = None,
+    not_before: NotBefore = None,
+    deadline: Deadline = None,
     json: Json = False,
     root: Root = None,
 ) -> None:
     """Queue workspaces that have ended once more.
 
-    Their attempts are forgiven, so a lost one is tried as often as a new one."""
+    Their attempts are forgiven, so a lost one is tried as often as a new one. Times that are still ahead hold;
+    `--not-before now` and `--deadline none` end them."""
     chosen = _chosen(workspaces, status, "--status failed")
-    asyncio.run(_change(Retry, chosen, "queued again", root, as_json=json))
+    times = {name: text for name, text in (("not_before", not_before), ("deadline", deadline)) if text is not None}
+    if times and status is not None:
+        raise InvalidQuestion([Problem(", ".join(times), "is for workspaces that are named", "name one")])
+    for name, text in times.items():
+        _moment(name, text, 0)
+    asyncio.run(_change(Retry, chosen, "queued again", root, times, as_json=json))
 
 
 def poke(json: Json = False, root: Root = None) -> None:
@@ -66,11 +75,20 @@ def _chosen(names: list[str] | None, status: str | None, option: str) -> list[di
 
 
 async def _change(
-    verb: type[Cancel] | type[Retry], chosen: list[dict[str, str]], word: str, root: str | None, *, as_json: bool
+    verb: type[Cancel] | type[Retry],
+    chosen: list[dict[str, str]],
+    word: str,
+    root: str | None,
+    times: dict[str, str] | None = None,
+    *,
+    as_json: bool,
 ) -> None:
     asked = [question(verb, **one, by=who()) for one in chosen]
     count, untouched = 0, []
     async with opened(root) as session:
+        now = (await session.ask(GetStatus())).now if times else 0
+        told = {name: _moment(name, text, now) for name, text in (times or {}).items()}
+        asked = [one.model_copy(update=told) for one in asked]
         for one in asked:
             changed = await _all_parts(session, one)
             count += changed
@@ -84,6 +102,10 @@ async def _change(
         raise bad_input("; ".join(untouched))
     if untouched:
         raise refused("; ".join(untouched))
+
+
+def _moment(name: str, text: str, now: int) -> int:
+    return 0 if text == {"not_before": "now", "deadline": "none"}[name] else moment(name, text, now)
 
 
 async def _all_parts(session: Session, asked: Cancel | Retry) -> int:

@@ -11,10 +11,10 @@ from coordinator.doors.options import LOOK, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened
 from coordinator.doors.texts import short
-from coordinator.doors.times import ago, ahead
+from coordinator.doors.times import ago, ahead, clock
 from coordinator.models import HostView, KeyView, Workspace
 from coordinator.operations import Hosts, Query
-from coordinator.operations.status import FleetStatus
+from coordinator.operations.status import FleetStatus, Unserved
 
 _QUESTIONS = 5  # so many are shown of those that wait for an answer
 
@@ -57,6 +57,10 @@ def _print(
     if asking:
         more = "" if fleet.counts.get("blocked", 0) <= len(asking) else "; all: coordinator workspaces --status blocked"
         say(f"{way_on(asking[0])}{more}")
+    for unserved in fleet.unserved:
+        say(_nobodys(unserved, fleet.now), "yellow")
+    if fleet.unserved_more:
+        say(f"and {fleet.unserved_more} more routes that no host serves", "yellow")
     say("")
     print_keys(fleet.keys)
     for view in fleet.keys:
@@ -69,7 +73,7 @@ def _print(
             if host.state != "silent"
             else f"silent, last beat {ago(host.beat, fleet.now)}"
         )
-        quiet = ", quiet" if host.state == "quiet" else ""
+        quiet = ", quiet" if host.state == "quiet" else ", frozen" if host.freeze else ""
         say(f"host {host.host}: {said}{quiet}, serves {', '.join(host.pools) or 'nothing'}")
     if not hosts:
         say("no host: start one with `worker run`, or all of one machine with `coordinator up`")
@@ -96,7 +100,15 @@ def state_of(view: KeyView) -> str:
     if view.ramp and not view.reason:
         return f"has reopened: {view.ramp.granted}/{view.ramp.allowance} started to try it, more may start now"
     waits = ", and work waits for it" if view.waiting and view.reason else ""
-    return f"{view.text}{waits}" if view.reason and view.text else ""
+    ends = f", until {clock(view.until)}" if view.reason == "frozen" and view.until else ""
+    return f"{view.text}{ends}{waits}" if view.reason and view.text else ""
+
+
+def _nobodys(unserved: Unserved, now: int) -> str:
+    lanes = "1 lane waits" if unserved.lanes == 1 else f"{unserved.lanes} lanes wait"
+    first = f" (the first was queued {ago(unserved.since, now)})" if unserved.since else ""
+    ends = f", until {clock(unserved.until)}" if unserved.until else ""
+    return f"{lanes} for {unserved.route}{first}: {unserved.text}{ends}"
 
 
 def _failing(view: KeyView) -> str:
@@ -113,6 +125,7 @@ def _frozen(fleet: FleetStatus) -> str:
         text += f" by {fleet.freeze.by}" if fleet.freeze.by else ""
         text += f" {ago(fleet.freeze.at, fleet.now)}" if fleet.freeze.at else ""
         text += f": {fleet.freeze.reason}" if fleet.freeze.reason else ""
+        text += f", until {clock(fleet.freeze.until)}" if fleet.freeze.until else ""
     elif fleet.new:
         text += ": this namespace is new"
     return f"{text} (nothing starts; thaw it with: coordinator start)"

@@ -62,6 +62,9 @@ def _waits(found: Explained, hints: list[str], now: int) -> None:
             say(f"  {name:<10}{value}")
         for hint in hints:
             say(f"  {'and':<10}{hint}")
+    if found.deadline:
+        left = ahead(found.deadline, now)
+        say(f"  {'deadline':<10}{clock(found.deadline)} ({left}): not started by then it has failed")
     if found.keys:
         say("")
         rows = [(view.key, f"{view.used}/{'-' if view.limit is None else view.limit}") for view in found.keys]

@@ -84,7 +84,8 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "submit": ({"workspace": "w"}, {
         "workspace": "name", "agent": "name", "task": "task", "repo": "name", "org": "name", "branch": "name",
         "priority": "small", "source": "name", "dir": "name", "host": "name", "labels": "names", "keys": "names",
-        "asker": "name", "ttl": "count", "else": "word", "again": "flag", "id": "name",
+        "not_before": "count", "deadline": "count", "asker": "name", "ttl": "count", "else": "word", "again": "flag",
+        "id": "name",
     }),
     "claim": ({"host": "h1", "incarnation": "i", "seq": 1}, {
         "host": "name", "incarnation": "name", "seq": "count", "count": "count",
@@ -106,8 +107,9 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "cancel": ({"workspace": "w"}, {"workspace": "name", "status": "word", "by": "name", "cursor": "name"}),
     "retry": ({"workspace": "w"}, {
         "workspace": "name", "status": "word", "by": "name", "cursor": "name", "answer": "text", "agent": "name",
-        "front": "flag",
+        "front": "flag", "not_before": "count", "deadline": "count",
     }),
+    "prioritize": ({"workspace": "w", "priority": 5}, {"workspace": "name", "priority": "small", "by": "name"}),
     "track": ({"workspaces": []}, {"workspaces": "tracked", "host": "name"}),
     "freeze": ({}, {"key": "name", "by": "name", "reason": "name", "until": "count"}),
     "thaw": ({}, {"key": "name", "by": "name"}),

@@ -55,6 +55,7 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "kill", {"workspace": "late"})
     ask(redis, "back_off", {"key": "claude", "until": LATER, "reason": "limit"})
     ask(redis, "freeze", {"key": "repo:o/cold", "by": "ana"})
+    ask(redis, "freeze", {"key": "host:h9", "by": "ana"})
     found = [{"workspace": f"found-{at}", "agent": "cursor", "repo": "r", "status": "running"} for at in range(2)]
     ask(redis, "track", {"workspaces": found, "host": "h4"})
     ask(redis, "submit", {"workspace": "by-model", "agent": "codex:big"})
@@ -63,6 +64,8 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "submit", {"workspace": "by-pace", "agent": "cursor"})
     ask(redis, "submit", {"workspace": "ready", "agent": "gemini", "keys": ["team"]})
     ask(redis, "submit", {"workspace": "ready-2", "agent": "gemini", "keys": ["team"]})
+    ask(redis, "submit", {"workspace": "by-time", "agent": "codex", "not_before": LATER, "deadline": LATER + 1})
+    ask(redis, "submit", {"workspace": "in-time", "agent": "codex:big", "deadline": LATER})
     ask(redis, "submit", {"workspace": "by-account", "agent": "aider"})
     ask(redis, "claim", _claim("h1", 2))
     redis.zadd(f"{ROOT}:poked", {"h1": LATER})
@@ -83,6 +86,9 @@ def make_due(redis: "Redis") -> None:
     redis.hset(f"{ROOT}:starts:cursor", "last", 1)
     redis.zadd(f"{ROOT}:poked", {"h1": 1})
     redis.set(f"{ROOT}:opening", "repo:a")
+    redis.zadd(f"{ROOT}:later", {"by-time": 1, "in-time": 1})
+    redis.hset(f"{ROOT}:workspace:by-time", "not_before", 1)
+    redis.hset(f"{ROOT}:workspace:in-time", "deadline", 1)
     redis.hset(f"{ROOT}:control", "due", 1)
     redis.zadd(f"{ROOT}:leases", {"hurt": 1, "late": 1, "asked": 1})
 
@@ -97,6 +103,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("submit", {"workspace": "new", "agent": "gemini", "keys": ["team"]}),
         ("submit", {"workspace": "new", "agent": "codex", "asker": "h1"}),
         ("submit", {"workspace": "new", "agent": "cursor"}),
+        ("submit", {"workspace": "new", "agent": "codex", "not_before": LATER, "deadline": LATER + 1}),
         ("submit", {"workspace": "new", "agent": "shell"}),
         ("submit", {"workspace": "new", "agent": "aider"}),
         ("submit", {"workspace": "done", "again": True, "agent": "codex:big"}),
@@ -116,6 +123,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("confirm", held[0]),
         ("kill", {"workspace": "run"}),
         ("kill", {"workspace": "by-gate"}),
+        ("kill", {"workspace": "by-time"}),
         ("kill", {"agent": "codex"}),
         ("kill", {"agent": "gemini", "cursor": "q"}),
         ("kill", {"repo": "o/r"}),
@@ -123,11 +131,16 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("kill", {"all": True}),
         ("kill", {"all": True, "cursor": "q"}),
         ("cancel", {"workspace": "by-model"}),
+        ("cancel", {"workspace": "by-time"}),
         ("cancel", {"status": "queued"}),
         ("retry", {"workspace": "hurt"}),
+        ("retry", {"workspace": "hurt", "not_before": LATER, "deadline": LATER + 1}),
         ("retry", {"status": "failed"}),
         ("retry", {"workspace": "hurt", "answer": "yes"}),
         ("retry", {"workspace": "hurt", "answer": "yes", "agent": "gemini"}),
+        ("prioritize", {"workspace": "by-model", "priority": 9}),
+        ("prioritize", {"workspace": "by-time", "priority": 9}),
+        ("prioritize", {"workspace": "run", "priority": 9}),
         ("track", {"workspaces": [{"workspace": "new", "agent": "codex"}, {"workspace": "disk", "status": "running"}]}),
         ("track", {"workspaces": [{"workspace": "done", "status": "merged"}], "host": "h1"}),
         ("track", {"workspaces": [{"workspace": "disk", "status": status} for status in ("running", "failed")]}),
@@ -135,6 +148,8 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("track", {"workspaces": [{"workspace": "found-1", "status": "queued"}], "host": "h4"}),
         ("freeze", {}),
         ("freeze", {"key": "codex", "until": LATER}),
+        ("freeze", {"key": "host:h1"}),
+        ("thaw", {"key": "host:h9"}),
         ("thaw", {}),
         ("thaw", {"key": "repo:o/cold"}),
         ("back_off", {"key": "codex", "until": LATER}),
@@ -159,6 +174,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("query", {"name": "run"}),
         ("explain", {"workspace": "by-model"}),
         ("explain", {"workspace": "ready"}),
+        ("explain", {"workspace": "by-time"}),
         ("what_if", {"limits": {"codex:big": 5, "repo:*": 9, "claude": 3}, "clear": ["*"]}),
         ("hosts", {}),
     ]

@@ -17,6 +17,8 @@ SOFT = f"{rich.ROOT}:fair:".encode()  # what is written over: it goes by itself,
 DUE_ANYWAY = (
     *("backoff", "backoff_reason", "timers", "poked", "opening", "ready:claude+gpu", "control", "leases"),
     *("ready:cursor", "next_start", "ramp"),
+    *("later", "lane:codex codex", "lanes:codex", "ready:codex", "workspace:in-time", "status:queued", "status:failed"),
+    *("lane:codex:big codex codex:big", "lane:codex codex codex:big", "ages", "events"),
     *("routes", "serves:h1", "served:codex+gpu", "waiting:codex+gpu", "ready:codex+gpu"),
     *("host:h1", "waiting:codex", "waiting:claude+gpu"),  # a host was woken for what was opened
 )
@@ -148,7 +150,20 @@ def test_no_deleted_key_makes_a_verb_fail(redis: "Redis") -> None:
                 _restore(redis, state, without=key)
 
 
-QUEUE = ("lane:", "lanes:", "ready:", "blocked", "groups:", "routes", "served:", "waiting:", "timers", "poked", "place")
+QUEUE = (
+    "lane:",
+    "lanes:",
+    "ready:",
+    "blocked",
+    "groups:",
+    "routes",
+    "served:",
+    "waiting:",
+    "timers",
+    "poked",
+    "place",
+    "later",
+)
 
 
 def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(redis: "Redis") -> None:
@@ -161,7 +176,7 @@ def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(re
         _restore(redis, state, without=key)
         rich.ask(redis, "cancel", {"status": "queued"})
         for name in waiting:
-            assert rich.ask(redis, "retry", {"workspace": name.decode()})["count"] == 1
+            assert rich.ask(redis, "retry", {"workspace": name.decode(), "not_before": 0})["count"] == 1
         rich.ask(redis, "apply", {"limits": {}, "rates": {"cursor": {}}})
         rich.ask(redis, "back_off", {"key": "claude", "clear": True})
         rich.ask(redis, "thaw", {"key": "repo:o/cold"})
