@@ -189,7 +189,7 @@ def test_a_host_is_quiet_live_and_forgotten(busy: Cli) -> None:
 def test_the_priority_of_one_that_waits_is_changed(busy: Cli) -> None:
     busy("dispatch", "a/3", "--agent", "codex")
     assert busy.out("priority", "a/3", "9") == "a/3 has priority 9 (was 5), place 1 of its lane\n"
-    assert busy.json("priority", "a/3", "0") == {"outcome": "prioritized", "was": 9, "now": 0, "place": 2}
+    assert busy.json("priority", "a/3", "0") == {"outcome": "prioritized", "was": 9, "now": 0, "place": 1}
     assert "a/1 is running: coordinator kill ends it; it does not wait" in busy.wrong(
         "priority", "a/1", "9", code=REFUSED
     )

@@ -80,10 +80,12 @@ def until_due(truth: Truth, whens: Collection[float]) -> int | None:
     return max(int(min(whens)) - truth.now, 0) if whens else None
 
 
-def in_line(truth: Truth, view: View, task: Task) -> tuple[int, int | None]:
+def in_line(truth: Truth, view: View, task: Task) -> tuple[int | None, int | None]:
     """How many lanes go before that of a waiting workspace, and the priority that it has aged to."""
+    places = view.where.get(task.route, {})
+    if task.lane not in places:
+        return None, None  # it waits for its time
     lane = truth.fair.lanes[task.lane]
-    places = view.where[task.route]
     first = {name for name, place in places.items() if place == places[task.lane]} - {task.lane}
     mark = f"@{places[task.lane]}"
     before = sum((truth.fair.lanes[name].score, name) < (lane.score, task.lane) for name in first)
