@@ -22,7 +22,7 @@ verb.register {
     answer.refusal, answer.route, answer.served_by, answer.deadline = no, route, served, base.number(row.deadline)
     local before = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace)
     answer.place = before and before + 1 or nil
-    answer.lanes_before, answer.aged_to = standing.of(row.lane or '')
+    if before then answer.lanes_before, answer.aged_to = standing.of(row.lane) end
     answer.keys = { { key = '*', used = gates.used('*'), limit = gates.limit('*') or nil } }
     for _, limit_key in ipairs(keys) do
       answer.keys[#answer.keys + 1] = { key = limit_key, used = gates.used(limit_key), limit = gates.limit(limit_key) or nil }
