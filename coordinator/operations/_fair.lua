@@ -145,12 +145,15 @@ end
 -- Looks at up to `most` lanes that may have waited too long; `refile(lane, score)` puts one where it now belongs.
 function fair.age(most, refile)
   for _, lane in ipairs(redis.call('ZRANGEBYSCORE', base.key('ages'), '-inf', call.now, 'LIMIT', 0, most)) do
-    local name, _, own = queue.parts(lane)
+    local name, keys, own = queue.parts(lane)
     local state, route = pair(lane, name)
     local after = base.setting('ageing', 3600000)
     local band = own
     if after > 0 and own < HIGHEST - 1 then band = math.min(own + 2 * math.floor((call.now - state.since) / after), HIGHEST - 1) end
-    local fine, waits = sound.holds(refile, lane, band > own and function() return score_of(band, arrive(route, band)) end)
+    local fine, waits = sound.holds(refile, lane, function()
+      if band > own then return score_of(band, arrive(route, band)) end
+      return score_of(own, (state.pass or 0) + overrun(state, weight_of(keys))) -- also where `ageing` was made longer
+    end)
     if fine and waits then
       state.dirty = true
       time(lane, state, band, own)

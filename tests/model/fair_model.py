@@ -125,6 +125,8 @@ class Fairness:
             lane.band = min(lane.own + 2 * waited, HIGHEST - 1) if waited else lane.own
             if lane.band > lane.own:
                 lane.filed = self._arrive(lane.route, lane.band)
+            else:
+                lane.filed = self.now_used(lane, now)
             self._time(lane, now)
 
     def next_of(self, lanes: list[str], now: int, told: str | None) -> str | None:

@@ -27,7 +27,7 @@ ACCOUNTS: Final = (
         "ending_opens_no_group",
         "An account that gets room again wakes nobody.",
         "latch.open_all(accounts.with_group(keys), looked.blocked)",
-        "latch.open_all(keys, looked.blocked)",
+        "latch.open_all(keys)",
     ),
     Plant(
         "account_opens_no_group",

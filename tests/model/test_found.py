@@ -223,7 +223,7 @@ def test_what_a_gate_let_go_is_pushed_before_what_waited_behind_it(fleet: Driver
     fleet.renew(ops.Renew(host="p1", incarnation="i0", pools=["codex"], slots=1, mode="push"))
     fleet.limit(ops.Limit(key="repo:web", limit=0))
     submit(fleet, "behind", repo="web")
-    fleet.back_off(ops.BackOff(key="codex", duration=5000))
+    fleet.freeze(ops.Freeze(key="codex", until=fleet.truth.now + 5000))
     submit(fleet, "first", priority=9)
     fleet.pass_time(5000)  # and nobody has looked since
     fleet.limit(ops.Limit(key="repo:web", clear=True))

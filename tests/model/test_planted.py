@@ -1,7 +1,9 @@
 """The model bites: every planted bug is caught, by a law or by the truth."""
 
 import pytest
+from hypothesis.errors import Flaky
 
+from coordinator.errors import LibraryError
 from tests.model import build
 from tests.model.plant import Plant
 from tests.model.planted import PLANTED
@@ -19,5 +21,6 @@ def meets(plant: Plant, servers: Servers, starts: range) -> None:
 @pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.name)
 def test_a_planted_bug_is_caught(plant: Plant, servers: Servers) -> None:
     build.text(plant=plant)  # that it is still in the library is not for the machine to find
-    with pytest.raises(AssertionError):
+    # Flaky: a law failed, and did not again with a set in another order.
+    with pytest.raises((AssertionError, Flaky, LibraryError)):
         meets(plant, servers, range(2, 8))
