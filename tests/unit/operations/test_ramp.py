@@ -9,7 +9,7 @@ from coordinator.operations.apply import Rates
 from tests.model.ramp_model import HOUR, MINUTE, SPREAD, wait
 from tests.model.world import ROOT, START, World
 from tests.ramping import POOL, Pool, facts, go_on, meet_a_limit
-from tests.servers import FAKE
+from tests.servers import REAL
 
 GATE = START + 60_000
 OPENS = GATE + wait(POOL, GATE, 1)
@@ -265,11 +265,10 @@ def test_edited_times_of_those_on_trial_stop_nothing_for_long(reopened: Pool) ->
     assert len(reopened.claim()) == 2
 
 
+@pytest.mark.parametrize("server_kind", REAL, indirect=True)  # a fake server counts no calls
 def test_the_ramps_of_other_keys_cost_nothing_but_to_look(pool: Pool) -> None:
     """Counted by the server: as many calls as where one other key is shut, however many of them ramp."""
     redis = pool.world.redis
-    if pool.world.kind == FAKE:
-        pytest.skip("a fake server counts no calls")
 
     def calls() -> int:
         redis.config_resetstat()
