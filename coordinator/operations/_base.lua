@@ -65,6 +65,25 @@ local LAST = 99999999999999
 
 function base.until_after(ms) return math.min(call.now + ms, LAST) end
 
+-- As the server orders names, by their bytes: `<` would go by the locale of its machine.
+function base.before(one, other)
+  for i = 1, math.min(#one, #other) do
+    local a, b = one:byte(i), other:byte(i)
+    if a ~= b then return a < b end
+  end
+  return #one < #other
+end
+
+-- A list sorted, each value once.
+function base.distinct(from)
+  local sorted, out = base.list(from), {}
+  table.sort(sorted)
+  for i, one in ipairs(sorted) do
+    if one ~= sorted[i - 1] then out[#out + 1] = one end
+  end
+  return out
+end
+
 function base.split(text, by)
   local out = {}
   for part in string.gmatch(text, '[^' .. by .. ']+') do out[#out + 1] = part end
@@ -95,15 +114,15 @@ function base.expect(kind, key)
   call.checked[key] = kind
 end
 
-function base.setting(name, default) return base.number(call.control[name]) or default end
-
 local DEFAULTS = { lease_ttl = 300000, beat = 10000, kill_grace = 15000, max_attempts = 3, spawn_timeout = 60000, history = 2592000000,
   ageing = 3600000 }
+
+function base.setting(name) return base.number(call.control[name]) or DEFAULTS[name] end
 
 -- Every setting as it is in force.
 function base.settings()
   local out = {}
-  for name, default in pairs(DEFAULTS) do out[name] = base.setting(name, default) end
+  for name in pairs(DEFAULTS) do out[name] = base.setting(name) end
   return out
 end
 

@@ -45,7 +45,7 @@ local function grant_head(host, row, lane, where, name, behind)
     return nil
   end
   local mode = row.mode or 'pull'
-  local ttl = mode == 'push' and base.setting('spawn_timeout', 60000) or base.setting('lease_ttl', 300000)
+  local ttl = mode == 'push' and base.setting('spawn_timeout') or base.setting('lease_ttl')
   local account = accounts.pick(lease.keys(record))
   pace.look(queue.pool(record.agent))
   local token = base.next('fence') -- before all that is written: it stops at a damaged key, and changes nothing else

@@ -3,7 +3,7 @@
 -- its end corrects that to what it took; runs that take longer than expected count while they run. The *virtual time* of a
 -- route's band follows the lanes that start: whoever comes back to wait begins there, and whoever was blocked is at most one
 -- run behind it, so nobody saves up turns.
--- Routes take turns on a host that serves several. A lane that started nothing for `ageing` moves up a band, at its front.
+-- Routes take turns on a host that serves several. A lane that started nothing for `ageing` moves up a priority, at its end.
 -- This is soft state: `fair:<lane>` and `fair:<route>` go by themselves a while after their last use, and are made anew.
 local EXPECTED = 1800000 -- ms, a run of a lane without a history; long, so that who is new holds one slot, not many
 local LEAST = 1000 -- ms, what a run costs at least
@@ -67,7 +67,7 @@ end
 
 -- When it next moves up is kept in `ages`, never too late; one that is too early is looked at, and put right.
 local function time(lane, state, band, own)
-  local after = base.setting('ageing', 3600000)
+  local after = base.setting('ageing')
   local steps = math.floor((band - own) / 2) + 1
   local when = after > 0 and band < HIGHEST - 1 and base.until_after(state.since + steps * after - call.now) or 0
   if when == state.ages or (when > state.ages and state.ages > call.now) then return end
@@ -142,15 +142,15 @@ function fair.settle(row)
   return score_of(own, state.pass + overrun(state, weight))
 end
 
--- Looks at up to `most` lanes that may have waited too long; `refile(lane, score)` puts one where it now belongs.
-function fair.age(most, refile)
+-- Looks at up to `most` lanes that may have waited too long, and puts each where it now belongs.
+function fair.age(most)
   for _, lane in ipairs(redis.call('ZRANGEBYSCORE', base.key('ages'), '-inf', call.now, 'LIMIT', 0, most)) do
     local name, keys, own = queue.parts(lane)
     local state, route = pair(lane, name)
-    local after = base.setting('ageing', 3600000)
+    local after = base.setting('ageing')
     local band = own
     if after > 0 and own < HIGHEST - 1 then band = math.min(own + 2 * math.floor((call.now - state.since) / after), HIGHEST - 1) end
-    local fine, waits = sound.holds(refile, lane, function()
+    local fine, waits = sound.holds(queue.refile, lane, function()
       if band > own then return score_of(band, arrive(route, band)) end
       return score_of(own, (state.pass or 0) + overrun(state, weight_of(keys))) -- also where `ageing` was made longer
     end)

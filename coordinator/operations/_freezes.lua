@@ -12,6 +12,11 @@ function freezes.read(text)
   return { by = text_of(kept.by), reason = text_of(kept.reason), at = base.number(kept.at), ['until'] = base.number(kept['until']) }
 end
 
+-- What is frozen, by whom and why, for people.
+function freezes.text(what, freeze)
+  return what .. ' is frozen' .. (freeze.by and ' by ' .. freeze.by or '') .. (freeze.reason and ': ' .. freeze.reason or '')
+end
+
 -- The freeze of a host, or nil.
 function freezes.of(host)
   if call.rare == false then return nil end -- nothing is frozen
@@ -22,10 +27,8 @@ end
 function freezes.refuses(host)
   local freeze = freezes.of(host)
   if not freeze then return nil end
-  local text = key_of(host) .. ' is frozen'
-  if freeze.by then text = text .. ' by ' .. freeze.by end
-  if freeze.reason then text = text .. ': ' .. freeze.reason end
-  return { key = key_of(host), reason = 'frozen', text = text, used = 0, ['until'] = freeze['until'] }
+  local key = key_of(host)
+  return { key = key, reason = 'frozen', text = freezes.text(key, freeze), used = 0, ['until'] = freeze['until'] }
 end
 
 -- Of two refusals of hosts that which ends first.

@@ -9,7 +9,11 @@ function gates.see(keys)
     end
   end
   if #new == 0 then return end
-  for _, limit_key in ipairs(new) do fields[#fields + 1] = defaults.of(limit_key) end
+  local default_of = {}
+  for _, limit_key in ipairs(new) do
+    default_of[limit_key] = defaults.of(limit_key)
+    fields[#fields + 1] = default_of[limit_key]
+  end
   local limits = redis.call('HMGET', base.key('limits'), unpack(fields))
   local rare = call.rare ~= false
   local shut = rare and redis.call('HMGET', base.key('backoff'), unpack(new))
@@ -18,7 +22,7 @@ function gates.see(keys)
   local at = #new
   for i, limit_key in ipairs(new) do
     local limit = base.number(limits[i])
-    local default = defaults.of(limit_key)
+    local default = default_of[limit_key]
     if default then
       at = at + 1
       if not limit then limit = call.supposed and call.supposed[default] or base.number(limits[at]) end
@@ -107,10 +111,7 @@ local function refusal(limit_key, reason, text, ends)
 end
 
 local function frozen(limit_key, freeze)
-  local text = limit_key == '*' and 'queue is frozen' or limit_key .. ' is frozen'
-  if freeze.by then text = text .. ' by ' .. freeze.by end
-  if freeze.reason then text = text .. ': ' .. freeze.reason end
-  return refusal(limit_key, 'frozen', text, freeze['until'])
+  return refusal(limit_key, 'frozen', freezes.text(limit_key == '*' and 'queue' or limit_key, freeze), freeze['until'])
 end
 
 local function paces(limit_key)

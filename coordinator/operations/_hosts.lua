@@ -2,18 +2,8 @@
 -- A route is pool[@host][+label...]; `serves:<host>` and `served:<route>` are the match, made once for each new side.
 function hosts.route(pool, host, labels)
   local text = pool .. (host and '@' .. host or '')
-  for _, one in ipairs(hosts.labels(labels)) do text = text .. '+' .. one end
+  for _, one in ipairs(base.distinct(labels)) do text = text .. '+' .. one end
   return text
-end
-
--- Labels as they are required: sorted, each once.
-function hosts.labels(list)
-  local sorted, out = base.list(list), {}
-  table.sort(sorted)
-  for i, one in ipairs(sorted) do
-    if one ~= sorted[i - 1] then out[#out + 1] = one end
-  end
-  return out
 end
 
 local function set_of(list)
@@ -168,7 +158,7 @@ function hosts.overdue(most)
   end
 end
 
-function hosts.silent_after() return 3 * base.setting('beat', 10000) end
+function hosts.silent_after() return 3 * base.setting('beat') end
 
 -- A new epoch settles when every known host has beaten in it.
 function hosts.settle()
@@ -190,7 +180,7 @@ function hosts.new_epoch()
   local epoch = string.format('%.0f', math.max((base.number(call.control.epoch) or 0) + 1, call.now))
   base.epochs[call.root] = epoch
   local fields = { epoch = epoch }
-  if redis.call('EXISTS', base.key('hosts')) == 1 then fields.settling = base.until_after(base.setting('lease_ttl', 300000)) end
+  if redis.call('EXISTS', base.key('hosts')) == 1 then fields.settling = base.until_after(base.setting('lease_ttl')) end
   base.write(base.key('control'), fields)
   for field, value in pairs(fields) do call.control[field] = type(value) == 'number' and string.format('%.0f', value) or value end
   if fields.settling then latch.time('*') end
@@ -230,6 +220,18 @@ function hosts.full(route)
   if used < slots then return nil end
   return { key = route, reason = 'hosts_full', used = used, limit = slots,
     text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
+end
+
+-- Why a lane of this route that no key refuses does not start: nobody serves it, or who does is full. nil: one has room.
+function hosts.lacks(route)
+  return redis.call('SCARD', base.key('served', route)) == 0 and hosts.none(route) or hosts.full(route)
+end
+
+-- The same as it stands now: a host that waits is on its way.
+function hosts.keep(route)
+  local waits = redis.call('ZCARD', base.key('waiting', route)) > 0
+  if waits and redis.call('SCARD', base.key('served', route)) > 0 then return nil end
+  return hosts.lacks(route)
 end
 
 -- Ten at most of those that a full host holds, or the hosts of a route.

@@ -72,8 +72,9 @@ end
 function lease.start(name, row, how)
   local account = how.account or not how.tracked and accounts.pick(lease.keys(row)) or nil
   local token = how.token or base.next('fence')
+  local keys = lease.holds { lane = row.lane, account = account }
   occupy(name, '*')
-  for _, limit_key in ipairs(lease.holds { lane = row.lane, account = account }) do occupy(name, limit_key) end
+  for _, limit_key in ipairs(keys) do occupy(name, limit_key) end
   local deadline = base.until_after(how.ttl)
   redis.call('ZADD', base.key('leases'), deadline, name)
   redis.call('SADD', base.key('held', how.host), name)
@@ -90,7 +91,7 @@ function lease.start(name, row, how)
   move_status(name, row.status, 'running')
   facts.notify('started', name, row, fresh.granted)
   for field, value in pairs(fresh) do row[field] = value or nil end
-  local ramped = ramp.start(name, lease.holds(row), how)
+  local ramped = ramp.start(name, keys, how)
   local pool = queue.pool(row.agent)
   if pace.started(pool) then
     latch.time(pool)
@@ -115,8 +116,8 @@ local function release(name, row)
   -- A worker of the same name shares the host's slots with its askers, and does not see them end.
   if row.host then offers.room(row.host, row.mode == 'pull') end
   ramp.ended(name, keys, call.own_ending == name)
-  local looked = call.looked and call.looked.row == row and call.looked or {}
-  latch.open_all(accounts.with_group(keys), looked.blocked)
+  local looked = sound.looked(row)
+  latch.open_all(accounts.with_group(keys), looked and looked.blocked)
   if was_shut then latch.open('*') end
 end
 
@@ -145,7 +146,7 @@ end
 
 -- Moves a lease on. For a run of a push host this is its word that it starts it.
 function lease.prolong(name, row, pid)
-  local ttl = row.mode == 'asker' and base.number(row.ttl) or base.setting('lease_ttl', 300000)
+  local ttl = row.mode == 'asker' and base.number(row.ttl) or base.setting('lease_ttl')
   local deadline = base.until_after(ttl)
   redis.call('ZADD', base.key('leases'), deadline, name)
   facts.due(deadline)

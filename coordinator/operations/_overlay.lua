@@ -9,15 +9,6 @@ local function text(value)
   return string.format(value == math.floor(value) and '%.0f' or '%.17g', value)
 end
 
--- As the server orders members, whatever the language of the machine.
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = a:byte(i), b:byte(i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
 local STANDS = {
   hash = function(key, member) return real('HGET', key, member) end,
   zset = function(key, member) return tonumber(real('ZSCORE', key, member) or nil) or false end,
@@ -77,7 +68,7 @@ local function entries(key, most, fetch, fits)
   end
   table.sort(out, function(a, b)
     if a[2] ~= b[2] then return a[2] < b[2] end
-    return before(a[1], b[1])
+    return base.before(a[1], b[1])
   end)
   return out
 end
@@ -98,7 +89,7 @@ local function members(key, flat)
   for member, value in pairs(one.of) do
     if value then out[#out + 1] = member end
   end
-  table.sort(out, before)
+  table.sort(out, base.before)
   return out
 end
 
@@ -155,7 +146,7 @@ function READS.ZRANGEBYLEX(key, from, to, _, _, most)
     return flat
   end, function(member)
     local first = from:sub(2)
-    return before(member, to:sub(2)) and (before(first, member) or (from:sub(1, 1) == '[' and first == member))
+    return base.before(member, to:sub(2)) and (base.before(first, member) or (from:sub(1, 1) == '[' and first == member))
   end)
   return flat_of(found, 1, most)
 end

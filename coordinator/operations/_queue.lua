@@ -40,7 +40,7 @@ function queue.keys(agent, org, repo, labels, more)
   add(agent)
   if repo then add('repo:' .. (org and org .. '/' or '') .. repo) end
   if org then add('org:' .. org) end
-  for _, one in ipairs(hosts.labels(labels)) do add('label:' .. one) end
+  for _, one in ipairs(base.distinct(labels)) do add('label:' .. one) end
   for _, limit_key in ipairs(more or {}) do add(limit_key) end
   return pool, keys
 end
@@ -138,25 +138,24 @@ end
 -- A run of this lane has ended: what still waits of it goes by what its runs took. One that has aged keeps its band.
 function queue.settle(row)
   local score = fair.settle(row)
-  local route = score and queue.parts(row.lane)
-  local looked = call.looked and call.looked.row == row and call.looked
-  local where = looked and looked.stands
-  if route and not looked then where = redis.call('HGET', base.key('lanes', route), row.lane) end
-  if not score or not where then return end
+  if not score then return end
+  local route, looked = queue.parts(row.lane), sound.looked(row) or {}
+  if looked.stands == nil then looked.stands = redis.call('HGET', base.key('lanes', route), row.lane) end
+  local where = looked.stands
+  if not where then return end
   local was = tonumber(redis.call('ZSCORE', queue.place_of(route, where), row.lane) or nil)
   if was and fair.band(was) == fair.band(score) then rescore(row.lane, route, where, score) end
 end
 
--- Puts a lane where `score()` says, where it has aged; answers whether it still waits.
+-- Puts a lane that still waits where `score()` says; answers whether it does.
 function queue.refile(lane, score)
   sound.lane(lane)
   local route = queue.parts(lane)
   local where = redis.call('HGET', base.key('lanes', route), lane)
-  if where and score then
-    rescore(lane, route, where, score())
-    if where == '' then call.touched[route] = true end
-  end
-  return where
+  if not where then return false end
+  rescore(lane, route, where, score())
+  if where == '' then call.touched[route] = true end
+  return true
 end
 
 -- The best entry of a route: {entry, score, band} or nil.

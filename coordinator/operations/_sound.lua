@@ -147,6 +147,9 @@ local function release(wanted, row)
   call.looked = { row = row, stands = stands, blocked = blocked } -- what its ending need not ask again
 end
 
+-- What was found of a run that is about to end; nil when another was looked at last, or something has moved since.
+function sound.looked(row) return call.looked and call.looked.row == row and call.looked or nil end
+
 -- A workspace that goes to status `to`; `row` needs its status, lane and host.
 function sound.run(name, row, host, to)
   local wanted = wants()

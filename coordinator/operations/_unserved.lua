@@ -29,7 +29,7 @@ local function since(route)
 end
 
 local function told(route, lanes)
-  local no = redis.call('SCARD', base.key('served', route)) == 0 and hosts.none(route) or hosts.full(route) or {}
+  local no = hosts.lacks(route) or {}
   return { route = route, lanes = lanes, since = since(route), text = no.text, ['until'] = no['until'] }
 end
 

@@ -2,7 +2,7 @@
 -- What a call does first, so that nothing waits for a tick: due timers, unanswered pokes, an unfinished walk.
 function verb.tidy(most)
   local opened, looked = latch.fire(most), later.fire(most)
-  fair.age(most, queue.refile)
+  fair.age(most)
   hosts.overdue(most)
   defaults.walk()
   return opened, looked

@@ -1,5 +1,4 @@
--- apply: make a whole configuration true: limits, rates and accounts (absent ones go), settings, the default agent.
--- apply: make a whole configuration true: limits, rates and weights (absent ones go), settings, the default agent.
+-- apply: make a whole configuration true: limits, rates, accounts and weights (absent ones go), settings, the default agent.
 -- Every host beats at once when the times it lives by have changed.
 -- With `if_new` only in a namespace that has none yet. Answers applied{changes[{path, was?, now?}]}.
 local DURATION = { is = 'integer', least = 100 }
@@ -27,7 +26,7 @@ end
 local function accounts_wanted(ask)
   local wanted, pools = {}, {}
   for _, pool in ipairs(accounts.pools()) do wanted[pool] = {} end
-  for pool, names in pairs(ask.accounts) do wanted[pool] = hosts.labels(names) end
+  for pool, names in pairs(ask.accounts) do wanted[pool] = base.distinct(names) end
   for pool in pairs(wanted) do pools[#pools + 1] = pool end
   table.sort(pools)
   return wanted, pools
@@ -127,8 +126,8 @@ local function beat_now()
 end
 
 local function contradiction(settings)
-  local ttl = settings.lease_ttl or base.setting('lease_ttl', 300000)
-  local least = 3 * (settings.beat or base.setting('beat', 10000)) + (settings.kill_grace or base.setting('kill_grace', 15000))
+  local ttl = settings.lease_ttl or base.setting('lease_ttl')
+  local least = 3 * (settings.beat or base.setting('beat')) + (settings.kill_grace or base.setting('kill_grace'))
   if ttl >= least then return nil end
   return { outcome = 'invalid', problems = { { field = 'settings.lease_ttl', problem = 'must be at least 3 beats and kill_grace: ' ..
     string.format('%.0f', least) .. ' ms, got ' .. string.format('%.0f', ttl), fix = 'raise lease_ttl or shorten beat' } } }

@@ -4,22 +4,13 @@ local STATUSES = { 'running', 'queued', 'blocked', 'failed', 'ready-for-review',
 local MOST_LOOKED_AT = 1000
 local PART = 100
 
--- By bytes, as Redis orders names of one score; `<` would go by the server's locale.
-local function below(one, other)
-  for i = 1, math.min(#one, #other) do
-    local a, b = one:byte(i), other:byte(i)
-    if a ~= b then return a < b end
-  end
-  return #one < #other
-end
-
 -- How many of an index, newest first, stand before a place or at it: it holds also when what stood there has moved.
 local function passed(key, place)
   local from = redis.call('ZCOUNT', key, '(' .. place.score, '+inf')
   local to = from + redis.call('ZCOUNT', key, place.score, place.score)
   while from < to do
     local middle = math.floor((from + to) / 2)
-    if below(redis.call('ZREVRANGE', key, middle, middle)[1], place.name) then to = middle else from = middle + 1 end
+    if base.before(redis.call('ZREVRANGE', key, middle, middle)[1], place.name) then to = middle else from = middle + 1 end
   end
   return from
 end
@@ -33,7 +24,7 @@ local function index_of(status, ask, place)
 end
 
 local function ahead(one, other)
-  return not other or one.score > other.score or (one.score == other.score and below(other.name, one.name))
+  return not other or one.score > other.score or (one.score == other.score and base.before(other.name, one.name))
 end
 
 -- The index whose head is the newest; nil when all are at their end.

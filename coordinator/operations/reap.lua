@@ -2,7 +2,7 @@
 -- forget what ended long ago.
 -- Answers reaped{lost[], opened[], forgotten?, next_due? (ms from now), more?}. While settling no lease is reaped.
 local function lose(name, row)
-  local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts', 3)
+  local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts')
   local proof = row.mode == 'pull' or (row.mode == 'push' and not row.confirmed)
   local status = proof and 'queued' or 'blocked'
   if row.kill then

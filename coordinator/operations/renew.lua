@@ -74,8 +74,8 @@ verb.register {
       sound.ending(ending.workspace, ending.status)
       lease.report(ending, lease.record(ending.workspace))
     end
-    local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl', 300000), beat = base.setting('beat', 10000),
-      kill_grace = base.setting('kill_grace', 15000), lost = {}, kill = {}, unseen = {}, epoch = base.number(call.control.epoch) }
+    local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl'), beat = base.setting('beat'),
+      kill_grace = base.setting('kill_grace'), lost = {}, kill = {}, unseen = {}, epoch = base.number(call.control.epoch) }
     local held, highest = {}, 0
     for _, one in ipairs(ask.held or {}) do
       highest = math.max(highest, one.token)

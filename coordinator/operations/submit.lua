@@ -7,10 +7,7 @@ local function why_waiting(name, row)
   local _, keys = queue.parts(row.lane)
   local no = later.early(name, row) or gates.refuses('*') or gates.judge(keys)
   if no then return gates.with_holders(no) end
-  local route = queue.parts(row.lane)
-  if redis.call('SCARD', base.key('served', route)) == 0 then return hosts.none(route) end
-  if redis.call('ZCARD', base.key('waiting', route)) == 0 then return hosts.full(route) end
-  return nil
+  return hosts.keep((queue.parts(row.lane)))
 end
 
 local function record_of(ask, old)

@@ -26,7 +26,7 @@ ACCOUNTS: Final = (
     Plant(
         "ending_opens_no_group",
         "An account that gets room again wakes nobody.",
-        "latch.open_all(accounts.with_group(keys), looked.blocked)",
+        "latch.open_all(accounts.with_group(keys), looked and looked.blocked)",
         "latch.open_all(keys)",
     ),
     Plant(

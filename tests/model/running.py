@@ -45,8 +45,13 @@ def run_together(kinds: Sequence[str], servers: Servers, *, examples: int, steps
 
 def _run(opened: Callable[[bool], World], examples: int, steps: int, start: int, *, shrink: bool = True) -> None:
     Machine.open_world = staticmethod(opened)
+    search(Machine, examples, steps, start, shrink=shrink)
+
+
+def search(machine: type[FleetMachine], examples: int, steps: int, start: int, *, shrink: bool) -> None:
+    """Raise the first thing that a machine finds."""
     run_state_machine_as_test(
-        seed(start)(Machine),
+        seed(start)(machine),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
-
 from coordinator.operations._operation import Operation
 from tests.model.driver import Driver
 from tests.model.machine import FleetMachine
+from tests.model.running import search
 from tests.model.world import ROOT, World
 from tests.mutate import texts
 from tests.servers import Servers
@@ -104,17 +102,7 @@ def record(kind: str, servers: Servers, *, examples: int, steps: int, start: int
         open_world: Callable[[bool], World] = staticmethod(opened)
         driver = Recording
 
-    run_state_machine_as_test(
-        seed(start)(Machine),
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    search(Machine, examples, steps, start, shrink=False)
     return [tape for tape in found if len(tape.calls) > 8]
 
 
