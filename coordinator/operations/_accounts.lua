@@ -31,6 +31,7 @@ end
 
 -- The pool whose group this key is; nil for any other key.
 function accounts.pool(limit_key)
+  if not call.control.accounts then return nil end
   local pool = limit_key:match('^accounts:(.+)$')
   return pool and accounts.members(pool)[1] and pool or nil
 end

@@ -33,6 +33,22 @@ function hosts.serves(host)
   return routes
 end
 
+-- The record of a host.
+function hosts.record(host)
+  local row = base.hash(base.key('host', host))
+  call.modes[host] = row.mode or 'pull'
+  return row
+end
+
+-- `push`, or another for any that asks for itself. Damage of its record is that.
+function hosts.mode(host)
+  if not call.modes[host] then
+    local mode = redis.pcall('HGET', base.key('host', host), 'mode')
+    call.modes[host] = type(mode) == 'string' and mode or 'pull'
+  end
+  return call.modes[host]
+end
+
 -- A host that waits is in `waiting:<route>` of every route it serves, and says so in its record.
 function hosts.wait(host)
   for _, route in ipairs(hosts.serves(host)) do
@@ -52,6 +68,7 @@ end
 function hosts.new_route(route)
   if redis.call('ZSCORE', base.key('routes'), route) then return end
   redis.call('ZADD', base.key('routes'), call.now, route)
+  fair.keep(route)
   for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
     local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
     if fits(route, host, set_of(base.parse(row[1])), set_of(base.parse(row[2]))) then
@@ -104,6 +121,7 @@ local function wake(host, route)
   if row[1] == 'push' then return offers.make(host, row[2]) end
   if redis.call('PUBLISH', base.key('poke', host), '') == 0 then return false end
   redis.call('ZADD', base.key('poked'), call.now + 1000, host)
+  redis.call('HSET', base.key('host', host), 'poked', '1') -- so that its claim need not ask
   facts.due(call.now + 1000)
   return true
 end

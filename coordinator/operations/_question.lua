@@ -4,11 +4,11 @@ local MIB = 1048576
 
 local function matches(text, longest, pattern) return #text >= 1 and #text <= longest and text:find(pattern) ~= nil end
 
+-- No part between slashes is empty, or nothing but dots.
 local function parts_are_names(text)
-  for part in (text .. '/'):gmatch('([^/]*)/') do
-    if part == '' or not part:find('[^.]') then return false end
-  end
-  return true
+  if not text:find('[/.]') then return true end
+  text = '/' .. text .. '/'
+  return not text:find('//', 1, true) and not text:find('/%.+/')
 end
 
 local names = {}
@@ -126,8 +126,13 @@ function kinds.shape(rule, v, path, problems)
   question.fields(rule.fields, v, path .. '.', problems)
 end
 
+local plain = {} -- a kind that is all there is to say, as a rule
+
 walk = function(rule, v, path, problems)
-  if type(rule) == 'string' then rule = { is = rule } end
+  if type(rule) == 'string' then
+    plain[rule] = plain[rule] or { is = rule }
+    rule = plain[rule]
+  end
   if v == cjson.null then return fault(problems, path, 'must not be null', 'leave the field out') end
   if kinds[rule.is] then return kinds[rule.is](rule, v, path, problems) end
   if type(v) ~= 'string' then return fault(problems, path, 'must be a text') end

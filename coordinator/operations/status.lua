@@ -22,7 +22,7 @@ end
 -- What stands before the colon, where a pool of that name has started something: then the key is that of a model.
 local function pool_of(limit_key)
   local kind = limit_key:match('^([^:]+):') or limit_key
-  return redis.call('EXISTS', base.key('starts', kind)) == 1 and kind or ''
+  return pace.known(kind) and kind or ''
 end
 
 local function key_view(limit_key)
