@@ -34,7 +34,8 @@ class Stories(TimedStories):
         """A key that keeps somebody waiting gets another limit; one that has none of its own by its default."""
         key = data.draw(st.sampled_from(sorted(self.fleet.view.groups)))
         if ":" in key and key not in self.fleet.truth.limits:
-            key = f"{key.partition(':')[0]}:*"
+            kind = key.partition(":")[0]
+            key = "account:*" if kind == "accounts" else f"{kind}:*"
         self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
 
     @rule(key=st.sampled_from(some.DEFAULTS), limit=some.limit, data=st.data())
