@@ -149,7 +149,8 @@ class Truth(Tracked):
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
             return "completed", task.status
-        own = not task.killed and ask.verdict not in ("killed", "stopped", "lost", "limited", "throttled")
+        others = ("killed", "stopped", "lost", "limited", "throttled", "start_failed", "guard_died")
+        own = not task.killed and ask.verdict not in others
         self.finish(task, ask.status, by_itself=own and not ask.retry_after)
         return "completed", ask.status
 
