@@ -122,13 +122,6 @@ end
 function latch.freeze(limit_key, by, reason, until_ms)
   thaw_ended(limit_key)
   local was = gates.freeze_of(limit_key)
-  if until_ms and until_ms <= call.now then -- it ends before it begins, and with it one that stood
-    if not was then return end
-    latch.thaw(limit_key, by)
-    latch.time(limit_key)
-    latch.open(limit_key)
-    return
-  end
   if limit_key == '*' then
     local fields = { frozen = '1', frozen_by = by or false, frozen_reason = reason or false, frozen_at = call.now, frozen_until = until_ms or false }
     base.write(base.key('control'), fields)

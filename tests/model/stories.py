@@ -86,7 +86,7 @@ class Stories(TimedStories):
             for key in some.ACCOUNTS:
                 fleet.back_off(ops.BackOff(key=key, until=until))
         elif change == "freeze":
-            fleet.freeze(ops.Freeze(key=some.ACCOUNTS[0], until=until))
+            fleet.freeze(ops.Freeze(key=some.ACCOUNTS[0], until=max(until, fleet.truth.now + 1)))
         if held:
             fleet.complete(ops.Complete(workspace=held[0].name, token=held[0].token, **ending))
         if change == "add":
