@@ -63,10 +63,10 @@ function base.encode(value)
   return text:find('\\/', 1, true) and text:gsub('\\/', '/') or text
 end
 
--- A number from a record; nil when it is absent or was edited into something else by hand.
+-- A whole number from a record; nil when it is absent or was edited into something else by hand.
 function base.number(text)
   local n = tonumber(text)
-  if n and n == n and n > -1e14 and n < 1e14 then return n end
+  if n and n == n and n > -1e14 and n < 1e14 then return math.floor(n) end
   return nil
 end
 

@@ -245,11 +245,14 @@ function hosts.lacks(route)
   return redis.call('SCARD', base.key('served', route)) == 0 and hosts.none(route) or hosts.full(route)
 end
 
--- The same as it stands now: a host that waits is on its way.
+-- The same as it stands now: a host that waits is on its way, unless it has gone silent.
 function hosts.keep(route)
-  local waits = redis.call('ZCARD', base.key('waiting', route)) > 0
-  if waits and redis.call('SCARD', base.key('served', route)) > 0 then return nil end
-  return hosts.lacks(route)
+  if redis.call('SCARD', base.key('served', route)) == 0 then return hosts.none(route) end
+  for _, host in ipairs(redis.call('ZRANGE', base.key('waiting', route), 0, -1)) do
+    local beat = base.number(redis.call('HGET', base.key('host', host), 'beat') or nil) or 0
+    if call.now - beat <= hosts.silent_after() then return nil end
+  end
+  return hosts.full(route)
 end
 
 -- Ten at most of those that a full host holds, or the hosts of a route.

@@ -24,7 +24,11 @@ function names.pool(v) return matches(v, 100, '^%w[%w._-]*$'), 'must be a pool, 
 function names.host(v) return matches(v, 64, '^%w[%w._-]*$'), 'must be letters, digits and . _ - , like build-1' end
 function names.account(v) return matches(v, 50, '^%w[%w._@+-]*$'), 'must be letters, digits and . _ @ + - , like work' end
 function names.label(v) return matches(v, 64, '^%w[%w._=/-]*$'), 'must be letters, digits and . _ = / - , like gpu' end
-function names.key(v) return v == '*' or matches(v, 160, '^%w[%w._:/@+*=-]*$'), 'must be * or a limit key like repo:core/go-io' end
+function names.key(v)
+  if v:find('^accounts:') then return false, "must not be a pool's accounts together: name the pool, or one like account:codex/work" end
+  return v == '*' or matches(v, 160, '^%w[%w._:/@+*=-]*$'), 'must be * or a limit key like repo:core/go-io'
+end
+question.is_key = names.key
 function names.repo(v) return matches(v, 100, '^%w[%w._-]*$'), 'must be letters, digits and . _ - , like go-io' end
 function names.repo_path(v) return matches(v, 201, '^%w[%w._/-]*$'), 'must be org/repo, like core/go-io' end
 function names.branch(v)

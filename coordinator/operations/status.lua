@@ -14,7 +14,9 @@ local function keys_of_interest()
   for _, pool in ipairs(accounts.pools()) do
     for _, member in ipairs(accounts.members(pool)) do wanted[member] = true end
   end
-  for limit_key in pairs(wanted) do out[#out + 1] = limit_key end
+  for limit_key in pairs(wanted) do
+    if question.is_key(limit_key) then out[#out + 1] = limit_key end -- else written by hand, and no key of anything
+  end
   table.sort(out)
   return out
 end

@@ -51,15 +51,6 @@ def submit(fleet: Driver, name: str, **fields: Any) -> None:
     fleet.submit(ops.Submit(workspace=name, **{"agent": "codex", **fields}))
 
 
-@pytest.mark.parametrize("key", ["*", "codex"])
-def test_a_freeze_that_ends_in_the_past_ends_the_one_that_stood(fleet: Driver, key: str) -> None:
-    waiting(fleet, "h1")
-    fleet.freeze(ops.Freeze(key=key))
-    submit(fleet, "w")
-    fleet.freeze(ops.Freeze(key=key, until=fleet.truth.now - 1))
-    assert fleet.view.poked
-
-
 def test_a_poke_goes_on_when_its_host_leaves_the_pool(fleet: Driver) -> None:
     waiting(fleet, "h1", "h2")
     submit(fleet, "w")
