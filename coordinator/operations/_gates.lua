@@ -171,7 +171,7 @@ function gates.with_holders(no)
   elseif no.reason == 'ramp' then
     no.holders = base.list(accounts.trying(no.key) or ramp.trying(no.key))
   elseif no.reason == 'hosts_full' then
-    no.holders = base.list(hosts.holders(no.key))
+    no.holders = base.list(rooms.holders(no.key))
   end
   return no
 end

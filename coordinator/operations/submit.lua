@@ -7,7 +7,7 @@ local function why_waiting(name, row)
   local _, keys = queue.parts(row.lane)
   local no = later.early(name, row) or gates.refuses('*') or gates.judge(keys)
   if no then return gates.with_holders(no) end
-  return hosts.keep((queue.parts(row.lane)))
+  return rooms.keep((queue.parts(row.lane)))
 end
 
 local function record_of(ask, old)
