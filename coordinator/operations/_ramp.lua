@@ -227,13 +227,12 @@ function ramp.stop(limit_key)
   pace.forgive(limit_key)
 end
 
--- The limit of a key changes, or without a key any: what the clock has made of their ramps by the old ones is written before, and after.
-function ramp.limited(limit_key)
-  local concerned, prefix = { limit_key }, (limit_key or ''):match('^(.+:)%*$') or ''
-  if not limit_key or prefix ~= '' then
-    for _, one in ipairs(redis.call('HKEYS', base.key('ramp'))) do
-      if one:sub(1, #prefix) == prefix then concerned[#concerned + 1] = one end
-    end
+-- The limits of these keys change: what the clock has made of their ramps by the old ones is written before, and after.
+function ramp.limited(keys)
+  local concerned, is_default = base.list(keys), {}
+  for _, limit_key in ipairs(keys) do is_default[limit_key] = limit_key:find(':%*$') and true or nil end
+  for _, one in ipairs(next(is_default) and redis.call('HKEYS', base.key('ramp')) or {}) do
+    if is_default[defaults.of(one)] then concerned[#concerned + 1] = one end
   end
   for _, one in ipairs(concerned) do
     local before = stored(one)

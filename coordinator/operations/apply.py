@@ -15,10 +15,11 @@ Weight = Annotated[Positive, Field(le=1000)]
 
 
 class Applied(Record):
-    """What was changed."""
+    """What was changed. With `more` that was a part of it: ask the same again."""
 
     outcome: Literal["applied"] = "applied"
     changes: LuaList[Change] = ()
+    more: bool = False
 
 
 class Rates(Question):

@@ -9,9 +9,9 @@ verb.register {
     end
     sound.key(ask.key)
     local limit = not ask.clear and ask.limit or nil
-    ramp.limited(ask.key)
+    ramp.limited({ ask.key })
     local was = latch.set_limit(ask.key, limit)
-    ramp.limited(ask.key)
+    ramp.limited({ ask.key })
     latch.open(ask.key) -- also when the limit was changed by hand before
     if was ~= limit then facts.tell('ConfigChanged', { changes = { { path = 'limits.' .. ask.key, was = was, now = limit } } }) end
     return { outcome = 'set', was = was, now = limit, woken = hosts.wake() }

@@ -8,6 +8,7 @@ import signal
 from coordinator.config.fleet import Fleet
 from coordinator.operations import Apply, GetStatus, Thaw
 from coordinator.operations.apply import FleetSettings, Rates
+from coordinator.replica.applying import parts
 from coordinator.replica.bus import Bus
 from coordinator.replica.inbox import Inbox
 from coordinator.replica.reports import Reports
@@ -36,7 +37,8 @@ async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") 
     """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is."""
     status = await store.run(GetStatus())
     if status.new:
-        await store.run(application(fleet, if_new=True, by=by))
+        async for _ in parts(store.run, application(fleet, if_new=True, by=by)):
+            pass
         if thawed:
             await store.run(Thaw(by=by))
         status = await store.run(GetStatus())

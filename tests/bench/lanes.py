@@ -76,6 +76,11 @@ class Scene:
                 seen.update(NAMED.findall(entry["command"]))
         return len(seen)
 
+    def apply(self, part: str, limits: dict[str, int]) -> None:
+        """To its end."""
+        while self.ask(part, Apply(limits=limits)).more:
+            pass
+
     def close(self) -> None:
         if self._monitor is not None:
             self._monitor.__exit__(None, None, None)
@@ -153,14 +158,28 @@ def default_removed(scene: Scene, repos: int = 1000) -> None:
 
 
 def refused_twice(scene: Scene, lanes: int = 1000) -> None:
-    scene.quietly(Apply(limits={KEY: 0, **{f"k{number}": 0 for number in range(lanes)}}))
+    scene.apply("apply: 1,001 limits", {KEY: 0, **{f"k{number}": 0 for number in range(lanes)}})
     scene.lanes(0, lanes)
     scene.lanes(lanes, lanes + 1)  # the last: nothing but the first key refuses it
     scene.ask("the first opens", Limit(key=KEY, clear=True))
     scene.claim("claim until one starts", until_granted=True)
     scene.drain("release and claim")
-    scene.ask("apply: 1,000 limits go", Apply(limits={}))
+    scene.apply("apply: 1,000 limits go", {})
     scene.claim("claim")
+    assert scene.drain("release and claim") == lanes
+
+
+def applied(scene: Scene, limits: int = 1000, lanes: int = 10_000) -> None:
+    """Every limit of a file changes, while lanes wait for one of them each."""
+    keys = [f"team:t{number}" for number in range(limits)]
+    scene.apply("apply: 1,000 limits", {KEY: 0} | dict.fromkeys(keys, 0))
+    for number in range(lanes):
+        scene.quietly(Submit(workspace=f"r/t{number}", agent="codex", keys=[keys[number % limits], f"k{number}"]))
+    scene.claim("claim in vain")
+    scene.apply("apply: 1,000 raised", {KEY: 0} | dict.fromkeys(keys, 2))
+    scene.claim("claim", until_granted=True)
+    scene.apply("apply: 1,000 lowered", {KEY: 0} | dict.fromkeys(keys, 1))
+    scene.apply("apply: none changed", {KEY: 0} | dict.fromkeys(keys, 1))
     assert scene.drain("release and claim") == lanes
 
 
@@ -171,6 +190,7 @@ SCENES: Final[dict[str, tuple[Callable[[Scene], None], int]]] = {
     "10,000 lanes on a limit that is removed, 1,000 slots": (limit_removed, 1000),
     "1,000 repos on a default that is removed": (default_removed, 10),
     "1,000 lanes refused by a second key each": (refused_twice, 10),
+    "10,000 lanes on 1,000 limits that are applied": (applied, 10),
 }
 
 

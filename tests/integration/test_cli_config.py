@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from redis import Redis
 
-from tests.cli import BAD_INPUT, Cli
+from tests.cli import BAD_INPUT, UNREACHABLE, Cli
 
 FILE = """\
 version: 1
@@ -94,3 +95,28 @@ def test_a_file_that_is_not_there_is_said(cli: Cli) -> None:
     assert "there is no such file" in cli.wrong("config", "show", "--diff", code=BAD_INPUT)
     assert "there is no such file" in cli.wrong("config", "show", str(cli.place / "x.yaml"), code=BAD_INPUT)
     assert cli.json("config", "show")["agents"] == {}
+
+
+def test_a_large_file_is_applied_whole_and_its_difference_was_true(cli: Cli) -> None:
+    cli("limits", "claude", "2")
+    pools = "".join(f"  pool{number}: {{total: {number + 1}, big: 1}}\n" for number in range(60))
+    cli.config.write_text("concurrency:\n" + pools)
+    shown = [one["path"] for one in cli.json("config", "show", "--diff")["changes"]]
+    assert len([path for path in shown if path.startswith("limits.")]) == 121
+    told = cli.json("config", "apply")
+    assert ([one["path"] for one in told["changes"]], "more" in told) == (shown, False)
+    assert cli.json("config", "show", "--diff")["changes"] == []
+
+
+def test_what_stops_half_way_says_so_and_goes_on_when_it_is_applied_again(cli: Cli) -> None:
+    cli.config.write_text("concurrency:\n" + "".join(f"  pool{number}: 1\n" for number in range(60)))
+    with Redis.from_url(cli.url) as redis:
+        redis.set("{dispatch}:slots:pool9", "by hand")
+        said = cli("config", "apply", code=UNREACHABLE).stderr
+        assert "slots:pool9" in said
+        assert f" changes of {cli.config} are in force, not all" in said
+        done = len(cli.json("config", "show")["limits"])
+        assert 0 < done < 60
+        redis.delete("{dispatch}:slots:pool9")
+    assert len(cli.json("config", "apply")["changes"]) == 60 - done
+    assert len(cli.json("config", "show")["limits"]) == 60

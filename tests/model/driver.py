@@ -320,10 +320,14 @@ class Driver:
         assert answer.was == self.truth.set_limit(ask), answer
         self._lawful(ask, answer, twice)
 
-    def apply(self, ask: ops.Apply, *, twice: bool = False) -> None:
-        answer = self._ask(ask)
-        self.truth.apply(ask)
-        self._lawful(ask, answer, twice)
+    def apply(self, ask: ops.Apply, *, twice: bool = False, whole: bool = True) -> None:
+        """To its end, or a part of it."""
+        more = True
+        while more:
+            answer = self._ask(ask)
+            self.truth.apply(ask, answer)
+            self._lawful(ask, answer, twice and not answer.more)
+            more = answer.more and whole
 
     def host(self, ask: ops.Host, *, twice: bool = False) -> None:
         answer = self._ask(ask)

@@ -1,7 +1,8 @@
 """What stands in the way of a start: limits, gates, freezes, settings."""
 
 from coordinator.operations import Apply, BackOff, Freeze, Limit
-from coordinator.operations.apply import Rates
+from coordinator.operations.apply import Applied, Rates
+from tests.model import applied
 from tests.model.fleet_model import Fleet, Host, No, Task
 from tests.model.pace_model import Pace
 
@@ -42,20 +43,26 @@ class Gates(Fleet):
         self.settle_ramps()
         return was
 
-    def apply(self, ask: Apply) -> None:
+    def apply(self, ask: Apply, answer: Applied) -> None:
+        """What the answer says was a part of it, or all of it."""
         self.begin()
         if ask.limits is not None:
-            self.limits = dict(ask.limits)
+            before, asked = dict(self.limits), ask.limits
+            self.limits = applied.part(answer, "limits", before, asked)
+            for key in {*before, *asked, *self.limits}:
+                was, shall = applied.in_force(before, key), applied.in_force(asked, key)
+                assert applied.in_force(self.limits, key) <= max(was, shall), f"{key} may run too much in between"
             self.settle_ramps()
         if ask.accounts is not None:
-            self.accounts = {pool: sorted({*names}) for pool, names in ask.accounts.items() if names}
+            accounts = {pool: sorted({*names}) for pool, names in ask.accounts.items() if names}
+            self.accounts = applied.part(answer, "accounts", self.accounts, accounts)
         if ask.rates is not None:
             rates = {pool: one.model_dump(exclude_none=True) for pool, one in ask.rates.items()}
-            self.rates = {pool: one for pool, one in rates.items() if one}
+            self.rates = applied.part(answer, "rates", self.rates, {pool: one for pool, one in rates.items() if one})
             for pool in {*self.paces, *rates}:
-                self.paces.setdefault(pool, Pace()).take(ask.rates.get(pool, Rates()))
+                self.paces.setdefault(pool, Pace()).take(Rates.model_validate(self.rates.get(pool, {})))
         if ask.weights is not None:
-            self.fair.weights = dict(ask.weights)
+            self.fair.weights = applied.part(answer, "weights", self.fair.weights, ask.weights)
         if ask.settings:
             self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
             self.fair.ageing = self.settings["ageing"]

@@ -21,6 +21,7 @@ from coordinator.models import Change
 from coordinator.operations import Apply, GetStatus
 from coordinator.operations.apply import Applied
 from coordinator.operations.status import FleetStatus
+from coordinator.replica.applying import parts
 
 File = Annotated[str | None, typer.Argument(metavar="FILE", help="An agents.yaml; else DISPATCH_CONFIG's.")]
 
@@ -152,22 +153,29 @@ def check(file: File = None, json: Json = False) -> None:
 
 
 def apply(file: File = None, json: Json = False, root: Root = None) -> None:
-    """Make the limits, rates and settings of an agents.yaml true for the whole fleet, at once.
+    """Make the limits, rates and settings of an agents.yaml true for the whole fleet.
 
-    Runners never leave their host.
+    What lowers a limit goes first. Runners never leave their host.
     """
     asked, path, warnings = _apply(Settings.from_environ(os.environ), file)
     for warning in warnings:
         note(f"warning  {warning}")
 
+    changed: list[Change] = []
+
     async def run() -> None:
         async with opened(root) as session:
-            reply = await session.ask(asked)
-        if json:
-            return emit(reply)
-        return _print(reply, path)
+            async for part in parts(session.ask, asked):
+                changed.extend(part)
 
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    except BaseException:
+        if changed:
+            note(f"{len(changed)} changes of {path} are in force, not all: apply it again, it goes on with the others")
+        raise
+    reply = Applied(changes=tuple(sorted(changed, key=lambda one: one.path)))
+    return emit(reply.model_dump(exclude={"more"}, exclude_none=True)) if json else _print(reply, path)
 
 
 def _apply(settings: Settings, file: str | None) -> tuple[Apply, str, list[Problem]]:
