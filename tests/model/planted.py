@@ -214,7 +214,7 @@ PLANTED: Final = (
     Plant(
         "rates_stay",
         "A pool keeps rates that the file no longer names.",
-        "redis.call('SMEMBERS', base.key('paced'))) do wanted[pool] = {} end",
+        "redis.call('SMEMBERS', base.key('paced'))) do paced[pool] = true end",
         "redis.call('SMEMBERS', base.key('paced'))) do call.pool = pool end",
     ),
     Plant(

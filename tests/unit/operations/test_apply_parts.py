@@ -70,7 +70,7 @@ async def test_no_key_may_run_more_in_between_and_what_is_lowered_goes_first(
             was, shall = _in_force(before, key), _in_force(after, key)
             assert _in_force(now, key) <= max(was, shall), key
             has_raised = has_raised or _in_force(now, key) > was
-        assert not has_raised or all(_in_force(now, key) <= _in_force(before, key) for key in _lowered(before, after))
+        assert not has_raised or all(_in_force(now, key) <= _in_force(after, key) for key in _lowered(before, after))
     assert await limits(fleet) == after
 
 
