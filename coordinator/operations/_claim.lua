@@ -119,7 +119,7 @@ function drain.give(host, row, count)
     answer, given = look(host, row, want, rest)
   end
   local pushed, was_poked = row.mode == 'push', (row.poked or row.mode == 'push') and redis.call('ZREM', base.key('poked'), host) == 1
-  if was_poked or answer.more then -- one that came unasked leaves what it found to whom it was told
+  if was_poked or pushed or answer.more then -- a worker that came unasked leaves what it found to whom it was told
     for route, what in pairs(rest) do call.touched[route] = call.touched[route] or what end
   end
   if (pushed and free or want) > #answer.grants and not answer.more then

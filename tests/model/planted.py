@@ -88,8 +88,8 @@ PLANTED: Final = (
     Plant(
         "poke_not_passed_on",
         "A host that was poked and found other work leaves the rest asleep.",
-        "if was_poked or answer.more then",
-        "if answer.more then",
+        "if was_poked or pushed or answer.more then",
+        "if pushed or answer.more then",
     ),
     Plant(
         "lost_poke_forgotten",

@@ -65,6 +65,13 @@ def test_a_poke_goes_on_when_its_host_is_forgotten(fleet: Driver) -> None:
     assert "h2" in fleet.view.poked
 
 
+def test_a_silent_push_host_that_asks_for_itself_waits_for_nothing(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="p1", incarnation="i", mode="push", pools=["codex"], slots=2))
+    fleet.pass_time(300_000)
+    submit(fleet, "w")
+    fleet.claim(ops.Claim(host="p1", incarnation="i", seq=1, count=0))
+
+
 def test_many_that_hear_nothing_do_not_hide_one_that_hears(fleet: Driver) -> None:
     waiting(fleet, *(f"d{number}" for number in range(9)), hears=False)
     waiting(fleet, "h1")
