@@ -10,7 +10,7 @@ from coordinator.errors import Problem
 from coordinator.models import Record
 from coordinator.operations._fields import Channel, Ended, JsonText, Limited, Line, RepoPath, StreamId, Text
 from coordinator.problems import problems_of
-from coordinator.words import AgentName, Count, PoolName, Token, WorkspaceName, wrong
+from coordinator.words import AccountName, AgentName, Count, PoolName, Token, WorkspaceName, wrong
 
 MOST_CHARACTERS: Final = 1 << 20
 
@@ -72,16 +72,17 @@ class PokeQueue(_Said):
 
 
 class RateLimitDetected(_Said):
-    """A provider refuses a pool for a while, such as `30m0s`. Told on whatever it says; see `gate`."""
+    """A provider refuses a pool, or one `account` of it, for a while: `30m0s`. Told on whatever it says; see `gate`."""
 
     type: Literal["RateLimitDetected"] = "RateLimitDetected"
     pool: Line = ""
+    account: Line = ""
     duration: Line | Annotated[float, Field(strict=True, allow_inf_nan=False)] = ""
 
     def gate(self) -> "Gate | Malformed":
         """What is to be shut, and for how long."""
         try:
-            return Gate(pool=self.pool, duration=self.duration)
+            return Gate(pool=self.pool, account=self.account or None, duration=self.duration)
         except ValidationError as error:
             return Malformed(problems=tuple(problems_of(error)))
 
@@ -128,10 +129,16 @@ _TYPES: Final = frozenset(kind.__name__ for kind in REPORTS)
 
 
 class Gate(Record):
-    """A pool, and for how many ms it is shut: a year at most."""
+    """A pool, or one account of it, and for how many ms it is shut: a year at most."""
 
     pool: PoolName
+    account: AccountName | None = None
     duration: Annotated[SomeTime, Field(le=31_536_000_000)]
+
+    @property
+    def key(self) -> str:
+        """The limit key that is shut."""
+        return f"account:{self.pool}/{self.account}" if self.account else self.pool
 
 
 class Runs(Record):

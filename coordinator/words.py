@@ -94,9 +94,9 @@ ACCOUNT: Final = Rule(
     re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*"), 50, "letters, digits and ._@+- (a letter or digit first)", "work"
 )
 LIMIT_KEY: Final = Rule(
-    re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+*=-]*"),
+    re.compile(r"\*|(?!accounts:)[A-Za-z0-9][A-Za-z0-9._:/@+*=-]*"),
     160,
-    "letters, digits and ._:/@+*=- (a letter or digit first), or '*' alone",
+    "letters, digits and ._:/@+*=- (a letter or digit first), or '*' alone; not accounts:..., but account:codex/work",
     "codex:gpt-5.4",
 )
 REPO: Final = Rule(

@@ -1,5 +1,6 @@
 """What every test may ask for: servers, a client, and a check that no process stays behind."""
 
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 
@@ -15,12 +16,25 @@ from tests.waiting import wait_until_sync
 settings.register_profile("dispatch", deadline=None)  # speed is for benchmarks: a busy machine fails no test
 settings.load_profile("dispatch")
 WITH_PROCESSES = {"faults", "integration"}
+LONGEST = {"test_laws.py", "test_damaged_keys.py", "test_compose.py"}
 
 
 def pytest_configure() -> None:
     leftovers.mark()
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: children would ignore it too
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a test with processes waits for them half of its time."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest begin first, whatever the order of the others: else all wait for one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -111,7 +111,7 @@ class Fleet:
             record = await self.record(workspace)
             return record if record.status in statuses else None
 
-        return await wait_until(there, f"{workspace} is {' or '.join(statuses)}", deadline)
+        return await wait_until(there, f"{workspace} is {' or '.join(statuses)}", deadline, every=0.02)
 
     async def becomes_known(self, workspace: str, status: str, deadline: float = 30) -> None:
         """Wait until a workspace, which nobody may know yet, has this status."""
@@ -132,7 +132,7 @@ class Fleet:
             status, known = await asyncio.gather(self.status(), self.store.run(Hosts()))
             return not status.new and not status.frozen and sum(bool(host.waiting) for host in known.hosts) >= hosts
 
-        await wait_until(waiting, f"{hosts} hosts wait for work", 20)
+        await wait_until(waiting, f"{hosts} hosts wait for work", 20, every=0.02)
 
     async def heard(self) -> None:
         """Wait until a replica hears the bus."""

@@ -97,13 +97,14 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
     return Found(len(walked.names), said, problems, frozenset(alive))
 
 
-def _judged(statement: Statement, marked: dict[str, int]) -> tuple[OnDisk, bool]:
+def _judged(statement: Statement, marked: dict[str, list[int]]) -> tuple[OnDisk, bool]:
     """What to say of it, and whether a process of it was seen."""
     one = statement.said
     if one.status not in ("queued", "running"):
         return one, False
     one = one.model_copy(update={"dir": one.workspace})  # it runs where it lies, or not at all
-    pid = marked.get(one.workspace)
+    pids = marked.get(one.workspace, [])  # several, where trees share this host: then the file knows which is its own
+    pid = one.pid if one.pid in pids else next(iter(pids), None)
     if pid is None and one.status == "running" and one.pid and _fits(one.pid, statement):
         pid = one.pid
     if pid is not None:
@@ -125,13 +126,16 @@ def _fits(pid: int, statement: Statement) -> bool:
     return started is None or "started_at" in statement.doubted or born > started / 1000 - _SLOW_START
 
 
-def _marked(top: Path) -> dict[str, int]:
-    """The workspaces for which a process of this host says that it works, with its pid; other roots' left out."""
-    found: dict[str, int] = {}
+def _marked(top: Path) -> dict[str, list[int]]:
+    """The workspaces for which processes of this host say that they work, with their pids, lowest first.
+
+    Those that belong to a run of another root are left out.
+    """
+    found: dict[str, list[int]] = {}
     for pid, environment in strangers.carriers(_WORKSPACE).items():
         run = environment.get(MARK)
         if pid != os.getpid() and (run is None or Path(run).is_relative_to(top)):
-            found.setdefault(environment[_WORKSPACE], pid)
+            found.setdefault(environment[_WORKSPACE], []).append(pid)
     return found
 
 

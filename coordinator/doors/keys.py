@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 #: Type to the families of keys (the name before the second colon) that have it. A star: one with members.
 _OF_TYPE: Final = {
     "hash": (
-        "control limits rates:* starts:* backoff backoff_reason fail_count next_start ramp weights frozen summary "
+        "control limits rates:* fair:* backoff backoff_reason fail_count next_start ramp weights frozen summary "
         "workspace:* host:* lanes:*"
     ),
     "set": "slots:* held:* groups:* serves:* served:* paced accounts:*",
     "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers later ages waiting:* poked pushed",
-    "string": "fence place opening fair:*",
+    "string": "fence place opening",
     "stream": "events inbox",
 }
 TYPES: Final = {name: kind for kind, names in _OF_TYPE.items() for name in names.split()}

@@ -31,6 +31,7 @@ end
 
 -- The pool whose group this key is; nil for any other key.
 function accounts.pool(limit_key)
+  if not call.control.accounts then return nil end
   local pool = limit_key:match('^accounts:(.+)$')
   return pool and accounts.members(pool)[1] and pool or nil
 end
@@ -132,6 +133,32 @@ function accounts.holders(limit_key)
     for _, name in ipairs(redis.call('SRANDMEMBER', base.key('slots', member), 10 - #out)) do out[#out + 1] = name end
   end
   return out
+end
+
+-- Who tries the accounts of a group that have reopened, ten at most; nil for any other key.
+function accounts.trying(limit_key)
+  local pool, out = accounts.pool(limit_key), {}
+  if not pool then return nil end
+  for _, member in ipairs(accounts.members(pool)) do
+    for _, name in ipairs(ramp.trying(member)) do out[#out + 1] = #out < 10 and name or nil end
+  end
+  table.sort(out)
+  return out
+end
+
+-- Why keys are wrong that name an account which the pool does not have, as an answer, or nil: it would run under another.
+function accounts.wrong(pool, keys)
+  local names = accounts.names(pool)
+  for i, limit_key in ipairs(names and keys or {}) do
+    local of, name = accounts.parts(limit_key)
+    local known = of ~= pool
+    for _, one in ipairs(names) do known = known or one == name end
+    if not known then
+      return { outcome = 'invalid', problems = { { field = 'keys.' .. (i - 1), problem = pool .. ' has no account ' .. name,
+        fix = 'name one of its accounts: ' .. table.concat(names, ', ') } } }
+    end
+  end
+  return nil
 end
 
 -- The names of a pool's accounts, sorted; nil for none.

@@ -1,12 +1,13 @@
 -- The words every file below uses: the call under way, keys, the clock, JSON lists, answers, damage.
-base.LIB = 3 -- this library's number; raised with every change of a rule
+base.LIB = 4 -- this library's number; raised with every change of a rule
 
 -- Every command goes this way. A key of the wrong type was changed by hand: the call stops and names it.
 redis.register_function = server().register_function
 function redis.pcall(...) return server().pcall(...) end
 function redis.error_reply(text) return server().error_reply(text) end
+local ask -- the server's own pcall; it is not there while the library is loaded
 function redis.call(...)
-  local answer = server().pcall(...)
+  local answer = ask(...)
   if type(answer) ~= 'table' or not answer.err then return answer end
   local text = tostring(answer.err)
   if text:find('^WRONGTYPE') then base.damaged(select(2, ...), 'key fit for ' .. (...)) end
@@ -17,9 +18,9 @@ end
 base.epochs = {} -- root -> epoch; forgotten when the server restarts, is promoted or loads the library anew
 
 function base.key(name, of, more)
-  if more then return call.root .. ':' .. name .. ':' .. of .. ':' .. more end
-  if of then return call.root .. ':' .. name .. ':' .. of end
-  return call.root .. ':' .. name
+  if more then return call.prefix .. name .. ':' .. of .. ':' .. more end
+  if of then return call.prefix .. name .. ':' .. of end
+  return call.prefix .. name
 end
 
 -- A list for an answer. cjson writes an empty table as {}: readers take {} for an empty list.
@@ -35,28 +36,37 @@ function base.hash(key)
   return row
 end
 
+-- As a record keeps it. Every number that is kept is whole and fits; `%d` takes a third of the time of `%.0f`.
+function base.text(value)
+  if type(value) == 'number' then return string.format('%d', value) end
+  return value
+end
+
 -- Writes fields in one call; a false value removes its field. Of a `row` that was read, only what is there.
 function base.write(key, fields, row)
-  local set, gone = { 'HSET', key }, { 'HDEL', key }
+  local set, gone, at = { 'HSET', key }, nil, 2
   for field, value in pairs(fields) do
-    if value == false then
-      if not row or row[field] then gone[#gone + 1] = field end
-    else
-      set[#set + 1] = field
-      set[#set + 1] = type(value) == 'number' and string.format('%.0f', value) or value
+    if value then
+      set[at + 1], set[at + 2], at = field, base.text(value), at + 2
+    elseif not row or row[field] then
+      gone = gone or { 'HDEL', key }
+      gone[#gone + 1] = field
     end
   end
-  if #set > 2 then redis.call(unpack(set)) end
-  if #gone > 2 then redis.call(unpack(gone)) end
+  if at > 2 then redis.call(unpack(set)) end
+  if gone then redis.call(unpack(gone)) end
 end
 
 -- cjson escapes every slash; names are full of them and people read these answers.
-function base.encode(value) return (cjson.encode(value):gsub('\\/', '/')) end
+function base.encode(value)
+  local text = cjson.encode(value)
+  return text:find('\\/', 1, true) and text:gsub('\\/', '/') or text
+end
 
--- A number from a record; nil when it is absent or was edited into something else by hand.
+-- A whole number from a record; nil when it is absent or was edited into something else by hand.
 function base.number(text)
   local n = tonumber(text)
-  if n and n == n and n > -1e14 and n < 1e14 then return n end
+  if n and n == n and n > -1e14 and n < 1e14 then return math.floor(n) end
   return nil
 end
 
@@ -128,9 +138,10 @@ end
 
 -- `call` is the call under way: functions run one at a time, so one table serves.
 function base.begin(root)
+  ask = server().pcall
   local time = redis.call('TIME')
-  call = { root = root, now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, seen = {},
-    paces = {}, fair = {}, parts = {}, offers = {}, served = 0 }
+  call = { root = root, prefix = root .. ':', now = time[1] * 1000 + math.floor(time[2] / 1000), touched = {}, checked = {}, used = {}, seen = {},
+    paces = {}, fair = {}, modes = {}, offers = {}, served = 0 }
   call.control = base.hash(base.key('control'))
 end
 
@@ -138,7 +149,7 @@ end
 function base.keep(field, value)
   call.kept = call.kept or {}
   call.kept[field] = value
-  call.control[field] = value and (type(value) == 'number' and string.format('%.0f', value) or value) or nil
+  call.control[field] = value and base.text(value) or nil
 end
 
 function base.flush()
@@ -149,10 +160,10 @@ end
 -- The next number of a line that only grows, also when the server comes back without the last one.
 -- Its first command stops at a key of the wrong type and changes nothing else.
 function base.next(name)
-  local now = string.format('%.0f', call.now)
+  local now = base.text(call.now)
   local last = base.number(redis.call('SET', base.key(name), now, 'GET') or nil)
   if not last or last < call.now then return call.now end
-  redis.call('SET', base.key(name), string.format('%.0f', last + 1))
+  redis.call('SET', base.key(name), base.text(last + 1))
   return last + 1
 end
 

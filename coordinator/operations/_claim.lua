@@ -65,8 +65,9 @@ local function try(host, row, route, top)
   return lane and grant_head(host, row, lane, where, name, behind)
 end
 
--- Looks at entries in order until `want` are granted. Answers {grants, refusal?, more?} and what to remember.
-local function look(host, row, want)
+-- Looks at entries in order until `want` are granted. Answers {grants, refusal?, more?} and what to remember; `rest` is told
+-- of the routes that are left: 'ready' where something is.
+local function look(host, row, want, rest)
   local tops, grants, pairs_given, examined = {}, {}, {}, 0
   local refusal, more
   for _, route in ipairs(hosts.serves(host)) do tops[route] = queue.top(route) end
@@ -90,14 +91,14 @@ local function look(host, row, want)
       grants[#grants + 1], pairs_given[#pairs_given + 1] = given.grant, given.pair
     end
     tops[route] = #grants < want and queue.top(route) or nil
-    if #grants == want then call.touched[route] = true end -- who knows what it holds now
+    if #grants == want then rest[route] = true end -- who knows what it holds now
   end
-  for route in pairs(tops) do call.touched[route] = 'ready' end
+  for route in pairs(tops) do rest[route] = 'ready' end
   return { grants = grants, refusal = gates.with_holders(refusal), more = more }, pairs_given
 end
 
 local function remember(host, row, ask, given, more)
-  local fields = { seq = ask.seq, last = #given > 0 and base.encode(given) or false, more = more and '1' or false }
+  local fields = { seq = ask.seq, last = #given > 0 and base.encode(given) or false, more = more and '1' or false, poked = false }
   base.write(base.key('host', host), fields, row)
 end
 
@@ -108,16 +109,19 @@ function drain.give(host, row, count)
   local free = (row.quiet or cold) and 0 or math.max(slots - held, 0)
   local want = math.min(count or free, free)
   local answer, given
+  local rest = {} -- routes that may hold more than this host takes
   if free == 0 then
     local text = row.quiet and 'host ' .. host .. ' is quiet' or 'host ' .. host .. ' is full: ' .. held .. '/' .. slots
     answer, given = refused(host, 'hosts_full', text, held, slots), {}
     answer.refusal = cold or answer.refusal
-    for _, route in ipairs(hosts.serves(host)) do call.touched[route] = true end
+    for _, route in ipairs(hosts.serves(host)) do rest[route] = true end
   else
-    answer, given = look(host, row, want)
+    answer, given = look(host, row, want, rest)
   end
-  redis.call('ZREM', base.key('poked'), host)
-  local pushed = row.mode == 'push'
+  local pushed, was_poked = row.mode == 'push', (row.poked or row.mode == 'push') and redis.call('ZREM', base.key('poked'), host) == 1
+  if was_poked or pushed or answer.more then -- a worker that came unasked leaves what it found to whom it was told
+    for route, what in pairs(rest) do call.touched[route] = call.touched[route] or what end
+  end
   if (pushed and free or want) > #answer.grants and not answer.more then
     hosts.wait(host)
   elseif row.waiting then
@@ -127,9 +131,9 @@ function drain.give(host, row, count)
   return answer, given, #given > 0 and #given == want
 end
 
-function drain.claim(ask)
+function drain.claim(ask, row)
   local host = ask.host
-  local row = base.hash(base.key('host', host))
+  row = row or hosts.record(host)
   if not row.incarnation then return refused(host, 'no_host', 'host ' .. host .. ' is not registered: renew first') end
   if row.incarnation ~= ask.incarnation then
     return refused(host, 'no_host', 'host ' .. host .. ' now belongs to another incarnation')

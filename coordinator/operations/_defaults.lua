@@ -8,6 +8,13 @@ function defaults.of(limit_key)
   return kind and name ~= '*' and kind .. '*' or nil
 end
 
+-- Why a default is not frozen and does not back off, as an answer, or nil: it is one of limits, and would shut nothing.
+function defaults.wrong(limit_key)
+  if not limit_key:find('^[^:]+:%*$') then return nil end
+  return { outcome = 'invalid', problems = { { field = 'key', problem = limit_key .. ' is a default of limits: it shuts nothing',
+    fix = 'name the keys themselves, such as repo:core/go-io, or * for everything' } } }
+end
+
 local function kind_of(position) return position:match('^[^:]+:') end
 
 -- `opening` remembers how far each walk has come, one a kind, the next to go on first: 'repo:core/web team:'.

@@ -1,13 +1,13 @@
 -- Facts: written in the call that makes them true, then told on the bus with their stream id as `seq`.
 -- Nobody begins to listen during a call: after a message that nobody heard the others of it are not sent.
-local function publish(message)
+local function publish(...)
   if call.unheard then return end
-  call.unheard = redis.call('PUBLISH', base.key('bus'), message) == 0
+  call.unheard = redis.call('PUBLISH', base.key('bus'), table.concat { ... }) == 0
 end
 
 local function write(kind, body)
   local seq = redis.call('XADD', base.key('events'), 'MAXLEN', '~', 10000, '*', 'type', kind, 'json', body)
-  publish('{"seq":"' .. seq .. '",' .. body:sub(2))
+  if not call.unheard then publish('{"seq":"', seq, '",', body:sub(2)) end
   return seq
 end
 

@@ -169,9 +169,9 @@ function gates.with_holders(no)
     no.holders = base.list(accounts.holders(no.key) or redis.call('SRANDMEMBER', base.key('slots', no.key), 10))
     table.sort(no.holders)
   elseif no.reason == 'ramp' then
-    no.holders = base.list(ramp.trying(no.key))
+    no.holders = base.list(accounts.trying(no.key) or ramp.trying(no.key))
   elseif no.reason == 'hosts_full' then
-    no.holders = base.list(hosts.holders(no.key))
+    no.holders = base.list(rooms.holders(no.key))
   end
   return no
 end

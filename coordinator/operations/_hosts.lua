@@ -33,6 +33,22 @@ function hosts.serves(host)
   return routes
 end
 
+-- The record of a host.
+function hosts.record(host)
+  local row = base.hash(base.key('host', host))
+  call.modes[host] = row.mode or 'pull'
+  return row
+end
+
+-- `push`, or another for any that asks for itself. Damage of its record is that.
+function hosts.mode(host)
+  if not call.modes[host] then
+    local mode = redis.pcall('HGET', base.key('host', host), 'mode')
+    call.modes[host] = type(mode) == 'string' and mode or 'pull'
+  end
+  return call.modes[host]
+end
+
 -- A host that waits is in `waiting:<route>` of every route it serves, and says so in its record.
 function hosts.wait(host)
   for _, route in ipairs(hosts.serves(host)) do
@@ -52,6 +68,7 @@ end
 function hosts.new_route(route)
   if redis.call('ZSCORE', base.key('routes'), route) then return end
   redis.call('ZADD', base.key('routes'), call.now, route)
+  fair.keep(route)
   for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
     local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
     if fits(route, host, set_of(base.parse(row[1])), set_of(base.parse(row[2]))) then
@@ -104,6 +121,7 @@ local function wake(host, route)
   if row[1] == 'push' then return offers.make(host, row[2]) end
   if redis.call('PUBLISH', base.key('poke', host), '') == 0 then return false end
   redis.call('ZADD', base.key('poked'), call.now + 1000, host)
+  redis.call('HSET', base.key('host', host), 'poked', '1') -- so that its claim need not ask
   facts.due(call.now + 1000)
   return true
 end
@@ -184,63 +202,4 @@ function hosts.new_epoch()
   base.write(base.key('control'), fields)
   for field, value in pairs(fields) do call.control[field] = type(value) == 'number' and string.format('%.0f', value) or value end
   if fields.settling then latch.time('*') end
-end
-
--- The two reasons that are not a key's: nobody serves this route; everybody who does is busy.
-function hosts.none(route)
-  local head, rest = route:match('^([^+]*)(.*)$')
-  local pool, wanted = head:match('^([^@]*)@?(.*)$')
-  local who = 'no host serves'
-  if wanted ~= '' then
-    who = 'host ' .. wanted .. (redis.call('EXISTS', base.key('host', wanted)) == 1 and ' does not serve' or ' is not there to serve')
-  end
-  local text = who .. ' \'' .. pool .. '\''
-  if rest ~= '' then text = text .. ' with labels ' .. table.concat(base.split(rest, '+'), ', ') end
-  return { key = route, reason = 'no_host', used = 0, limit = 0, text = text }
-end
-
--- Read over hosts of the route; used where a person asks, not in a grant. nil when one has room: it is on its way.
-function hosts.full(route)
-  local used, slots, count, cold = 0, 0, 0, nil
-  for _, host in ipairs(redis.call('SRANDMEMBER', base.key('served', route), 16)) do
-    local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet', 'beat')
-    if not row[2] and call.now - (base.number(row[3]) or 0) <= hosts.silent_after() then
-      local no = freezes.refuses(host)
-      if no then
-        cold = freezes.sooner(no, cold)
-      else
-        used = used + redis.call('SCARD', base.key('held', host))
-        slots, count = slots + (base.number(row[1]) or 0), count + 1
-      end
-    end
-  end
-  if count == 0 then
-    return cold or { key = route, reason = 'no_host', used = 0, limit = 0, text = 'every host that serves ' .. route .. ' is quiet or silent' }
-  end
-  if used < slots then return nil end
-  return { key = route, reason = 'hosts_full', used = used, limit = slots,
-    text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
-end
-
--- Why a lane of this route that no key refuses does not start: nobody serves it, or who does is full. nil: one has room.
-function hosts.lacks(route)
-  return redis.call('SCARD', base.key('served', route)) == 0 and hosts.none(route) or hosts.full(route)
-end
-
--- The same as it stands now: a host that waits is on its way.
-function hosts.keep(route)
-  local waits = redis.call('ZCARD', base.key('waiting', route)) > 0
-  if waits and redis.call('SCARD', base.key('served', route)) > 0 then return nil end
-  return hosts.lacks(route)
-end
-
--- Ten at most of those that a full host holds, or the hosts of a route.
-function hosts.holders(of)
-  local names = {}
-  local full = redis.call('ZSCORE', base.key('routes'), of) and redis.call('SRANDMEMBER', base.key('served', of), 16) or { of }
-  for _, host in ipairs(full) do
-    for _, name in ipairs(#names < 10 and redis.call('SRANDMEMBER', base.key('held', host), 10 - #names) or {}) do names[#names + 1] = name end
-  end
-  table.sort(names)
-  return names
 end

@@ -40,8 +40,20 @@ local function next_start(limit_key)
   return changes
 end
 
+-- A freeze that the clock has ended is gone and told, whoever looks first: its timer may be moved before it fires.
+local function thaw_ended(limit_key)
+  local ends = base.number(call.control.frozen_until)
+  if limit_key ~= '*' then
+    gates.see({ limit_key })
+    local text = call.seen[limit_key].frozen
+    ends = text and freezes.read(text)['until']
+  end
+  if ends and ends <= call.now then latch.thaw(limit_key, 'expiry') end
+end
+
 -- Timers: a key whose gate, freeze or pace the clock changes is in `timers` at exactly that time. Whoever moves one calls this.
 function latch.time(limit_key)
+  thaw_ended(limit_key)
   local shut, freeze = gates.shut_until(limit_key), gates.freeze_of(limit_key)
   local ends = freeze and freeze['until']
   local when = shut > 0 and shut or nil
@@ -59,17 +71,10 @@ end
 
 -- Removes what the clock has ended from a key, and opens it.
 local function expire(limit_key)
-  if limit_key == '*' then
-    local settling, ends = base.number(call.control.settling), base.number(call.control.frozen_until)
-    if settling and settling <= call.now then
-      base.write(base.key('control'), { settling = false })
-      call.control.settling = nil
-    end
-    if ends and ends <= call.now then latch.thaw('*', 'expiry') end
-  else
-    local text = redis.call('HGET', base.key('frozen'), limit_key)
-    local freeze = text and freezes.read(text)
-    if freeze and freeze['until'] and freeze['until'] <= call.now then latch.thaw(limit_key, 'expiry') end
+  local settling = limit_key == '*' and base.number(call.control.settling)
+  if settling and settling <= call.now then
+    base.write(base.key('control'), { settling = false })
+    call.control.settling = nil
   end
   latch.time(limit_key)
   return latch.open(limit_key)
@@ -115,14 +120,8 @@ function latch.shut(limit_key, until_ms, reason, by)
 end
 
 function latch.freeze(limit_key, by, reason, until_ms)
+  thaw_ended(limit_key)
   local was = gates.freeze_of(limit_key)
-  if until_ms and until_ms <= call.now then -- it ends before it begins, and with it one that stood
-    if not was then return end
-    latch.thaw(limit_key, by)
-    latch.time(limit_key)
-    latch.open(limit_key)
-    return
-  end
   if limit_key == '*' then
     local fields = { frozen = '1', frozen_by = by or false, frozen_reason = reason or false, frozen_at = call.now, frozen_until = until_ms or false }
     base.write(base.key('control'), fields)

@@ -81,14 +81,19 @@ function later.again(row, told)
   end
 end
 
+-- A moment that must be ahead and is over, as an answer.
+function later.over(field, when)
+  return { outcome = 'invalid', problems = { { field = field, problem = 'must be in the future, got ' .. moment(when),
+    fix = 'name a later one, or none' } } }
+end
+
 -- What is wrong with the times of a question, as an answer, or nil; `row` has the times of one that waits again.
 function later.wrong(ask, row)
   local not_before = ask.not_before or base.number(row and row.not_before) or 0
   local deadline = ask.deadline or base.number(row and row.deadline)
+  if ask.deadline and ask.deadline <= call.now and not (row and ask.deadline == 0) then return later.over('deadline', ask.deadline) end
   local problem
-  if ask.deadline and ask.deadline <= call.now and not (row and ask.deadline == 0) then
-    problem = 'must be in the future, got ' .. moment(ask.deadline)
-  elseif deadline and deadline > call.now and deadline <= not_before then
+  if deadline and deadline > call.now and deadline <= not_before then
     problem = 'must be after not_before: ' .. moment(deadline) .. ' is not after ' .. moment(not_before)
   end
   return problem and { outcome = 'invalid', problems = { { field = 'deadline', problem = problem, fix = 'name a later one, or none' } } }

@@ -177,6 +177,8 @@ end
 local QUICK, IN_A_ROW, REST = 60000, 3, 1800000
 local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
 local LIMITED = { limited = true, throttled = true } -- of something else, where no time was named
+-- Nobody saw the agent work: no success, but three in a row stop a host that can start nothing from failing all that waits.
+local UNSEEN = { start_failed = true, guard_died = true }
 
 -- A pool, or an account, rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
 -- no other moves the gate by as much as a second.
@@ -191,7 +193,7 @@ local function count_failure(pool, row, ask)
   if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end
   local quick = ask.status == 'failed' and call.now - (base.number(row.started_at) or 0) < QUICK
   if not quick then
-    if call.rare ~= false then redis.call('HDEL', base.key('fail_count'), pool) end
+    if call.rare ~= false and not UNSEEN[ask.verdict or ''] then redis.call('HDEL', base.key('fail_count'), pool) end
     return
   end
   local count = (base.number(redis.call('HGET', base.key('fail_count'), pool)) or 0) + 1
@@ -231,7 +233,8 @@ function lease.report(ask, row)
     rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)
   else
     count_failure(pool, row, ask)
-    local by_itself = not row.kill and not OTHERS_DID_IT[ask.verdict or ''] and not LIMITED[ask.verdict or '']
+    local verdict = ask.verdict or ''
+    local by_itself = not row.kill and not OTHERS_DID_IT[verdict] and not LIMITED[verdict] and not UNSEEN[verdict]
     call.own_ending = by_itself and ask.workspace or nil
   end
   if again then

@@ -20,7 +20,7 @@ end
 
 -- This host has room again. A push host waits for work; a worker that did not make the room itself is told to look.
 function offers.room(host, made_it)
-  if redis.pcall('HGET', base.key('host', host), 'mode') == 'push' then
+  if hosts.mode(host) == 'push' then
     sound.holds(offers.wait, host)
   elseif not made_it then
     redis.call('PUBLISH', base.key('poke', host), '')

@@ -187,7 +187,8 @@ function WRITES.PUBLISH(channel)
   return host and overlay.lives(host) and 1 or 0
 end
 
-local MANY = { TYPE = true, TIME = true, ZINTERCARD = true, SINTERCARD = true } -- asked of what stands
+local MANY = { TYPE = true, TIME = true, ZINTERCARD = true, SINTERCARD = true, -- asked of what stands
+  PERSIST = function() end, ZRANDMEMBER = function() return {} end } -- nothing goes by itself meanwhile
 
 function MANY.EXISTS(...)
   local count = 0

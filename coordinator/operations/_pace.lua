@@ -28,11 +28,18 @@ local function read(limit_key)
   return found
 end
 
--- Its starts: the last, and how many there were `since` a reset. Kept also while nothing paces it, for the day that something does.
+-- Its starts, in a field of the control hash, which every call reads: the last, and since which reset how many there were.
+-- Kept also while nothing paces it, for the day that something does.
+local function field_of(limit_key) return 'starts:' .. limit_key end
+
 local function with_starts(pool, limit_key)
   if pool.count then return end
-  local starts = redis.call('HMGET', base.key('starts', limit_key), 'last', 'since', 'count')
-  pool.last, pool.since, pool.count = base.number(starts[1]), base.number(starts[2]), base.number(starts[3]) or 0
+  local last, since, count = (call.control[field_of(limit_key)] or ''):match('^(%d+) (%d+) (%d+)$')
+  pool.last, pool.since, pool.count = base.number(last), base.number(since), base.number(count) or 0
+end
+
+local function keep(pool, limit_key)
+  base.keep(field_of(limit_key), string.format('%d %d %d', pool.last, pool.since, pool.count))
 end
 
 local function paced(limit_key)
@@ -97,15 +104,16 @@ end
 -- Nothing is to remember of a quota that a reset has ended.
 function pace.forgive(limit_key)
   if not pace.lapsed(limit_key) then return end
-  read(limit_key).count = 0
-  base.write(base.key('starts', limit_key), { count = 0 })
+  local pool = read(limit_key)
+  pool.count = 0
+  keep(pool, limit_key)
 end
 
 -- All that a start of this pool will read: a damaged key stops it here, before it writes.
-function pace.look(limit_key)
-  local pool = read(limit_key)
-  if pool then with_starts(pool, limit_key) end
-end
+function pace.look(limit_key) read(limit_key) end
+
+-- Whether a pool of this name has ever started something.
+function pace.known(pool) return call.control[field_of(pool)] ~= nil end
 
 -- A run of this pool starts now. Answers whether that paces it.
 function pace.started(limit_key)
@@ -115,7 +123,7 @@ function pace.started(limit_key)
   local on = counts(pool)
   pool.since, pool.count = on and pool.since or reset_before(pool, call.now), on and pool.count + 1 or 1
   pool.last = call.now
-  base.write(base.key('starts', limit_key), { last = pool.last, since = pool.since, count = pool.count })
+  keep(pool, limit_key)
   return pool.delays or pool.daily > 0
 end
 

@@ -4,11 +4,11 @@ local MIB = 1048576
 
 local function matches(text, longest, pattern) return #text >= 1 and #text <= longest and text:find(pattern) ~= nil end
 
+-- No part between slashes is empty, or nothing but dots.
 local function parts_are_names(text)
-  for part in (text .. '/'):gmatch('([^/]*)/') do
-    if part == '' or not part:find('[^.]') then return false end
-  end
-  return true
+  if not text:find('[/.]') then return true end
+  text = '/' .. text .. '/'
+  return not text:find('//', 1, true) and not text:find('/%.+/')
 end
 
 local names = {}
@@ -24,7 +24,11 @@ function names.pool(v) return matches(v, 100, '^%w[%w._-]*$'), 'must be a pool, 
 function names.host(v) return matches(v, 64, '^%w[%w._-]*$'), 'must be letters, digits and . _ - , like build-1' end
 function names.account(v) return matches(v, 50, '^%w[%w._@+-]*$'), 'must be letters, digits and . _ @ + - , like work' end
 function names.label(v) return matches(v, 64, '^%w[%w._=/-]*$'), 'must be letters, digits and . _ = / - , like gpu' end
-function names.key(v) return v == '*' or matches(v, 160, '^%w[%w._:/@+*=-]*$'), 'must be * or a limit key like repo:core/go-io' end
+function names.key(v)
+  if v:find('^accounts:') then return false, "must not be a pool's accounts together: name the pool, or one like account:codex/work" end
+  return v == '*' or matches(v, 160, '^%w[%w._:/@+*=-]*$'), 'must be * or a limit key like repo:core/go-io'
+end
+question.is_key = names.key
 function names.repo(v) return matches(v, 100, '^%w[%w._-]*$'), 'must be letters, digits and . _ - , like go-io' end
 function names.repo_path(v) return matches(v, 201, '^%w[%w._/-]*$'), 'must be org/repo, like core/go-io' end
 function names.branch(v)
@@ -126,8 +130,13 @@ function kinds.shape(rule, v, path, problems)
   question.fields(rule.fields, v, path .. '.', problems)
 end
 
+local plain = {} -- a kind that is all there is to say, as a rule
+
 walk = function(rule, v, path, problems)
-  if type(rule) == 'string' then rule = { is = rule } end
+  if type(rule) == 'string' then
+    plain[rule] = plain[rule] or { is = rule }
+    rule = plain[rule]
+  end
   if v == cjson.null then return fault(problems, path, 'must not be null', 'leave the field out') end
   if kinds[rule.is] then return kinds[rule.is](rule, v, path, problems) end
   if type(v) ~= 'string' then return fault(problems, path, 'must be a text') end

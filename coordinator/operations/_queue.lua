@@ -10,16 +10,20 @@ function queue.lane(route, keys, priority, front)
   return route .. ' ' .. table.concat(keys, ' ') .. (band ~= COMMON and string.format(' #%d', band) or '')
 end
 
--- The route, the limit keys and the band of a lane. Not to be changed: it is split once a call.
+-- The route, the limit keys and the band of a lane. Not to be changed: many calls ask for the same lanes.
+local split, count, MOST_SPLIT = {}, 0, 1000
+
 function queue.parts(lane)
-  local known = call.parts[lane]
+  local known = split[lane]
   if not known then
+    if count == MOST_SPLIT then split, count = {}, 0 end
+    count = count + 1
     local words = base.split(lane, ' ')
     local route = table.remove(words, 1)
     local band = (words[#words] or ''):match('^#(%d+)$')
     if band then words[#words] = nil end
     known = { route, words, tonumber(band) or COMMON }
-    call.parts[lane] = known
+    split[lane] = known
   end
   return known[1], known[2], known[3]
 end
@@ -79,9 +83,9 @@ end
 
 local function text(score) return string.format('%d', score) end
 
--- A lane that stays where it is has another score.
+-- A lane that stays where it is, if it waits at all, has another score.
 local function rescore(lane, route, where, score)
-  redis.call('ZADD', queue.place_of(route, where), text(score), lane)
+  redis.call('ZADD', queue.place_of(route, where), 'XX', text(score), lane)
   if where ~= '' then mark(where, route) end
 end
 
@@ -135,16 +139,21 @@ function queue.take(name, lane, where, behind, token)
   return charged
 end
 
--- A run of this lane has ended: what still waits of it goes by what its runs took. One that has aged keeps its band.
+-- Where a lane stands, `''` for ready; false when nothing of it waits. One that no key keeps is ready, if it waits at all.
+function queue.stands(lane, is_kept)
+  local route = queue.parts(lane)
+  return not is_kept and '' or redis.call('HGET', base.key('lanes', route), lane)
+end
+
+-- A run of this lane has ended: what still waits of it goes by what its runs took.
 function queue.settle(row)
   local score = fair.settle(row)
   if not score then return end
-  local route, looked = queue.parts(row.lane), sound.looked(row) or {}
-  if looked.stands == nil then looked.stands = redis.call('HGET', base.key('lanes', route), row.lane) end
-  local where = looked.stands
-  if not where then return end
-  local was = tonumber(redis.call('ZSCORE', queue.place_of(route, where), row.lane) or nil)
-  if was and fair.band(was) == fair.band(score) then rescore(row.lane, route, where, score) end
+  local looked = sound.looked(row)
+  local where = looked and looked.stands
+  if where == nil then where = queue.stands(row.lane, true) end
+  local route = queue.parts(row.lane)
+  if where then rescore(row.lane, route, where, score) end
 end
 
 -- Puts a lane that still waits where `score()` says; answers whether it does.
@@ -183,7 +192,7 @@ function queue.examine(route, entry, score)
     end
   end
   local first = redis.call('ZRANGE', base.key('lane', lane), 0, 1)
-  base.expect('hash', base.key('lanes', route))
+  if not first[2] then base.expect('hash', base.key('lanes', route)) end -- the lane may leave
   if not first[1] then
     leave(lane, route, where)
     return nil
@@ -196,6 +205,7 @@ function queue.examine(route, entry, score)
     rescore(lane, route, where, late)
     return nil
   end
+  base.expect('hash', base.key('lanes', route))
   sound.group(no.key, route)
   move(lane, route, where, no, first[1])
   return nil

@@ -39,7 +39,7 @@ end
 
 -- What was seen of a key in this call; its gate also when it is over: the ramp begins with it.
 local function seen(limit_key)
-  gates.see({ limit_key })
+  if not call.seen[limit_key] then gates.see({ limit_key }) end
   return call.seen[limit_key]
 end
 
@@ -82,7 +82,7 @@ end
 -- The ramp of a key as it is now; nil without one.
 local function at_now(limit_key)
   local ended = opened(limit_key)
-  if not ended then return nil end
+  if not ended or (ended == 0 and not seen(limit_key).ramp and not seen(limit_key).row) then return nil end
   local state = stored(limit_key)
   if state and not state.allowance then state = nil end
   if ended > (state and state.since or 0) then state = step(limit_key, ended, 1, ended) end

@@ -16,7 +16,11 @@ function records.view(name, row, brief)
   if row.labels then out.labels = base.parse(row.labels) end
   if row.pinned then out.pinned = true end
   if row.kill then out.kill = base.parse(row.kill) end
-  if brief and row.task and #row.task > 200 then out.task = row.task:sub(1, 200):gsub('[\192-\255][\128-\191]*$', '') .. ' ...' end
+  if brief and row.task and #row.task > 200 then
+    local cut = row.task:sub(1, 200)
+    if row.task:find('^[\128-\191]', 201) then cut = cut:gsub('[\192-\255][\128-\191]*$', '') end -- part of a letter
+    out.task = cut .. ' ...'
+  end
   return out
 end
 

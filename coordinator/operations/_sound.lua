@@ -48,7 +48,8 @@ local function shared(wanted, lean)
   end
   local keys = {}
   for i, name in ipairs(RARE) do keys[i] = base.key(name) end
-  call.rare = redis.call('EXISTS', unpack(keys)) > 0
+  if lean then call.kept_none = redis.call('EXISTS', base.key('blocked'), unpack(keys)) == 0 end
+  call.rare = not call.kept_none and redis.call('EXISTS', unpack(keys)) > 0
   if not call.rare then return end
   for i, name in ipairs(RARE) do want(wanted, name == 'opening' and 'string' or 'hash', keys[i]) end
 end
@@ -70,7 +71,6 @@ end
 local function paced(wanted, limit_key)
   if limit_key == '*' or limit_key:find(':', 1, true) then return end
   want(wanted, 'hash', base.key('rates', limit_key))
-  want(wanted, 'hash', base.key('starts', limit_key))
 end
 
 -- A limit key that may open: its slots, and every route that has lanes blocked on it.
@@ -134,16 +134,19 @@ end
 
 -- A run that gives back what it holds, and whose lane goes by what it took.
 local function release(wanted, row)
-  local stands
+  local keys, stands = accounts.with_group(lease.holds(row)), nil
+  local blocked = keys[1] and not call.kept_none and redis.call('ZMSCORE', base.key('blocked'), unpack(keys)) or {}
+  local is_kept = false
+  for i, limit_key in ipairs(keys) do
+    key(wanted, limit_key, blocked[i])
+    is_kept = is_kept or blocked[i]
+  end
   if row.charged and row.lane then
     local route = queue.parts(row.lane)
-    stands = redis.call('HGET', base.key('lanes', route), row.lane)
-    call.checked[base.key('lanes', route)] = 'hash'
+    fair.look(row.lane)
+    stands = queue.stands(row.lane, is_kept)
     if stands then want(wanted, 'zset', queue.place_of(route, stands)) end
   end
-  local keys = accounts.with_group(lease.holds(row))
-  local blocked = keys[1] and redis.call('ZMSCORE', base.key('blocked'), unpack(keys)) or {}
-  for i, limit_key in ipairs(keys) do key(wanted, limit_key, blocked[i]) end
   call.looked = { row = row, stands = stands, blocked = blocked } -- what its ending need not ask again
 end
 

@@ -51,7 +51,7 @@ local function keeps()
   local function add(lane)
     local route, keys = queue.parts(lane)
     local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]
-    local no = name and (gates.judge(keys) or hosts.lacks(route))
+    local no = name and (gates.judge(keys) or rooms.lacks(route))
     if no and #out < MOST_KEPT then out[#out + 1] = { workspace = name, refusal = gates.with_holders(no) } end
   end
   for _, limit_key in ipairs(redis.call('ZRANGE', base.key('blocked'), 0, MOST_KEPT - 1)) do

@@ -10,6 +10,8 @@ verb.register {
       return { outcome = 'invalid', problems = { { field = 'until', problem = 'one of until, for, clear is required',
         fix = 'write {"key":"codex","for":1800000}' } } }
     end
+    local wrong = not ask.clear and defaults.wrong(ask.key)
+    if wrong then return wrong end
     sound.key(ask.key)
     local was = gates.shut_until(ask.key)
     local opens = ask.clear or (until_ms <= call.now and not ask.at_least)

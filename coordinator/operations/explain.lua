@@ -13,7 +13,7 @@ verb.register {
     local route, keys = queue.parts(row.lane or '')
     local no = later.refuses(ask.workspace, row) or gates.refuses('*') or gates.judge(keys)
     local served = redis.call('SCARD', base.key('served', route))
-    no = no or hosts.keep(route)
+    no = no or rooms.keep(route)
     gates.with_holders(no)
     answer.refusal, answer.route, answer.served_by, answer.deadline = no, route, served, base.number(row.deadline)
     local before = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace)

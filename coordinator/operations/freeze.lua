@@ -4,6 +4,9 @@
 verb.register {
   name = 'freeze', writes = true, question = { key = 'key', by = 'line', reason = 'line', ['until'] = 'integer' },
   answer = function(ask)
+    local wrong = defaults.wrong(ask.key or '*')
+    if wrong then return wrong end
+    if ask['until'] and ask['until'] <= call.now then return later.over('until', ask['until']) end
     sound.key(ask.key or '*')
     freezes.check(ask.key or '*')
     latch.freeze(ask.key or '*', ask.by, ask.reason, ask['until'])

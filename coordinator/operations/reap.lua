@@ -55,6 +55,7 @@ local function forget(route)
   call.serves = nil
   redis.call('DEL', base.key('served', route), base.key('waiting', route), base.key('ready', route))
   redis.call('ZREM', base.key('routes'), route)
+  redis.call('EXPIRE', base.key('fair', route), 172800) -- what its lanes have used: for the case that one comes back
 end
 
 -- A route that had no lane for an hour is forgotten, and made again when one comes.
@@ -92,6 +93,7 @@ verb.register {
     if not settling then lost, damage = reap_leases(most) end
     forget_routes()
     ramp.tend()
+    fair.tend()
     local forgotten = history.forget()
     local met = offers.serve(8)
     damage = damage or met

@@ -14,7 +14,9 @@ local function keys_of_interest()
   for _, pool in ipairs(accounts.pools()) do
     for _, member in ipairs(accounts.members(pool)) do wanted[member] = true end
   end
-  for limit_key in pairs(wanted) do out[#out + 1] = limit_key end
+  for limit_key in pairs(wanted) do
+    if question.is_key(limit_key) then out[#out + 1] = limit_key end -- else written by hand, and no key of anything
+  end
   table.sort(out)
   return out
 end
@@ -22,7 +24,7 @@ end
 -- What stands before the colon, where a pool of that name has started something: then the key is that of a model.
 local function pool_of(limit_key)
   local kind = limit_key:match('^([^:]+):') or limit_key
-  return redis.call('EXISTS', base.key('starts', kind)) == 1 and kind or ''
+  return pace.known(kind) and kind or ''
 end
 
 local function key_view(limit_key)

@@ -7,7 +7,7 @@ local function why_waiting(name, row)
   local _, keys = queue.parts(row.lane)
   local no = later.early(name, row) or gates.refuses('*') or gates.judge(keys)
   if no then return gates.with_holders(no) end
-  return hosts.keep((queue.parts(row.lane)))
+  return rooms.keep((queue.parts(row.lane)))
 end
 
 local function record_of(ask, old)
@@ -78,6 +78,8 @@ verb.register {
     if wrong then return wrong end
     if old.status then base.expect('zset', base.key('status', old.status)) end
     local row = record_of(ask, old)
+    local strange = accounts.wrong(queue.pool(row.agent), ask.keys)
+    if strange then return strange end
     sound.run(ask.workspace, row, ask.asker, 'queued')
     if ask.asker then
       base.expect('hash', base.key('host', ask.asker))

@@ -16,8 +16,9 @@ def said(notice: Notice) -> tuple[str, str]:
     match notice:
         case ChannelPush(channel=channel, data=text):
             return channel, text
-        case RateLimitDetected(pool=pool, duration=duration):
-            return "ratelimit.status", _json(pool=pool, duration=duration)
+        case RateLimitDetected(pool=pool, account=account, duration=duration):
+            named = {"account": account} if account else {}
+            return "ratelimit.status", _json(pool=pool, **named, duration=duration)
         case HarvestComplete(repo=repo, branch=branch, files=files):
             return "harvest.status", _json(
                 status="complete", repo=repo, branch=branch, **({"files": files} if files else {})

@@ -58,7 +58,7 @@ class Reports:
         gate = report.gate()
         if isinstance(gate, Malformed):
             return self._count(gate)
-        verb = BackOff(key=gate.pool, duration=gate.duration, at_least=True, reason="RateLimitDetected")
+        verb = BackOff(key=gate.key, duration=gate.duration, at_least=True, reason="RateLimitDetected")
         await self._store.run(verb)
         return None
 

@@ -53,7 +53,7 @@ class Fleet:
 
     @staticmethod
     def limits(pool: int) -> dict[str, int]:
-        rest = ("*", "codex:gpt-5.4", "tier:night", "repo:*")
+        rest = ("*", "codex:gpt-5.4", "org:core", "repo:*")
         return {"codex": pool, **dict.fromkeys(rest, 2 * HOSTS * HELD)}
 
     def beat(self, slots: int) -> None:
@@ -81,7 +81,6 @@ class Fleet:
             org="core",
             repo=f"repo{lane}",
             task="Fix the reader.",
-            keys=["tier:night"],
         )
 
     def _asking(self, host: str) -> dict[str, Any]:

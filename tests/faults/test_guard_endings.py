@@ -111,7 +111,7 @@ async def test_an_agent_gets_its_environment_and_marks_and_nothing_else(host: Ho
 
 
 async def test_a_time_limit_ends_the_run(host: Host) -> None:
-    ending = await (await host.start(7, "sleep=60000", timeout_ms=100)).ended()
+    ending = await (await host.start(7, "sleep=60000", timeout_ms=2000)).ended()
     assert (ending.reason, ending.signal) == ("timeout", signal.SIGINT)
     assert 100 <= ending.ended_at - ending.started_at < 5000
 

@@ -41,6 +41,12 @@ def test_status_counts_and_names_keys_hosts_and_the_redis_cli_line(thawed: Cli) 
     assert status["redis_cli"] == f"redis-cli -s {thawed.url[7:]}"
 
 
+def test_status_says_that_work_waits_for_a_closed_key(thawed: Cli) -> None:
+    thawed.limits(codex=0)
+    thawed("dispatch", "a/1", "--agent", "codex")
+    assert "codex      0/0   closed: its limit is 0, and work waits for it\n" in thawed.out("status")
+
+
 def waiting(cli: Cli, *words: str) -> str:
     """Why one more workspace waits."""
     cli("dispatch", TASK, *words)

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis as AsyncRedis
 
 from coordinator import actions
-from coordinator.operations import GetStatus, Push, Thaw
+from coordinator.operations import Apply, GetStatus, Push, Thaw
 from coordinator.replica import serve
 from coordinator.replica.bus import Bus
 from coordinator.replica.reports import Reports
@@ -181,6 +181,17 @@ async def test_a_usage_limit_shuts_the_gate_and_is_told_once(service: Service) -
     await service.all_is_done()
     (later,) = [view.until for view in (await service.store.run(GetStatus())).keys if view.key == "codex"]
     assert later == until
+
+
+async def test_a_usage_limit_of_one_account_leaves_the_others_of_its_pool(service: Service) -> None:
+    await service.store.run(Apply(accounts={"codex": ["home", "work"]}))
+    await service.say("RateLimitDetected", pool="codex", account="home", duration="30m0s")
+    await service.all_is_done()
+    said = {"pool": "codex", "account": "home", "duration": "30m0s"}
+    assert await service.told() == [("ratelimit.status", said)]
+    assert [one.key for one in (await service.store.run(GetStatus())).keys if one.until] == ["account:codex/home"]
+    grant = await service.ask_for("a")
+    assert grant.account == "work"
 
 
 @pytest.mark.reference(35, "T88")

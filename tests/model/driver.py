@@ -116,6 +116,7 @@ class Driver:
         return self.view.due(self.truth.now) or not self.truth.remembers
 
     def submit(self, ask: ops.Submit, *, twice: bool = False) -> None:
+        ask = self.truth.fitting(ask)
         idle = {name for name in self.truth.hosts if self.view.waits(name)}
         answer = self._ask(ask)
         if answer.outcome == "queued":

@@ -32,7 +32,8 @@ class Lane:
     def told(self) -> str:
         starts = sum(start - SUMMER for start, _ in self.under_way)
         runs = f"{len(self.under_way)} {starts} {sum(charge for _, charge in self.under_way)}"
-        return f"{self.used} {self.expected} {self.since} {self.ages} {runs}"
+        aged = f" {self.band}" if self.waits and self.band != self.own else ""
+        return f"{self.used} {self.expected} {self.since} {self.ages} {runs}{aged}"
 
 
 @dataclass

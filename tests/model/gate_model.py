@@ -72,7 +72,8 @@ class Gates(Fleet):
             return
         pool = self.at_fault(task)
         if status != "failed" or self.now - task.started >= 60_000:
-            self.failures.pop(pool, None)
+            if verdict not in ("start_failed", "guard_died"):
+                self.failures.pop(pool, None)
             return
         self.failures[pool] = self.failures.get(pool, 0) + 1
         if self.failures[pool] >= 3:

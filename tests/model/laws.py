@@ -102,14 +102,13 @@ def each_lane_is_in_one_place(at: Moment) -> None:
 def what_each_lane_has_used_is_charged(at: Moment) -> None:
     """Each lane has used what its runs took or were charged, and stands where that puts it: shares stay fair."""
     fair = at.truth.fair
-    told = {name: text for name, text in at.now.fair.items() if " " in name}
+    told = {name: text for fields in at.now.fair.values() for name, text in fields.items() if " " in name}
     assert told == {name: lane.told for name, lane in fair.lanes.items()}, "what the lanes have used"
     reached = {
-        (route, int(word[1 : word.index(":")])): int(word[word.index(":") + 1 :])
-        for route, text in at.now.fair.items()
-        if " " not in route
-        for word in text.split(" ")
-        if word.startswith("v")
+        (route, int(name[1:])): int(text)
+        for route, fields in at.now.fair.items()
+        for name, text in fields.items()
+        if name.startswith("v") and " " not in name
     }
     assert reached == fair.reached, "how far the bands of the routes are"
     ages = {name: lane.ages for name, lane in fair.lanes.items() if lane.ages}

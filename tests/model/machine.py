@@ -75,7 +75,7 @@ class FleetMachine(Stories):
 
     @rule(key=some.cold_keys, ahead=some.until, twice=some.rarely)
     def freeze(self, key: str, ahead: int | None, twice: bool) -> None:
-        until = None if ahead is None else self.fleet.truth.now + ahead
+        until = None if ahead is None else self.fleet.truth.now + max(ahead, 1)
         self.fleet.freeze(ops.Freeze(key=key, until=until, by="op"), twice=twice)
 
     @rule(every=st.booleans(), key=some.cold_keys, twice=some.rarely)

@@ -88,8 +88,8 @@ PLANTED: Final = (
     Plant(
         "poke_not_passed_on",
         "A host that was poked and found other work leaves the rest asleep.",
-        "for route in pairs(tops) do call.touched[route] = 'ready' end",
-        "for route in pairs(tops) do call.touched[route] = nil end",
+        "if was_poked or pushed or answer.more then",
+        "if pushed or answer.more then",
     ),
     Plant(
         "lost_poke_forgotten",

@@ -8,8 +8,8 @@ FAIR: Final = (
     Plant(
         "starts_free",
         "A start charges its lane nothing.",
-        "state.pass, state.since, state.dirty = start - over + charge, call.now, true",
-        "state.pass, state.since, state.dirty = start - over, call.now, true",
+        "state.pass, state.since, state.aged, state.dirty = start - over + charge, call.now, nil, true",
+        "state.pass, state.since, state.aged, state.dirty = start - over, call.now, nil, true",
     ),
     Plant(
         "endings_unsettled",
@@ -26,7 +26,7 @@ FAIR: Final = (
     Plant(
         "debts_forgotten",
         "A lane that was empty for a moment owes nothing any more.",
-        "if not state.pass or state.pass <= (route['v' .. own] or 0) then",
+        "if not state.pass or state.pass <= route['v' .. own] then",
         "if state then",
     ),
     Plant(
@@ -56,8 +56,8 @@ FAIR: Final = (
     Plant(
         "one_route_first",
         "On a host that serves several routes the first of them always goes first.",
-        "local turn = route_of(route).turn",
-        "local turn = 0",
+        "base.number(read(name, 'turn')[1] or nil) or 0 end",
+        "0 end",
     ),
     Plant(
         "expectation_never_learnt",

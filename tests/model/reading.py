@@ -18,7 +18,7 @@ def no_room(truth: Truth, task: Task, idle: set[str]) -> No | None:
     serving = [host for host in truth.hosts.values() if host.fits(task)]
     if not serving:
         return No(task.route, "no_host", 0, 0)
-    if any(host.name in idle for host in serving):
+    if any(host.name in idle and not truth.silent(host) for host in serving):
         return None
     live = [host for host in serving if not host.quiet and not truth.silent(host)]
     cold = [no for host in live if (no := truth.cold(host.name))]

@@ -34,7 +34,8 @@ class Stories(TimedStories):
         """A key that keeps somebody waiting gets another limit; one that has none of its own by its default."""
         key = data.draw(st.sampled_from(sorted(self.fleet.view.groups)))
         if ":" in key and key not in self.fleet.truth.limits:
-            key = f"{key.partition(':')[0]}:*"
+            kind = key.partition(":")[0]
+            key = "account:*" if kind == "accounts" else f"{kind}:*"
         self.fleet.limit(ops.Limit(key=key, limit=limit, clear=True if limit is None else None))
 
     @rule(key=st.sampled_from(some.DEFAULTS), limit=some.limit, data=st.data())
@@ -85,7 +86,7 @@ class Stories(TimedStories):
             for key in some.ACCOUNTS:
                 fleet.back_off(ops.BackOff(key=key, until=until))
         elif change == "freeze":
-            fleet.freeze(ops.Freeze(key=some.ACCOUNTS[0], until=until))
+            fleet.freeze(ops.Freeze(key=some.ACCOUNTS[0], until=max(until, fleet.truth.now + 1)))
         if held:
             fleet.complete(ops.Complete(workspace=held[0].name, token=held[0].token, **ending))
         if change == "add":

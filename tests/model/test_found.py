@@ -51,15 +51,6 @@ def submit(fleet: Driver, name: str, **fields: Any) -> None:
     fleet.submit(ops.Submit(workspace=name, **{"agent": "codex", **fields}))
 
 
-@pytest.mark.parametrize("key", ["*", "codex"])
-def test_a_freeze_that_ends_in_the_past_ends_the_one_that_stood(fleet: Driver, key: str) -> None:
-    waiting(fleet, "h1")
-    fleet.freeze(ops.Freeze(key=key))
-    submit(fleet, "w")
-    fleet.freeze(ops.Freeze(key=key, until=fleet.truth.now - 1))
-    assert fleet.view.poked
-
-
 def test_a_poke_goes_on_when_its_host_leaves_the_pool(fleet: Driver) -> None:
     waiting(fleet, "h1", "h2")
     submit(fleet, "w")
@@ -72,6 +63,13 @@ def test_a_poke_goes_on_when_its_host_is_forgotten(fleet: Driver) -> None:
     submit(fleet, "w")
     fleet.host(ops.Host(host="h1", action="forget"))
     assert "h2" in fleet.view.poked
+
+
+def test_a_silent_push_host_that_asks_for_itself_waits_for_nothing(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="p1", incarnation="i", mode="push", pools=["codex"], slots=2))
+    fleet.pass_time(300_000)
+    submit(fleet, "w")
+    fleet.claim(ops.Claim(host="p1", incarnation="i", seq=1, count=0))
 
 
 def test_many_that_hear_nothing_do_not_hide_one_that_hears(fleet: Driver) -> None:

@@ -28,6 +28,13 @@ class Given:
 class Truth(Tracked):
     """The verbs that change a fleet."""
 
+    def fitting(self, ask: Submit) -> Submit:
+        """The same without accounts that its pool does not have: such a question is refused."""
+        pool = (ask.agent or self.default_agent).partition(":")[0]
+        group, kind = self.members(pool), f"account:{pool}/"
+        keys = [key for key in ask.keys or [] if not group or key in group or not key.startswith(kind)]
+        return ask.model_copy(update={"keys": keys or None})
+
     def submit(self, ask: Submit) -> tuple[str, No | None]:
         """The outcome and, for a refusal, the key that says no."""
         self.begin()
@@ -149,7 +156,8 @@ class Truth(Tracked):
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
             return "completed", task.status
-        own = not task.killed and ask.verdict not in ("killed", "stopped", "lost", "limited", "throttled")
+        others = ("killed", "stopped", "lost", "limited", "throttled", "start_failed", "guard_died")
+        own = not task.killed and ask.verdict not in others
         self.finish(task, ask.status, by_itself=own and not ask.retry_after)
         return "completed", ask.status
 

@@ -31,7 +31,7 @@ class View:
         self.later: dict[str, float] = keys.get("later", {})
         self.poked: dict[str, float] = keys.get("poked", {})
         self.ages: dict[str, float] = keys.get("ages", {})
-        self.fair: dict[str, str] = self.under("fair")
+        self.fair: dict[str, dict[str, str]] = self.under("fair")
         self.leases: dict[str, float] = keys.get("leases", {})
         self.opening: bool = "opening" in keys
 
@@ -63,7 +63,7 @@ class View:
         if wakes:
             return kept
         for name, host in self.hosts.items():
-            kept[f"host:{name}"] = {field: text for field, text in host.items() if field != "waiting"}
+            kept[f"host:{name}"] = {field: text for field, text in host.items() if field not in ("waiting", "poked")}
         return {name: value for name, value in kept.items() if name != "poked" and not name.startswith("waiting:")}
 
 

@@ -5,7 +5,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from coordinator import actions
 from coordinator.errors import InvalidQuestion
-from coordinator.operations import Apply, BackOff, Freeze, Track
+from coordinator.operations import Apply, BackOff, Track
 from coordinator.operations.submit import Granted
 from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
@@ -165,7 +165,6 @@ async def test_poke_does_what_is_due_and_says_what_it_found(store: Store) -> Non
     for number in range(70):
         await actions.dispatch(store, f"a/{number}", "codex", asker="svc")
     await fleet.lapse(*(f"a/{number}" for number in range(70)))
-    await store.run(Freeze(key="claude", until=1))
     poked = await actions.poke(store)
     assert len(poked.lost) == 70
     assert {lost.status for lost in poked.lost} == {"blocked"}

@@ -50,6 +50,15 @@ def test_a_process_of_another_root_says_nothing_here(tmp_path: Path) -> None:
         assert only(look(tmp_path / "here"))[0] == "running"
 
 
+def test_of_several_that_say_they_work_on_it_the_one_that_the_file_names_is_taken(tmp_path: Path) -> None:
+    with living(DISPATCH_WORKSPACE=NAME) as one, living(DISPATCH_WORKSPACE=NAME) as other:
+        for pid in (one, other):
+            put(tmp_path, NAME, "running", pid=pid)
+            assert only(look(tmp_path)) == ("running", pid, True)
+        put(tmp_path, NAME, "running", pid=4_194_999)
+        assert only(look(tmp_path)) == ("running", min(one, other), True)
+
+
 @pytest.mark.reference(58, "W1", "W11")
 def test_a_recorded_pid_that_lives_and_was_born_in_time_runs(tmp_path: Path) -> None:
     with living() as pid:

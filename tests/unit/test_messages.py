@@ -100,6 +100,9 @@ def test_a_usage_limit_names_a_pool_and_a_duration_or_shuts_nothing() -> None:
         gate = RateLimitDetected(pool="codex", duration=duration).gate()
         assert isinstance(gate, Gate)
         assert (gate.pool, gate.duration) == ("codex", millis)
+    named = RateLimitDetected(pool="codex", account="a/b", duration="30m").gate()
+    assert isinstance(named, Malformed)
+    assert [problem.field for problem in named.problems] == ["account"]
     for pool, duration, field in (
         ("codex", "soon", "duration"),
         ("codex", "0s", "duration"),

@@ -33,7 +33,7 @@ def is_agent(text: str) -> bool:
 
 
 def is_limit_key(text: str) -> bool:
-    return text == "*" or (len(text) <= 160 and _part(text, "._:/@+*=-"))
+    return text == "*" or (len(text) <= 160 and _part(text, "._:/@+*=-") and not text.startswith("accounts:"))
 
 
 def is_branch(text: str) -> bool:

@@ -16,10 +16,9 @@ from coordinator.models import KeyView
 from coordinator.operations import BackOff, GetStatus, Limit, WhatIf
 from coordinator.words import shown
 
-Key = Annotated[
-    str | None,
-    typer.Argument(metavar="KEY", help="*, codex, codex:gpt-5.4, repo:core/go-io, org:core, label:gpu, repo:* (each)."),
-]
+_KEYS = "*, codex, codex:gpt-5.4, repo:core/go-io, org:core, label:gpu"
+Key = Annotated[str | None, typer.Argument(metavar="KEY", help=f"{_KEYS}, repo:* (each).")]
+GateKey = Annotated[str | None, typer.Argument(metavar="KEY", help=f"{_KEYS}.")]
 _NO_LIMIT = supposed.NO_LIMIT
 _DASHES = {"ignore_unknown_options": True}  # so that -1 is a wrong number and not an unknown option
 
@@ -95,7 +94,7 @@ async def _limits(asked: Limit | None, root: str | None, *, as_json: bool) -> No
 
 
 def backoff(
-    key: Key = None,
+    key: GateKey = None,
     length: Annotated[
         str | None,
         typer.Argument(metavar="DURATION|clear", help="From now: 90s, 30m, 1h30m; a bare number is seconds."),

@@ -95,11 +95,11 @@ def print_keys(keys: Iterable[KeyView]) -> None:
 
 def state_of(view: KeyView) -> str:
     """What keeps a limit key shut, or lets it go on step by step; empty for nothing."""
+    waits = ", and work waits for it" if view.waiting and view.reason else ""
     if view.limit == 0 and view.reason == "full":
-        return "closed: its limit is 0"
+        return f"closed: its limit is 0{waits}"
     if view.ramp and not view.reason:
         return f"has reopened: {view.ramp.granted}/{view.ramp.allowance} started to try it, more may start now"
-    waits = ", and work waits for it" if view.waiting and view.reason else ""
     ends = f", until {clock(view.until)}" if view.reason == "frozen" and view.until else ""
     return f"{view.text}{ends}{waits}" if view.reason and view.text else ""
 

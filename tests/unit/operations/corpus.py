@@ -24,6 +24,7 @@ HOSTILE = [
 ]
 LONG = [length for most in (64, 100, 160, 200, 201, 500, 4096, 65_536, MIB) for length in (most, most + 1)]
 NAMES = ["a", "core/go-io/task-5", "codex:gpt-5.4", "repo:core/go-io", "a._+@#=,-b", "agent/fix", "a" * 64, "a" * 100]
+NAMES += ["accounts:codex"]
 
 #: What may stand in a field of each kind; which of them are right, the two readers must agree on.
 KINDS: dict[str, list[str]] = {

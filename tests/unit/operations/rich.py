@@ -83,7 +83,7 @@ def make_due(redis: "Redis") -> None:
     redis.zadd(f"{ROOT}:routes", {"codex+gpu": 1})
     redis.hset(f"{ROOT}:backoff", "claude", 1)
     redis.zadd(f"{ROOT}:timers", {"claude": 1, "cursor": 2})
-    redis.hset(f"{ROOT}:starts:cursor", "last", 1)
+    redis.hset(f"{ROOT}:control", "starts:cursor", "1 1 1")
     redis.zadd(f"{ROOT}:poked", {"h1": 1})
     redis.set(f"{ROOT}:opening", "repo:a")
     redis.zadd(f"{ROOT}:later", {"by-time": 1, "in-time": 1})

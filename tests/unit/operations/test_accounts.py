@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from coordinator.errors import StoreUnusable
+from coordinator.errors import InvalidQuestion, StoreUnusable
 from coordinator.models import Change, Grant, KeyView, Refusal
-from coordinator.operations import Apply, BackOff, Explain, Freeze, GetStatus, Retry, Submit, Thaw
+from coordinator.operations import Apply, BackOff, Claim, Explain, Freeze, GetStatus, Retry, Submit, Thaw
 from coordinator.operations.apply import Applied
 from coordinator.operations.explain import Explained
 from coordinator.operations.submit import Refused
+from tests.model.world import START, World
 from tests.unit.operations.asking import Fleet
 
 LATER = 4_102_444_800_000
@@ -158,6 +159,27 @@ async def test_who_names_an_account_gets_it_and_waits_for_it(fleet: Fleet) -> No
     assert (await _no(fleet, "b")).key == "account:codex/home"
     await fleet.limit("account:codex/home", 2)
     assert await _given(fleet) == [("b", "home")]
+
+
+async def test_an_account_that_the_pool_does_not_have_is_refused_by_name(fleet: Fleet) -> None:
+    """Else it would run under another."""
+    await _accounts(fleet)
+    with pytest.raises(InvalidQuestion, match="codex has no account hmoe; name one of its accounts: home, work"):
+        await fleet.queue("a", keys=["team:a", "account:codex/hmoe"])
+    await fleet.queue("b", agent="claude", keys=["account:codex/hmoe"])  # there it is a key as any other
+
+
+def test_who_tries_the_accounts_that_have_reopened_is_named(world: World) -> None:
+    world.ask(Apply(accounts={"codex": ["home", "work"]}))
+    for name in ("home", "work"):
+        world.ask(BackOff(key=f"account:codex/{name}", duration=1000))
+    for name in "abc":
+        world.ask(Submit(workspace=name, agent="codex"))
+    world.set_clock(START + 4000)
+    grants = world.ask(Claim(host="h1", incarnation="i", seq=1)).grants
+    no = world.ask(Explain(workspace="c")).refusal
+    assert no is not None
+    assert (no.key, no.reason, no.holders) == ("accounts:codex", "ramp", tuple(one.workspace for one in grants))
 
 
 async def test_accounts_change_as_a_whole_and_who_waits_feels_it(fleet: Fleet) -> None:

@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests.servers import REDIS, VALKEY
 from tests.unit.operations import rich
 
 State = dict[bytes, bytes]
+Asked = tuple[str, dict[str, object]]
 
 SOFT = f"{rich.ROOT}:fair:".encode()  # what is written over: it goes by itself, and is made anew
+
+#: Of the questions, every so manieth is asked of each key, of the next key those beside them: what is checked is the
+#: library's own work, so one server meets every pair, and the other every key, every question and some pairs.
+ONE_IN = {VALKEY: 1, REDIS: 7}
 
 #: What a call may have done before it met a damaged lane: work that was due anyway, each piece of it whole.
 DUE_ANYWAY = (
@@ -54,6 +60,11 @@ def _digest(redis: "Redis", *key: bytes) -> bytes:
     return digest[0] if isinstance(digest, list) else digest
 
 
+def _some(questions: list[Asked], place: int, kind: str) -> list[Asked]:
+    """Those to ask of the key in this place, of this kind of server."""
+    return [one for at, one in enumerate(questions) if (at + place) % ONE_IN[kind] == 0]
+
+
 def _ask(redis: "Redis", verb: str, question: object, key: bytes) -> tuple[dict[str, Any], bytes, bytes]:
     """The answer, and then the digests of everything and of one key: in one round trip."""
     pipe = redis.pipeline(transaction=False)
@@ -75,18 +86,20 @@ def _damage(redis: "Redis", state: State, key: bytes) -> None:
         redis.set(key, "by hand")
 
 
+@pytest.mark.timeout(240)  # on a busy machine: it asks thousands of questions
 def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis", server_kind: str) -> None:
     questions = rich.questions(rich.build(redis))
     sound = _state(redis)
-    expected = []
+    expected = {}
     for verb, question in questions:
-        expected.append(rich.ask(redis, verb, question)["outcome"])
+        expected[verb, json.dumps(question)] = rich.ask(redis, verb, question)["outcome"]
         _restore(redis, sound)
     damaged = 0
-    for key in sound:
+    for place, key in enumerate(sound):
         _damage(redis, sound, key)
         before, key_before = _digest(redis), _digest(redis, key)
-        for (verb, question), outcome in zip(questions, expected, strict=True):
+        for verb, question in _some(questions, place, server_kind):
+            outcome = expected[verb, json.dumps(question)]
             answer, after, key_after = _ask(redis, verb, question, key)
             if answer["outcome"] == "damaged":
                 damaged += 1
@@ -97,15 +110,16 @@ def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis
             assert fine, (key, verb, question, answer)
             if after != before:
                 _damage(redis, sound, key)
-    assert damaged > 1000, server_kind
+    assert damaged > 1000 // ONE_IN[server_kind]
 
 
-def test_work_that_is_due_passes_over_a_damaged_key(redis: "Redis") -> None:
+@pytest.mark.timeout(240)  # on a busy machine: it asks thousands of questions
+def test_work_that_is_due_passes_over_a_damaged_key(redis: "Redis", server_kind: str) -> None:
     questions = [one for one in rich.questions(rich.build(redis)) if one[0] in ("claim", "complete", "reap", "submit")]
     rich.make_due(redis)
     due = _state(redis)
-    for key in due:
-        for verb, question in questions:
+    for place, key in enumerate(due):
+        for verb, question in _some(questions, place, server_kind):
             _damage(redis, due, key)
             before = _state(redis)
             answer = rich.ask(redis, verb, question)
@@ -136,14 +150,16 @@ def test_a_damaged_lane_does_not_undo_the_ending_that_met_it(redis: "Redis") -> 
     assert rich.ask(redis, "claim", claim)["outcome"] == "damaged"
 
 
-def test_no_deleted_key_makes_a_verb_fail(redis: "Redis") -> None:
+@pytest.mark.timeout(240)  # on a busy machine: it asks thousands of questions
+def test_no_deleted_key_makes_a_verb_fail(redis: "Redis", server_kind: str) -> None:
     questions = rich.questions(rich.build(redis))
     rich.make_due(redis)
     state = _state(redis)
-    for key in sorted(state, key=lambda name: name.endswith(b":control")):  # without it a new epoch begins
+    keys = sorted(state, key=lambda name: name.endswith(b":control"))  # without it a new epoch begins
+    for place, key in enumerate(keys):
         _restore(redis, state, without=key)
         before = _digest(redis)
-        for verb, question in questions:
+        for verb, question in _some(questions, place, server_kind):
             answer, after, _ = _ask(redis, verb, question, key)
             assert answer["outcome"] not in ("damaged", "invalid"), (key, verb)
             if after != before:

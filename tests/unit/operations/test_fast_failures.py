@@ -77,6 +77,18 @@ def test_a_failure_after_a_minute_of_work_ends_the_row_too(world: World) -> None
     assert world.redis.exists(f"{ROOT}:fail_count") == 0
 
 
+@pytest.mark.parametrize("verdict", ["start_failed", "guard_died"])
+def test_an_agent_that_nobody_saw_work_ends_no_row_however_late_and_counts_when_it_is_fast(
+    world: World, verdict: str
+) -> None:
+    for name in ("a", "b"):
+        run(world, name, "failed")
+    run(world, "c", "failed", after=MINUTE, verdict=verdict)
+    assert key(world).fast_failures == 2
+    run(world, "d", "failed", verdict=verdict)
+    assert (key(world).fast_failures, key(world).reason) == (3, "backoff")
+
+
 @pytest.mark.reference(74)
 def test_after_the_rest_the_next_fast_failure_rests_it_again(world: World) -> None:
     for name in ("a", "b", "c"):

@@ -55,6 +55,16 @@ async def test_a_thaw_pokes_a_host_of_every_route_with_work(fleet: Fleet) -> Non
         assert sorted(await pokes.heard()) == ["h1", "h2"]
 
 
+@pytest.mark.parametrize("key", ["*", "codex"])
+def test_a_freeze_whose_time_is_over_is_refused_and_one_that_stands_stays(world: World, key: str) -> None:
+    world.ask(Freeze(key=key, by="ana"))
+    answer = str(world.redis.fcall("dispatch_freeze", 1, ROOT, f'{{"key":"{key}","until":{START}}}'))
+    assert "must be in the future, got 2025-06-15T15:06:40Z" in answer
+    no = world.ask(Submit(workspace="w", agent="codex", asker="svc", otherwise="refuse"))
+    assert isinstance(no, Refused)
+    assert (no.refusal.reason, no.refusal.until) == ("frozen", None)
+
+
 @pytest.mark.reference(8)
 async def test_one_key_is_frozen_and_thawed_alone(fleet: Fleet) -> None:
     await fleet.host("h1", "codex claude")

@@ -56,7 +56,7 @@ async def test_nothing_of_what_was_forgotten_stays_but_its_count(fleet: Fleet) -
     await keep(fleet, 0)
     await ended(fleet, "a")
     assert await reap(fleet) == 1
-    counters = {f"{{t}}:{name}" for name in ("events", "fence", "place", "due", "routes", "summary", "starts:codex")}
+    counters = {f"{{t}}:{name}" for name in ("events", "fence", "place", "due", "routes", "summary", "control")}
     assert set(await fleet.redis.keys("*")) - before <= counters
     assert list(await summary(fleet)) == ["codex"]
 

@@ -135,7 +135,7 @@ def test_the_delay_since_the_last_start_is_that_of_the_moment_of_asking(world: W
     assert len(CASES) >= 40
     for rates, reset, last, now, wanted in CASES:
         world.ask(ops.Apply(rates={"gemini": Rates()}))
-        world.redis.delete("{model}:starts:gemini")
+        world.redis.hdel("{model}:control", "starts:gemini")
         world.ask(ops.Apply(rates={"gemini": rates_of(rates, reset)}))
         world.set_clock(at(last))
         assert asker.start().token  # the first of an idle pool waits for nothing
@@ -170,7 +170,7 @@ def test_the_rule_agrees_with_its_truth_around_every_edge(
     reset = pace.reset_before(MIDNIGHT)
     last += reset if edge == "reset" else reset - pace.window
     world.ask(ops.Apply(rates={"gemini": rates}))
-    world.redis.hset("{model}:starts:gemini", mapping={"last": last, "since": 0, "count": 0})
+    world.redis.hset("{model}:control", "starts:gemini", f"{last} 0 0")
     pace.last = last
     world.set_clock(last + later)
     answer: Any = world.ask(ops.Submit(workspace="w", agent="gemini", asker="x", otherwise="refuse", again=True))

@@ -81,7 +81,7 @@ def test_an_ending_of_its_own_counts_as_a_success(reopened: Pool, status: str) -
     assert reopened.row() == f"2 0 {OPENS + wait(POOL, GATE, 2)} {GATE}"
 
 
-@pytest.mark.parametrize("verdict", ["killed", "stopped", "lost", "throttled", "limited"])
+@pytest.mark.parametrize("verdict", ["killed", "stopped", "lost", "throttled", "limited", "start_failed", "guard_died"])
 def test_an_ending_that_says_nothing_gives_its_grant_back_at_once(reopened: Pool, verdict: str) -> None:
     """And who waits for the key is looked at in the same call: h1 waits, and is poked."""
     reopened.world.listen("h1")

@@ -133,6 +133,16 @@ async def test_what_no_host_serves_is_queued_and_says_so(fleet: Fleet, more: dic
     assert (answer.refusal.reason, answer.refusal.text) == ("no_host", text)
 
 
+async def test_a_host_that_waited_and_went_silent_is_not_on_its_way(fleet: Fleet) -> None:
+    await fleet.host()
+    assert await fleet.granted() == []
+    await fleet.redis.hset("{t}:host:h1", "beat", "1")
+    answer = await fleet.submit("a")
+    assert isinstance(answer, Queued)
+    assert answer.refusal is not None
+    assert answer.refusal.text == "every host that serves codex is quiet or silent"
+
+
 async def test_labels_and_hosts_lead_the_way(fleet: Fleet) -> None:
     await fleet.host("h1", labels=["gpu"])
     await fleet.host("h2")

@@ -1,0 +1,62 @@
+-- Whether the hosts of a route have room, asked where a person or a new workspace wants to know: no grant reads this.
+-- The two reasons that are not a key's: nobody serves this route; everybody who does is busy.
+function rooms.none(route)
+  local head, rest = route:match('^([^+]*)(.*)$')
+  local pool, wanted = head:match('^([^@]*)@?(.*)$')
+  local who = 'no host serves'
+  if wanted ~= '' then
+    who = 'host ' .. wanted .. (redis.call('EXISTS', base.key('host', wanted)) == 1 and ' does not serve' or ' is not there to serve')
+  end
+  local text = who .. ' \'' .. pool .. '\''
+  if rest ~= '' then text = text .. ' with labels ' .. table.concat(base.split(rest, '+'), ', ') end
+  return { key = route, reason = 'no_host', used = 0, limit = 0, text = text }
+end
+
+-- Read over hosts of the route; used where a person asks, not in a grant. nil when one has room: it is on its way.
+function rooms.full(route)
+  local used, slots, count, cold = 0, 0, 0, nil
+  for _, host in ipairs(redis.call('SRANDMEMBER', base.key('served', route), 16)) do
+    local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet', 'beat')
+    if not row[2] and call.now - (base.number(row[3]) or 0) <= hosts.silent_after() then
+      local no = freezes.refuses(host)
+      if no then
+        cold = freezes.sooner(no, cold)
+      else
+        used = used + redis.call('SCARD', base.key('held', host))
+        slots, count = slots + (base.number(row[1]) or 0), count + 1
+      end
+    end
+  end
+  if count == 0 then
+    return cold or { key = route, reason = 'no_host', used = 0, limit = 0, text = 'every host that serves ' .. route .. ' is quiet or silent' }
+  end
+  if used < slots then return nil end
+  return { key = route, reason = 'hosts_full', used = used, limit = slots,
+    text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
+end
+
+-- Why a lane of this route that no key refuses does not start: nobody serves it, or who does is full. nil: one has room.
+function rooms.lacks(route)
+  return redis.call('SCARD', base.key('served', route)) == 0 and rooms.none(route) or rooms.full(route)
+end
+
+-- The same as it stands now: a host that waits is on its way, unless it has gone silent.
+function rooms.keep(route)
+  if redis.call('SCARD', base.key('served', route)) == 0 then return rooms.none(route) end
+  for _, host in ipairs(redis.call('ZRANGE', base.key('waiting', route), 0, -1)) do
+    local beat = base.number(redis.call('HGET', base.key('host', host), 'beat') or nil) or 0
+    if call.now - beat <= hosts.silent_after() then return nil end
+  end
+  return rooms.full(route)
+end
+
+-- Ten at most of those that a full host holds, or the hosts of a route.
+function rooms.holders(of)
+  local names = {}
+  local full = redis.call('ZSCORE', base.key('routes'), of) and redis.call('SRANDMEMBER', base.key('served', of), 16) or { of }
+  for _, host in ipairs(full) do
+    for _, name in ipairs(#names < 10 and redis.call('SRANDMEMBER', base.key('held', host), 10 - #names) or {}) do names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
