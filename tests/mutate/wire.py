@@ -1,86 +1,80 @@
-"""Tapes played bare: all commands of one in a single write, and answers compared with those of the library as it is.
+"""Steps asked bare: many in a single write, each where it truly was asked, and compared with what truly came of it.
 
 It judges nothing: where a mutant answers otherwise, the laws are asked. Where it never does, they can not tell either.
 """
 
 import json
 import socket
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import hiredis
 
-from tests.model.world import ROOT
-from tests.mutate.tapes import Tape
+from tests.mutate.steps import LOOK, State, Step
+from tests.mutate.texts import MEMORY
 
-_EVERY: Final = 6  # commands between two looks at the keys
-#: One number for all keys but the clock, and at the end all facts, without their ids.
-_DIGEST: Final = """
-local names, sum = redis.call('KEYS', ARGV[1] .. ':*'), {}
-table.sort(names)
-for _, name in ipairs(names) do
-  local kind = redis.call('TYPE', name).ok
-  local value = {}
-  if kind == 'hash' then
-    local flat = redis.call('HGETALL', name)
-    for i = 1, #flat, 2 do value[#value + 1] = flat[i] .. '=' .. flat[i + 1] end
-    table.sort(value)
-  elseif kind == 'zset' then value = redis.call('ZRANGE', name, 0, -1, 'WITHSCORES')
-  elseif kind == 'set' then
-    value = redis.call('SMEMBERS', name)
-    table.sort(value)
-  elseif kind == 'string' then value = { redis.call('GET', name) }
-  elseif ARGV[2] == 'all' then
-    for _, entry in ipairs(redis.call('XRANGE', name, '-', '+')) do value[#value + 1] = table.concat(entry[2], ' ') end
-  end
-  sum[#sum + 1] = name .. ' ' .. table.concat(value, ' ')
-end
-return redis.sha1hex(table.concat(sum, '|'))
-"""
-_SUBSCRIBES: Final = ("SUBSCRIBE", "UNSUBSCRIBE")
+Command = tuple[str | bytes, ...]
 
 
 class Wire:
-    """One connection to one server, and what it answered to each tape."""
+    """One connection to one server, and the library that lies there."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
         self._reader = hiredis.Reader()
-        self._send([("HELLO", "3"), ("SCRIPT", "LOAD", _DIGEST)])
+        self._heard: frozenset[str] = frozenset()
+        self._send([("HELLO", "3"), ("SCRIPT", "LOAD", LOOK)])
         _, sha = self._answers(2)
-        self._sha = sha.decode()
+        self._sha: bytes = sha
 
     def close(self) -> None:
         self._socket.close()
 
-    def play(self, tape: Tape, library: str) -> list[Any]:
-        """Every answer, errors too."""
-        commands = [*self._commands(tape, library)]
-        self._send(commands)
-        answers = self._answers(sum(command[0] not in _SUBSCRIBES for command in commands))
-        return [_plain(answer) for answer in answers]
-
-    def loads(self, library: str) -> bool:
+    def load(self, library: str) -> bool:
+        """Whether the server takes this library."""
         self._send([("FUNCTION", "LOAD", "REPLACE", library)])
         return not isinstance(self._answers(1)[0], Exception)
 
-    def _commands(self, tape: Tape, library: str) -> Iterator[tuple[str, ...]]:
-        yield ("FLUSHDB",)
-        subscribed: set[str] = set()
-        for count, command in enumerate(tape.sent, 1):
-            if command[0] == "LOAD":
-                yield ("FUNCTION", "LOAD", "REPLACE", library)
-            else:
-                yield command
-            if command[0] in _SUBSCRIBES:
-                (subscribed.add if command[0] == "SUBSCRIBE" else subscribed.discard)(command[1])
-            if count % _EVERY == 0 or count == len(tape.sent):
-                yield ("EVALSHA", self._sha, "0", ROOT, "all" if count == len(tape.sent) else "")
-        for channel in sorted(subscribed):
-            yield ("UNSUBSCRIBE", channel)
+    def others(self, steps: Sequence[Step]) -> list[tuple[int, str]]:
+        """The places of those from which something else came, and what."""
+        commands: list[Command] = []
+        ends: list[int] = []  # where each step's answer is among all
+        for step in steps:
+            commands += self._setting(step.before, step.root)
+            commands += [step.command, ("EVALSHA", self._sha, "0", json.dumps(step.before.last), "")]
+            ends.append(sum(command[0] not in ("SUBSCRIBE", "UNSUBSCRIBE") for command in commands))
+        self._send(commands)
+        answers = self._answers(ends[-1])
+        found = []
+        for place, (step, end) in enumerate(zip(steps, ends, strict=True)):
+            answer, looked = answers[end - 2 : end]
+            if answer != step.answer and _plain(answer) != _plain(step.answer):
+                found.append((place, f"{_text(step.answer)} became {_text(answer)}"))
+            elif isinstance(looked, Exception) or looked[0] != step.digest:
+                found.append((place, "the keys"))
+        return found
 
-    def _send(self, commands: list[Any]) -> None:
+    def set(self, state: State, root: str | bytes) -> None:
+        """This and nothing else lies there; this connection hears nothing."""
+        commands = [*self._setting(state._replace(listening=frozenset()), root)]
+        self._send(commands)
+        self._answers(sum(command[0] not in ("SUBSCRIBE", "UNSUBSCRIBE") for command in commands))
+
+    def _setting(self, state: State, root: str | bytes) -> Iterator[Command]:
+        yield ("FLUSHALL", "SYNC")
+        for name, (dump, ttl) in state.keys.items():
+            yield ("RESTORE", name, str(ttl), dump)
+        for name, last in state.last.items():
+            yield ("XADD", name, last, "last", "")
+        yield ("FCALL", MEMORY, "1", root, state.epoch)
+        for channel in self._heard - state.listening:
+            yield ("UNSUBSCRIBE", channel)
+        for channel in state.listening - self._heard:
+            yield ("SUBSCRIBE", channel)
+        self._heard = state.listening
+
+    def _send(self, commands: Sequence[Any]) -> None:
         self._socket.sendall(b"".join(hiredis.pack_command(command) for command in commands))
 
     def _answers(self, count: int) -> list[Any]:
@@ -97,10 +91,14 @@ class Wire:
         return found
 
 
+def _text(answer: Any) -> str:
+    return f"{answer.decode() if isinstance(answer, bytes) else answer!r:.300}"[:300]
+
+
 def _plain(answer: Any) -> Any:
     """An answer without the order of its lists and fields."""
     if isinstance(answer, hiredis.ReplyError):
-        return "error"
+        return None
     if isinstance(answer, bytes) and answer.startswith(b"{"):
         return _sorted(json.loads(answer))
     return answer
