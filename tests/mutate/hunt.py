@@ -152,7 +152,8 @@ class Hunt:
             left -= self._recorded.tests[test].seconds
             if left > 0:
                 felt[test] = None
-        caught = self._units.catch(changed, felt) if felt else None
+        tests = sorted(felt, key=lambda test: self._recorded.tests[test].seconds)
+        caught = self._units.catch(changed, tests) if tests else None
         return caught and caught.rpartition("/")[2], bool(order or blind), seen
 
     @contextmanager
@@ -189,11 +190,10 @@ def _named(error: Exception) -> str:
 
 def _varied(steps: Sequence[Step], ran: int) -> list[int]:
     """The places of those that run one of these marks: first one of each way through the library, then others."""
-    rounds: Counter[tuple[str | bytes, int]] = Counter()
+    rounds: Counter[tuple[object, ...]] = Counter()
     found = []
     for at, step in enumerate(steps):
         if step.ran & ran:
-            way = (step.command[1], step.ran)
-            rounds[way] += 1
-            found.append((rounds[way], len(step.before.keys), at))
+            rounds[step.way] += 1
+            found.append((rounds[step.way], len(step.before.keys), at))
     return [at for _, _, at in sorted(found)]

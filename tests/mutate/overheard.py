@@ -3,12 +3,11 @@
 import re
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import HiredisRespSerializer
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from coordinator import library
 from tests.mutate import texts
@@ -16,13 +15,13 @@ from tests.mutate.steps import State, Step, Watched
 
 _KEY_CLOCK: Final = b":clock'"
 _TIGHT: Final = b"local MOST_EXAMINED = 2\n"
-_MOST: Final = 5000  # commands of a test, and below, steps of it, and keys before one
-_MOST_STEPS: Final = 200
-_MOST_KEYS: Final = 400
+_MOST_STEPS: Final = 3000  # of a test
+_MOST_KEYS: Final = 400  # before a step
 _VERBS: Final = frozenset(f"dispatch_{verb}".encode() for verb in library.VERBS)
-#: What is asked again besides calls of verbs.
-_WRITES: Final = re.compile(
-    rb"SET|DEL|RENAME|EVAL|[HZ]?INCRBY|H(SET|DEL)|Z(ADD|REM)|S(ADD|REM)|X(ADD|TRIM|DEL)|P?EXPIRE|[LR]PUSH|RESTORE"
+#: What is asked again.
+_MATTERS: Final = re.compile(
+    rb"FCALL|FCALL_RO|FLUSHALL|FLUSHDB|(UN)?SUBSCRIBE"
+    rb"|SET|DEL|RENAME|EVAL|[HZ]?INCRBY|H(SET|DEL)|Z(ADD|REM)|S(ADD|REM)|X(ADD|TRIM|DEL)|P?EXPIRE|[LR]PUSH|RESTORE"
 )
 
 
@@ -38,6 +37,7 @@ class Ear:
 
     def __init__(self) -> None:
         self._asked: list[Asked] = []
+        self._same: dict[bytes, bytes] = {}  # equal words lie in memory once
         for packer, name in ((HiredisRespSerializer, "pack"), (AbstractConnection, "pack_command")):
             self._listen(packer, name)
 
@@ -45,25 +45,27 @@ class Ear:
         plain = getattr(packer, name)
 
         def heard(of: object, *command: Any) -> Any:
-            if len(self._asked) <= _MOST:
-                self._asked.append(Asked(int(time.time() * 1000), _as_sent(command)))
+            if sent := self._kept(command):
+                self._asked.append(Asked(int(time.time() * 1000), sent))
             return plain(of, *command)
 
         setattr(packer, name, heard)
 
     def heard(self) -> list[Asked]:
-        """Everything since the last question; nothing of a test that asks very much."""
+        """Everything since the last question."""
         found, self._asked = self._asked, []
-        return found if len(found) <= _MOST else []
+        return found
 
-
-def _as_sent(command: tuple[Any, ...]) -> tuple[bytes, ...]:
-    """Of a library only whether it is tight or has a key for a clock."""
-    first = command[0].encode() if isinstance(command[0], str) else command[0]
-    sent = (*first.split(), *(one if isinstance(one, bytes) else str(one).encode() for one in command[1:]))
-    if first.upper().startswith(b"FUNCTION LOAD"):
-        return (b"LOAD", *(mark for mark in (_KEY_CLOCK, _TIGHT) if mark in sent[-1]))
-    return sent
+    def _kept(self, command: tuple[Any, ...]) -> tuple[bytes, ...] | None:
+        """A command that matters; of a library only whether it is tight or has a key for a clock."""
+        first = command[0].encode() if isinstance(command[0], str) else command[0]
+        if first.startswith(b"FUNCTION LOAD"):
+            text = str(command[-1]).encode()
+            return (b"LOAD", *(mark for mark in (_KEY_CLOCK, _TIGHT) if mark in text))
+        if not _MATTERS.fullmatch(first):
+            return None
+        sent = (first, *(one if isinstance(one, bytes) else str(one).encode() for one in command[1:]))
+        return tuple(self._same.setdefault(one, one) for one in sent)
 
 
 class Again:
@@ -74,30 +76,29 @@ class Again:
         self._redis = self._watched.redis
 
     def steps(self, test: str, asked: Iterable[Asked]) -> list[Step]:
-        """The calls of one test."""
+        """The calls of one test, or the first of very many."""
         self._redis.flushall()
         self._load(())
         found: list[Step] = []
         listening: frozenset[bytes] = frozenset()
+        writes = self._redis.pipeline(transaction=False)
         for at, command in asked:
-            what = command[0].upper()
+            what = command[0]
             if what == b"LOAD":
                 self._load(command)
-            elif what in (b"FLUSHALL", b"FLUSHDB"):
-                self._redis.flushall()
             elif what == b"SUBSCRIBE":
                 listening |= {*command[1:]}
             elif what == b"UNSUBSCRIBE":
                 listening -= {*command[1:]}
-            elif what.startswith(b"FCALL") and command[1] in _VERBS and len(command) == 5:
+            elif not what.startswith(b"FCALL"):
+                writes.execute_command(*command)  # type: ignore[no-untyped-call]
+            elif command[1] in _VERBS and len(command) == 5:
                 if not self._own_clock:
-                    self._redis.set(command[3] + b":clock", at)
+                    writes.set(command[3] + b":clock", at)
+                writes.execute(raise_on_error=False)
                 if len(found) == _MOST_STEPS or self._redis.dbsize() > _MOST_KEYS:
                     break  # the rest costs too much
                 found.append(self._step(test, command, frozenset(map(bytes.decode, listening))))
-            elif _WRITES.fullmatch(what):
-                with suppress(RedisError):
-                    self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
         return found
 
     def _load(self, marks: tuple[bytes, ...]) -> None:

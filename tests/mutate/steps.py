@@ -5,12 +5,14 @@ whole tape only those calls are asked of a mutant that run what it changed, each
 """
 
 import json
+import re
 from typing import Any, Final, NamedTuple
 
 from redis import Redis
 
 from tests.mutate import texts
 
+_DAMAGED: Final = re.compile(rb'"key":"[^"]*"')
 #: What lies in the server as one number (facts only those after `from`), and if asked for each key's dump.
 LOOK: Final = """
 local from, names, rows, sum = cjson.decode(ARGV[1]), redis.call('KEYS', '*'), {}, {}
@@ -62,10 +64,17 @@ class Step(NamedTuple):
     answer: Any
     digest: bytes
     ran: int  # one bit for each mark, see texts.bits
+    told: tuple[bytes, ...] = ()  # what those who listen heard
 
     @property
     def root(self) -> str | bytes:
         return self.command[3]
+
+    @property
+    def way(self) -> tuple[object, ...]:
+        """Steps of one way differ little: the same verb ran the same statements, or stopped at the same damaged key."""
+        damaged = _DAMAGED.search(self.answer) if self.answer and b'"damaged"' in self.answer else None
+        return str(self.command[1]), self.ran, damaged and damaged[0]
 
 
 class Watched:

@@ -6,7 +6,7 @@ It judges nothing: where a mutant answers otherwise, the laws are asked. Where i
 import json
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import hiredis
 
@@ -14,6 +14,14 @@ from tests.mutate.steps import LOOK, State, Step
 from tests.mutate.texts import MEMORY
 
 Command = tuple[str | bytes, ...]
+
+
+class _Came(NamedTuple):
+    """What came of a step: its answer, all that then lay there as one number, and what was told."""
+
+    answer: Any
+    digest: bytes | None
+    told: tuple[bytes, ...]
 
 
 class Wire:
@@ -38,28 +46,42 @@ class Wire:
 
     def others(self, steps: Sequence[Step]) -> list[tuple[int, str]]:
         """The places of those from which something else came, and what."""
+        found = []
+        for place, (step, came) in enumerate(zip(steps, self._ask(steps), strict=True)):
+            if came.answer != step.answer and _plain(came.answer) != _plain(step.answer):
+                found.append((place, f"{_text(step.answer)} became {_text(came.answer)}"))
+            elif came.digest != step.digest:
+                found.append((place, "the keys"))
+            elif came.told != step.told:
+                found.append((place, f"{step.told!r:.300} was told as {came.told!r:.300}"))
+        return found
+
+    def told(self, steps: Sequence[Step]) -> list[tuple[bytes, ...]]:
+        """What each of them tells those who listen."""
+        return [came.told for came in self._ask(steps)]
+
+    def _ask(self, steps: Sequence[Step]) -> list[_Came]:
         commands: list[Command] = []
-        ends: list[int] = []  # where each step's answer is among all
+        ends: list[int] = []  # where each step's answers end among all
         for step in steps:
             commands += self._setting(step.before, step.root)
             commands += [step.command, ("EVALSHA", self._sha, "0", json.dumps(step.before.last), "")]
-            ends.append(sum(command[0] not in ("SUBSCRIBE", "UNSUBSCRIBE") for command in commands))
+            ends.append(_answered(commands))
         self._send(commands)
-        answers = self._answers(ends[-1])
+        told: dict[int, list[bytes]] = {}
+        answers = self._answers(ends[-1], told)
         found = []
-        for place, (step, end) in enumerate(zip(steps, ends, strict=True)):
+        for end in ends:
             answer, looked = answers[end - 2 : end]
-            if answer != step.answer and _plain(answer) != _plain(step.answer):
-                found.append((place, f"{_text(step.answer)} became {_text(answer)}"))
-            elif isinstance(looked, Exception) or looked[0] != step.digest:
-                found.append((place, "the keys"))
+            heard = tuple(sorted((*told.get(end - 2, ()), *told.get(end - 1, ()))))
+            found.append(_Came(answer, None if isinstance(looked, Exception) else looked[0], heard))
         return found
 
     def set(self, state: State, root: str | bytes) -> None:
         """This and nothing else lies there; this connection hears nothing."""
         commands = [*self._setting(state._replace(listening=frozenset()), root)]
         self._send(commands)
-        self._answers(sum(command[0] not in ("SUBSCRIBE", "UNSUBSCRIBE") for command in commands))
+        self._answers(_answered(commands))
 
     def _setting(self, state: State, root: str | bytes) -> Iterator[Command]:
         yield ("FLUSHALL", "SYNC")
@@ -77,8 +99,8 @@ class Wire:
     def _send(self, commands: Sequence[Any]) -> None:
         self._socket.sendall(b"".join(hiredis.pack_command(command) for command in commands))
 
-    def _answers(self, count: int) -> list[Any]:
-        """So many answers; what is told to subscribers comes in between."""
+    def _answers(self, count: int, told: dict[int, list[bytes]] | None = None) -> list[Any]:
+        """So many answers; into `told` goes what subscribers hear in between, by the number of answers before it."""
         found: list[Any] = []
         while len(found) < count:
             answer = self._reader.gets()
@@ -88,7 +110,14 @@ class Wire:
                 self._reader.feed(data)
             elif not isinstance(answer, hiredis.PushNotification):
                 found.append(answer)
+            elif told is not None and answer[0] == b"message":
+                told.setdefault(len(found), []).append(answer[1] + b" " + answer[2])
         return found
+
+
+def _answered(commands: Sequence[Command]) -> int:
+    """How many of them have an answer of their own."""
+    return sum(command[0] not in ("SUBSCRIBE", "UNSUBSCRIBE") for command in commands)
 
 
 def _text(answer: Any) -> str:
