@@ -19,7 +19,7 @@ from tests.mutate.units import NEVER_ENDS, Units
 from tests.mutate.wire import Wire
 from tests.servers import REDIS, Servers
 
-_MOST_STEPS: Final = 300  # of the model, and as many of unit tests
+_MOST_STEPS: Final = 1500  # of the model, and as many of unit tests
 _PLAYED: Final = 6  # of those that a mutant answers otherwise, how many the model judges
 _TESTS: Final = 12  # of those that it answers otherwise, how many run
 _BLIND_SECONDS: Final = 1.0  # of tests that run its statement in no step: they ask too much, or nothing
