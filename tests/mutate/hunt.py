@@ -23,7 +23,7 @@ _MOST_STEPS: Final = 1500  # of the model, and as many of unit tests
 _PLAYED: Final = 6  # of those that a mutant answers otherwise, how many the model judges
 _TESTS: Final = 12  # of those that it answers otherwise, how many run
 _BLIND_SECONDS: Final = 1.0  # of tests that run its statement in no step: they ask too much, or nothing
-_BARE_SECONDS, _PLAY_SECONDS = 3.0, 20.0
+_BARE_SECONDS, _PLAY_SECONDS = 3.0, 6.0  # ten times what they take
 
 
 class Verdict(NamedTuple):
