@@ -4,7 +4,7 @@ import signal
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Final, NamedTuple
@@ -21,7 +21,9 @@ from tests.servers import REDIS, Servers
 
 _MOST_STEPS: Final = 1500  # of the model, and as many of unit tests
 _PLAYED: Final = 6  # of those that a mutant answers otherwise, how many the model judges
-_TESTS: Final = 12  # of those that it answers otherwise, how many run
+_TEST_SECONDS: Final = (
+    2.5  # of tests that it answers otherwise, how many run: what caught one of its file, then the quickest
+)
 _BLIND_SECONDS: Final = 1.0  # of tests that run its statement in no step: they ask too much, or nothing
 _BARE_SECONDS, _PLAY_SECONDS = 3.0, 6.0  # ten times what they take
 
@@ -44,6 +46,7 @@ class Hunt:
     def __init__(self, recorded: Recorded, units: Units) -> None:
         self._recorded, self._units = recorded, units
         self._scores: defaultdict[tuple[str, int], Counter[int]] = defaultdict(Counter)  # of steps, by statement
+        self._by_test: defaultdict[str, Counter[str]] = defaultdict(Counter)  # what caught those of a file
         self._start()
 
     def _start(self) -> None:
@@ -71,7 +74,7 @@ class Hunt:
         caught, seen = self._by_steps(mutant, ran)
         if caught:
             return caught, None
-        caught, felt, later = self._by_tests(changed, ran)
+        caught, felt, later = self._by_tests(mutant.file, changed, ran)
         blind = not (felt or seen) and not any(one.ran & ran for one in self._recorded.of_tapes)
         return caught, seen or later or ("nothing runs it" if blind else None)
 
@@ -134,7 +137,7 @@ class Hunt:
             return _named(error)
         return None
 
-    def _by_tests(self, changed: str, ran: int) -> tuple[str | None, bool, str | None]:
+    def _by_tests(self, file: str, changed: str, ran: int) -> tuple[str | None, bool, str | None]:
         """The test that caught it; whether any test runs it; what was seen."""
         steps, seen, felt = self._recorded.of_tests, None, dict[str, None]()
         order = _varied(steps, ran)
@@ -142,19 +145,23 @@ class Hunt:
             for at, what in self._felt(steps, order[:_MOST_STEPS]):
                 seen = seen or what
                 felt[str(steps[at].owner)] = None
-                if len(felt) == _TESTS:
-                    break
         except NeverEndsError:
             return NEVER_ENDS, True, None
-        met, left = {steps[at].owner for at in order}, _BLIND_SECONDS
+        met = {steps[at].owner for at in order}
         blind = [test for test, one in self._recorded.tests.items() if one.ran & ran and test not in met]
-        for test in sorted(blind, key=lambda test: self._recorded.tests[test].seconds):
-            left -= self._recorded.tests[test].seconds
-            if left > 0:
-                felt[test] = None
-        tests = sorted(felt, key=lambda test: self._recorded.tests[test].seconds)
+        tests = [*self._some(felt, file, _TEST_SECONDS), *self._some(blind, file, _BLIND_SECONDS)]
         caught = self._units.catch(changed, tests) if tests else None
+        if caught:
+            self._by_test[file][caught] += 1
         return caught and caught.rpartition("/")[2], bool(order or blind), seen
+
+    def _some(self, tests: Iterable[str], file: str, left: float) -> Iterator[str]:
+        """Those that fit into so many seconds, or the first one: what caught one of this file, then the quickest."""
+        seconds, caught = self._recorded.tests, self._by_test[file]
+        for place, test in enumerate(sorted(tests, key=lambda test: (-caught[test], seconds[test].seconds))):
+            left -= seconds[test].seconds
+            if left > 0 or place == 0:
+                yield test
 
     @contextmanager
     def _at_most(self, seconds: float) -> Iterator[None]:
