@@ -1,6 +1,5 @@
 """What every test may ask for: servers, a client, and a check that no process stays behind."""
 
-import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 
@@ -23,12 +22,6 @@ def pytest_configure() -> None:
     leftovers.mark()
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: children would ignore it too
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: a test with processes waits for them half of its time."""
-    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)

@@ -135,8 +135,13 @@ end
 -- A run that gives back what it holds, and whose lane goes by what it took.
 local function release(wanted, row)
   local keys, stands = accounts.with_group(lease.holds(row)), nil
-  local blocked = keys[1] and not call.kept_none and redis.call('ZMSCORE', base.key('blocked'), unpack(keys)) or {}
-  local is_kept = false
+  local blocked, is_kept = {}, false
+  if keys[1] and not call.kept_none then
+    local asked = base.list(keys)
+    asked[#asked + 1] = 'accounts:' .. keys[1] -- what the accounts of its pool kept stands there, also after they are gone
+    blocked = redis.call('ZMSCORE', base.key('blocked'), unpack(asked))
+    is_kept = table.remove(blocked)
+  end
   for i, limit_key in ipairs(keys) do
     key(wanted, limit_key, blocked[i])
     is_kept = is_kept or blocked[i]

@@ -36,12 +36,6 @@ FAIR: Final = (
         "if weight and weight >= 1000 then return math.min(weight, 1000) end",
     ),
     Plant(
-        "long_runs_unseen",
-        "A run that takes longer than was charged counts only when it has ended.",
-        "return now > score and now or nil",
-        "return now < score and now or nil",
-    ),
-    Plant(
         "never_older",
         "What waits too long stays in its band.",
         "band = math.min(own + 2 * math.floor((call.now - state.since) / after), HIGHEST - 1)",

@@ -72,6 +72,19 @@ def test_a_silent_push_host_that_asks_for_itself_waits_for_nothing(fleet: Driver
     fleet.claim(ops.Claim(host="p1", incarnation="i", seq=1, count=0))
 
 
+def test_what_a_run_without_an_account_took_counts_for_those_whom_the_accounts_keep(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="h1", incarnation="i", pools=["codex"], slots=1))
+    submit(fleet, "w")
+    fleet.claim(ops.Claim(host="h1", incarnation="i", seq=1))
+    fleet.limit(ops.Limit(key="account:codex/a", limit=0))
+    fleet.apply(ops.Apply(accounts={"codex": ["a"]}, limits={"account:codex/a": 0}))
+    submit(fleet, "next")
+    assert fleet.view.blocked("accounts:codex", "codex")
+    fleet.pass_time(60_000)
+    token = int(fleet.view.records["w"]["token"])
+    fleet.complete(ops.Complete(workspace="w", token=token, status="completed"))
+
+
 def test_many_that_hear_nothing_do_not_hide_one_that_hears(fleet: Driver) -> None:
     waiting(fleet, *(f"d{number}" for number in range(9)), hears=False)
     waiting(fleet, "h1")

@@ -12,20 +12,20 @@ from multiprocessing import Process, SimpleQueue
 from pathlib import Path
 
 from coordinator import library
-from tests.mutate import mutants, report, tapes
+from tests.mutate import mutants, prepare, report
 from tests.mutate.hunt import Hunt
 from tests.mutate.mutants import Mutant
-from tests.mutate.units import TOP, Ran, Units
-from tests.servers import REDIS, Servers, _die_with_parent
+from tests.mutate.prepare import Recorded
+from tests.mutate.units import TOP, Units
+from tests.servers import Servers, _die_with_parent
 
-STEPS_EACH = 50
-#: What tapes and the marks of unit tests are made of.
+#: What steps are made of.
 _MADE_OF = (
     "coordinator/operations/*.*",
     "tests/*.py",
     "tests/model/*.py",
     "tests/unit/operations/*.py",
-    "tests/mutate/t*.py",
+    *(f"tests/mutate/{name}.py" for name in ("overheard", "prepare", "steps", "tapes", "texts", "units")),
 )
 
 
@@ -57,10 +57,10 @@ def main() -> int:
 
 
 def _try_all(chosen: list[Mutant], options: argparse.Namespace, path: Path) -> None:
-    recorded, covered = _prepared(options.tapes, options.seed)
+    recorded = _prepared(options.tapes, options.seed)
     waiting: SimpleQueue[Mutant | None] = SimpleQueue()
     results: SimpleQueue[dict[str, object]] = SimpleQueue()
-    hunters = [Process(target=_work, args=(recorded, covered, waiting, results)) for _ in range(options.jobs)]
+    hunters = [Process(target=_work, args=(recorded, waiting, results)) for _ in range(options.jobs)]
     for hunter in hunters:
         hunter.start()
     begun, alive = time.monotonic(), 0
@@ -84,14 +84,9 @@ def _try_all(chosen: list[Mutant], options: argparse.Namespace, path: Path) -> N
         hunter.join()
 
 
-def _work(
-    recorded: list[tapes.Tape],
-    covered: dict[str, Ran],
-    waiting: "SimpleQueue[Mutant | None]",
-    results: "SimpleQueue[dict[str, object]]",
-) -> None:
+def _work(recorded: Recorded, waiting: "SimpleQueue[Mutant | None]", results: "SimpleQueue[dict[str, object]]") -> None:
     _die_with_parent()
-    hunt = Hunt(recorded, covered, Units())
+    hunt = Hunt(recorded, Units())
     try:
         while mutant := waiting.get():
             verdict = hunt.judge(mutant)
@@ -102,24 +97,22 @@ def _work(
         hunt.stop()
 
 
-def _prepared(count: int, seed: int) -> tuple[list[tapes.Tape], dict[str, Ran]]:
-    """The tapes, and what every unit test runs: kept for the next time while library and tests are the same."""
+def _prepared(count: int, seed: int) -> Recorded:
+    """What mutants are asked: kept for the next time while library and tests are the same."""
     text = b"".join(path.read_bytes() for pattern in _MADE_OF for path in sorted(TOP.glob(pattern)))
     name = hashlib.sha256(text + f"{count} {seed}".encode()).hexdigest()[:16]
     kept = Path(tempfile.gettempdir()) / f"dispatch-mutants-{name}.pickle"
     if kept.exists():
-        found: tuple[list[tapes.Tape], dict[str, Ran]] = pickle.loads(kept.read_bytes())
+        found: Recorded = pickle.loads(kept.read_bytes())
         return found
-    sys.stderr.write("recording tapes, and which statements each unit test runs: about two minutes\n")
-    units, servers = Units(), Servers()
+    sys.stderr.write("recording what the model and each unit test ask: some minutes\n")
+    servers = Servers()
     try:
-        recorded = tapes.record(REDIS, servers, examples=count, steps=STEPS_EACH, start=seed)
-        covered = units.cover()
+        recorded = prepare.recorded(servers, count, seed)
     finally:
         servers.stop()
-        units.stop()
-    kept.write_bytes(pickle.dumps((recorded, covered)))
-    return recorded, covered
+    kept.write_bytes(pickle.dumps(recorded))
+    return recorded
 
 
 if __name__ == "__main__":

@@ -1,28 +1,31 @@
-"""One mutant after the other, until something catches it: tapes first, then the unit tests, then more tapes."""
+"""One mutant after the other, until something catches it: the model's steps, then those of the unit tests."""
 
 import signal
 import time
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
-from coordinator import library
 from coordinator.errors import LibraryError
-from tests.model.world import World
+from tests.model.world import ROOT, World
 from tests.mutate import tapes, texts
 from tests.mutate.mutants import Mutant
-from tests.mutate.tapes import Tape
-from tests.mutate.units import NEVER_ENDS, Ran, Units
+from tests.mutate.prepare import Recorded
+from tests.mutate.steps import Step
+from tests.mutate.units import NEVER_ENDS, Units
 from tests.mutate.wire import Wire
 from tests.servers import REDIS, Servers
 
-_FIRST: Final = 30  # tapes before the unit tests
-_PLAYED: Final = 4  # of those that a mutant answers otherwise, before and after the unit tests
-_UNITS: Final = 0.15  # of the time of all unit tests
-_OF_CHECKS: Final = "test_damaged_keys"  # long, and for every mutant of a check
-_BARE_SECONDS, _PLAY_SECONDS = 4.0, 20.0
+_MOST_STEPS: Final = 1500  # of the model, and as many of unit tests
+_PLAYED: Final = 6  # of those that a mutant answers otherwise, how many the model judges
+_TEST_SECONDS: Final = (
+    2.5  # of tests that it answers otherwise, how many run: what caught one of its file, then the quickest
+)
+_BLIND_SECONDS: Final = 1.0  # of tests that run its statement in no step: they ask too much, or nothing
+_BARE_SECONDS, _PLAY_SECONDS = 3.0, 6.0  # ten times what they take
 
 
 class Verdict(NamedTuple):
@@ -38,19 +41,18 @@ class NeverEndsError(BaseException):
 
 
 class Hunt:
-    """One process' servers, tapes and tests, and what it has learnt: what caught one mutant may catch the next."""
+    """One process' servers, steps and tests, and what it has learnt: what caught one mutant may catch the next."""
 
-    def __init__(self, recorded: list[Tape], covered: dict[str, Ran], units: Units) -> None:
-        self._tapes, self._covered, self._units = recorded, covered, units
-        self._texts = {tight: texts.as_run(library.TEXT, tight=tight) for tight in (False, True)}
-        self._true: dict[int, list[Any]] = {}
-        self._by_tape: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        self._by_test: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    def __init__(self, recorded: Recorded, units: Units) -> None:
+        self._recorded, self._units = recorded, units
+        self._scores: defaultdict[tuple[str, int], Counter[int]] = defaultdict(Counter)  # of steps, by statement
+        self._by_test: defaultdict[str, Counter[str]] = defaultdict(Counter)  # what caught those of a file
         self._start()
 
     def _start(self) -> None:
         self._servers = Servers()
         self._wire = Wire(self._servers.url(REDIS).removeprefix("unix://"))
+        self._loaded: bool | None = None  # whether the library that lies there is the tight one
 
     def stop(self) -> None:
         self._wire.close()
@@ -65,68 +67,100 @@ class Hunt:
     def _judged(self, mutant: Mutant, marks: set[str]) -> tuple[str | None, str | None]:
         changed = mutant.library()
         self._changed = {tight: texts.as_run(changed, tight=tight) for tight in (False, True)}
-        if not self._wire.loads(self._changed[False]):
+        self._loaded = False
+        if not self._wire.load(self._changed[False]):
             return "it does not load", None
-        scores = self._by_tape[mutant.file]
-        order = [at for at, tape in enumerate(self._tapes) if tape.ran & marks]
-        order.sort(key=lambda at: -scores[at])
-        caught, seen = self._by_tapes(mutant, order[:_FIRST])
-        if not caught:
-            caught = self._by_units(mutant, changed, marks)
-        if not caught:
-            caught, later = self._by_tapes(mutant, order[_FIRST:])
-            seen = seen or later
-        return caught, seen
+        ran = texts.bits(marks)
+        caught, seen = self._by_steps(mutant, ran)
+        if caught:
+            return caught, None
+        caught, felt, later = self._by_tests(mutant.file, changed, ran)
+        blind = not (felt or seen) and not any(one.ran & ran for one in self._recorded.of_tapes)
+        return caught, seen or later or ("nothing runs it" if blind else None)
 
-    def _by_tapes(self, mutant: Mutant, order: list[int]) -> tuple[str | None, str | None]:
-        seen, played = None, 0
-        for at in order:
-            tape = self._tapes[at]
-            if at not in self._true:
-                self._true[at] = self._wire.play(tape, self._texts[tape.tight])
-            try:
-                with self._at_most(_BARE_SECONDS):
-                    told = self._wire.play(tape, self._changed[tape.tight])
-                if told == self._true[at]:
+    def _by_steps(self, mutant: Mutant, ran: int) -> tuple[str | None, str | None]:
+        """What caught it; of one that is not caught, what was seen."""
+        scores, seen, played = self._scores[mutant.file, mutant.statement.at], None, set[int]()
+        order = _varied(self._recorded.of_tapes, ran)
+        order.sort(key=lambda at: -scores[at])
+        steps = self._recorded.of_tapes
+        try:
+            for at, what in self._felt(steps, order[:_MOST_STEPS]):
+                if steps[at].ran in played:
                     continue
+                seen = seen or what
                 with self._at_most(_PLAY_SECONDS):
-                    caught = self._lawless(tape)
-            except NeverEndsError:
-                caught = NEVER_ENDS
-            if caught:
-                self._by_tape[mutant.file][at] += 1
-                return caught, None
-            seen, played = seen or _first_other(tape, self._true[at], told), played + 1
-            if played == _PLAYED:
-                break
+                    caught = self._lawless(steps[at])
+                if caught:
+                    scores[at] += 1
+                    return caught, None
+                played.add(steps[at].ran)
+                if len(played) == _PLAYED:
+                    break
+        except NeverEndsError:
+            return NEVER_ENDS, None
         return None, seen
 
-    def _lawless(self, tape: Tape) -> str | None:
-        """The law that the changed library breaks on a tape."""
+    def _felt(self, steps: Sequence[Step], order: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Those steps from which something else comes, and what: few are asked at first, then more at once."""
+        left, size = iter(order), 3
+        while some := [*islice(left, size)]:
+            size = min(2 * size, 64)
+            for tight in (False, True):
+                asked = [at for at in some if steps[at].tight == tight]
+                for start in range(0, len(asked), size):
+                    self._load(tight)
+                    part = asked[start : start + size]
+                    with self._at_most(_BARE_SECONDS):
+                        others = self._wire.others([steps[at] for at in part])
+                    yield from ((part[place], what) for place, what in others)
+
+    def _load(self, tight: bool) -> None:
+        if self._loaded is not tight:
+            self._wire.load(self._changed[tight])
+            self._loaded = tight
+
+    def _lawless(self, step: Step) -> str | None:
+        """The law that the changed library breaks from this step on."""
+        assert isinstance(step.owner, int)
+        tape = self._recorded.tapes[step.owner]
+        before = tape.before(step.call)
+        world = World(REDIS, self._servers, self._changed[step.tight], tight=step.tight)
+        self._loaded = step.tight
         try:
-            tapes.play(tape, World(REDIS, self._servers, self._changed[tape.tight], tight=tape.tight))
+            for channel in before.listening:
+                world.listen(channel.rpartition(":")[2])
+            self._wire.set(before, step.root)
+            world._seen = before.last.get(f"{ROOT}:events", "")
+            tapes.play_on(tape, step.call, world)
         except Exception as error:  # noqa: BLE001  # whatever it is, the model would have failed
             return _named(error)
         return None
 
-    def _by_units(self, mutant: Mutant, changed: str, marks: set[str]) -> str | None:
-        tests = [*self._tests(mutant, marks)]
-        caught = tests and self._units.catch(changed, tests)
-        if not caught:
-            return None
-        self._by_test[mutant.file][caught] += 1
-        return caught.rpartition("/")[2]
+    def _by_tests(self, file: str, changed: str, ran: int) -> tuple[str | None, bool, str | None]:
+        """The test that caught it; whether any test runs it; what was seen."""
+        steps, seen, felt = self._recorded.of_tests, None, dict[str, None]()
+        order = _varied(steps, ran)
+        try:
+            for at, what in self._felt(steps, order[:_MOST_STEPS]):
+                seen = seen or what
+                felt[str(steps[at].owner)] = None
+        except NeverEndsError:
+            return NEVER_ENDS, True, None
+        met = {steps[at].owner for at in order}
+        blind = [test for test, one in self._recorded.tests.items() if one.ran & ran and test not in met]
+        tests = [*self._some(felt, file, _TEST_SECONDS), *self._some(blind, file, _BLIND_SECONDS)]
+        caught = self._units.catch(changed, tests) if tests else None
+        if caught:
+            self._by_test[file][caught] += 1
+        return caught and caught.rpartition("/")[2], bool(order or blind), seen
 
-    def _tests(self, mutant: Mutant, marks: set[str]) -> Iterator[str]:
-        """Those that can feel it, as far as time allows: what caught others of its file, then what runs little else."""
-        checks = mutant.file == "_sound" or "expect" in mutant.around or "sound." in mutant.around
-        scores, left = self._by_test[mutant.file], sum(ran.seconds for ran in self._covered.values()) * _UNITS
-        found = [(test, ran) for test, ran in self._covered.items() if ran.marks & marks]
-        for test, ran in sorted(found, key=lambda one: (-scores[one[0]], one[1].seconds ** 0.5 * len(one[1].marks))):
-            if checks and _OF_CHECKS in test:
-                yield test
-            elif ran.seconds < left:
-                left -= ran.seconds
+    def _some(self, tests: Iterable[str], file: str, left: float) -> Iterator[str]:
+        """Those that fit into so many seconds, or the first one: what caught one of this file, then the quickest."""
+        seconds, caught = self._recorded.tests, self._by_test[file]
+        for place, test in enumerate(sorted(tests, key=lambda test: (-caught[test], seconds[test].seconds))):
+            left -= seconds[test].seconds
+            if left > 0 or place == 0:
                 yield test
 
     @contextmanager
@@ -161,9 +195,12 @@ def _named(error: Exception) -> str:
     return f"answer of {verbs[0]}" if verbs else f"{type(error).__name__} in {frames[-1].name}"
 
 
-def _first_other(tape: Tape, true: list[Any], told: list[Any]) -> str:
-    """Where a mutant first answered otherwise."""
-    for one, other in zip(true, told, strict=False):
-        if one != other:
-            return f"{one!r:.300} became {other!r:.300}" if isinstance(one, dict) else "the keys"
-    return "more or fewer answers"
+def _varied(steps: Sequence[Step], ran: int) -> list[int]:
+    """The places of those that run one of these marks: first one of each way through the library, then others."""
+    rounds: Counter[tuple[object, ...]] = Counter()
+    found = []
+    for at, step in enumerate(steps):
+        if step.ran & ran:
+            rounds[step.way] += 1
+            found.append((rounds[step.way], len(step.before.keys), at))
+    return [at for _, _, at in sorted(found)]

@@ -1,6 +1,7 @@
 """Libraries to try mutants with: one that counts which statements ran, and texts whose facts have ids by the clock."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -26,6 +27,14 @@ function redis.register_function(one)
   return register(one)
 end
 """
+#: Of every text that is run here: what the library remembers of a namespace, or with an argument, to remember that.
+MEMORY: Final = "dispatch_memory"
+_ASK_MEMORY: Final = f"""
+redis.register_function {{ function_name = '{MEMORY}', callback = function(keys, args)
+  if args[1] then base.epochs[keys[1]] = args[1] ~= '' and args[1] or nil end
+  return base.epochs[keys[1]] or ''
+end }}
+"""
 _ASK_HITS: Final = f"""
 redis.register_function {{ function_name = '{HITS}', callback = function()
   local out = {{}}
@@ -38,7 +47,21 @@ end }}
 
 def as_run(text: str, *, tight: bool) -> str:
     """With the model's clock, also in the ids of facts: a tape that is played again meets what it met before."""
-    return build.as_run(text, tight=tight, exact=False).replace(_ID, _ID_BY_THE_CLOCK)
+    return build.as_run(text, tight=tight, exact=False).replace(_ID, _ID_BY_THE_CLOCK) + _ASK_MEMORY
+
+
+@cache
+def _bit_of() -> dict[str, int]:
+    verbs = [f"dispatch_{verb}" for verb in library.VERBS]
+    return {mark: 1 << at for at, mark in enumerate([*verbs, *map(str, numbers().values())])}
+
+
+def bits(marks: Iterable[str]) -> int:
+    """Marks as one number; those of no statement and no verb count for nothing."""
+    of, found = _bit_of(), 0
+    for mark in marks:
+        found |= of.get(mark, 0)
+    return found
 
 
 @cache

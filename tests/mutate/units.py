@@ -4,8 +4,8 @@ A test is named with the statements that it runs, so a mutant meets only those t
 """
 
 import gc
-import json
 import os
+import pickle
 import select
 import signal
 import tempfile
@@ -24,6 +24,7 @@ from coordinator import library
 from tests import conftest
 from tests.model.world import ROOT
 from tests.mutate import texts
+from tests.mutate.overheard import Asked, Ear
 from tests.servers import REDIS, Servers, _die_with_parent
 
 TOP: Final = Path(__file__).parent.parent.parent
@@ -33,10 +34,11 @@ LONGEST: Final = 30.0  # seconds for one test
 
 
 class Ran(NamedTuple):
-    """What one test cost and which statements it ran."""
+    """What one test cost, which statements it ran, and what it asked."""
 
     seconds: float
-    marks: frozenset[str]
+    ran: int  # one bit for each mark, see texts.bits
+    asked: list[Asked]
 
 
 class Kept(Servers):
@@ -134,17 +136,23 @@ class _Loop:
             Kept.one = Servers()
             Kept.one.url(REDIS)
         os.waitpid(child, 0)
+        if caught:  # a test that failed has put nothing back
+            with Redis.from_url(Kept.one.url(REDIS)) as client:
+                client.config_set("maxmemory", 0)
         return caught or None
 
     def _cover(self, items: dict[str, pytest.Item]) -> dict[str, Ran]:
-        with tempfile.NamedTemporaryFile("r") as file:
+        with tempfile.NamedTemporaryFile("rb") as file:
             if not (child := os.fork()):
                 library.TEXT = texts.counting()
                 told = _measured(items)
-                Path(file.name).write_text(json.dumps({test: told[test] for test in told if test not in self._wrong}))
+                Path(file.name).write_bytes(
+                    pickle.dumps({test: told[test] for test in told if test not in self._wrong})
+                )
                 os._exit(0)
             os.waitpid(child, 0)
-            return {test: Ran(seconds, frozenset(marks)) for test, (seconds, marks) in json.load(file).items()}
+            found: dict[str, Ran] = pickle.load(file)
+            return found
 
 
 def _told(ends: int) -> str:
@@ -157,18 +165,21 @@ def _told(ends: int) -> str:
     return NEVER_ENDS
 
 
-def _measured(items: dict[str, pytest.Item]) -> dict[str, tuple[float, list[str]]]:
+def _measured(items: dict[str, pytest.Item]) -> dict[str, Ran]:
     found = {}
+    ear = Ear()
     with Redis.from_url(Kept.one.url(REDIS), decode_responses=True) as client:
         for test, item in items.items():
             client.function_flush("SYNC")
+            ear.heard()
             begun = time.monotonic()
             _run([item])
             took = time.monotonic() - begun
+            asked = ear.heard()
             try:
-                found[test] = (took, client.fcall(texts.HITS, 1, ROOT))
+                found[test] = Ran(took, texts.bits(client.fcall(texts.HITS, 1, ROOT)), asked)
             except redis.exceptions.ResponseError:
-                found[test] = (took, [])  # it loads no library
+                found[test] = Ran(took, 0, asked)  # it loads no library
     return found
 
 

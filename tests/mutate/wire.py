@@ -1,90 +1,106 @@
-"""Tapes played bare: all commands of one in a single write, and answers compared with those of the library as it is.
+"""Steps asked bare: many in a single write, each where it truly was asked, and compared with what truly came of it.
 
 It judges nothing: where a mutant answers otherwise, the laws are asked. Where it never does, they can not tell either.
 """
 
 import json
 import socket
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import hiredis
 
-from tests.model.world import ROOT
-from tests.mutate.tapes import Tape
+from tests.mutate.steps import LOOK, State, Step
+from tests.mutate.texts import MEMORY
 
-_EVERY: Final = 6  # commands between two looks at the keys
-#: One number for all keys but the clock, and at the end all facts, without their ids.
-_DIGEST: Final = """
-local names, sum = redis.call('KEYS', ARGV[1] .. ':*'), {}
-table.sort(names)
-for _, name in ipairs(names) do
-  local kind = redis.call('TYPE', name).ok
-  local value = {}
-  if kind == 'hash' then
-    local flat = redis.call('HGETALL', name)
-    for i = 1, #flat, 2 do value[#value + 1] = flat[i] .. '=' .. flat[i + 1] end
-    table.sort(value)
-  elseif kind == 'zset' then value = redis.call('ZRANGE', name, 0, -1, 'WITHSCORES')
-  elseif kind == 'set' then
-    value = redis.call('SMEMBERS', name)
-    table.sort(value)
-  elseif kind == 'string' then value = { redis.call('GET', name) }
-  elseif ARGV[2] == 'all' then
-    for _, entry in ipairs(redis.call('XRANGE', name, '-', '+')) do value[#value + 1] = table.concat(entry[2], ' ') end
-  end
-  sum[#sum + 1] = name .. ' ' .. table.concat(value, ' ')
-end
-return redis.sha1hex(table.concat(sum, '|'))
-"""
-_SUBSCRIBES: Final = ("SUBSCRIBE", "UNSUBSCRIBE")
+Command = tuple[str | bytes, ...]
+
+
+class _Came(NamedTuple):
+    """What came of a step: its answer, all that then lay there as one number, and what was told."""
+
+    answer: Any
+    digest: bytes | None
+    told: tuple[bytes, ...]
 
 
 class Wire:
-    """One connection to one server, and what it answered to each tape."""
+    """One connection to one server, and the library that lies there."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
         self._reader = hiredis.Reader()
-        self._send([("HELLO", "3"), ("SCRIPT", "LOAD", _DIGEST)])
+        self._heard: frozenset[str] = frozenset()
+        self._send([("HELLO", "3"), ("SCRIPT", "LOAD", LOOK)])
         _, sha = self._answers(2)
-        self._sha = sha.decode()
+        self._sha: bytes = sha
 
     def close(self) -> None:
         self._socket.close()
 
-    def play(self, tape: Tape, library: str) -> list[Any]:
-        """Every answer, errors too."""
-        commands = [*self._commands(tape, library)]
-        self._send(commands)
-        answers = self._answers(sum(command[0] not in _SUBSCRIBES for command in commands))
-        return [_plain(answer) for answer in answers]
-
-    def loads(self, library: str) -> bool:
+    def load(self, library: str) -> bool:
+        """Whether the server takes this library."""
         self._send([("FUNCTION", "LOAD", "REPLACE", library)])
         return not isinstance(self._answers(1)[0], Exception)
 
-    def _commands(self, tape: Tape, library: str) -> Iterator[tuple[str, ...]]:
-        yield ("FLUSHDB",)
-        subscribed: set[str] = set()
-        for count, command in enumerate(tape.sent, 1):
-            if command[0] == "LOAD":
-                yield ("FUNCTION", "LOAD", "REPLACE", library)
-            else:
-                yield command
-            if command[0] in _SUBSCRIBES:
-                (subscribed.add if command[0] == "SUBSCRIBE" else subscribed.discard)(command[1])
-            if count % _EVERY == 0 or count == len(tape.sent):
-                yield ("EVALSHA", self._sha, "0", ROOT, "all" if count == len(tape.sent) else "")
-        for channel in sorted(subscribed):
-            yield ("UNSUBSCRIBE", channel)
+    def others(self, steps: Sequence[Step]) -> list[tuple[int, str]]:
+        """The places of those from which something else came, and what."""
+        found = []
+        for place, (step, came) in enumerate(zip(steps, self._ask(steps), strict=True)):
+            if came.answer != step.answer and _plain(came.answer) != _plain(step.answer):
+                found.append((place, f"{_text(step.answer)} became {_text(came.answer)}"))
+            elif came.digest != step.digest:
+                found.append((place, "the keys"))
+            elif came.told != step.told:
+                found.append((place, f"{step.told!r:.300} was told as {came.told!r:.300}"))
+        return found
 
-    def _send(self, commands: list[Any]) -> None:
+    def told(self, steps: Sequence[Step]) -> list[tuple[bytes, ...]]:
+        """What each of them tells those who listen."""
+        return [came.told for came in self._ask(steps)]
+
+    def _ask(self, steps: Sequence[Step]) -> list[_Came]:
+        commands: list[Command] = []
+        ends: list[int] = []  # where each step's answers end among all
+        for step in steps:
+            commands += self._setting(step.before, step.root)
+            commands += [step.command, ("EVALSHA", self._sha, "0", json.dumps(step.before.last), "")]
+            ends.append(_answered(commands))
+        self._send(commands)
+        told: dict[int, list[bytes]] = {}
+        answers = self._answers(ends[-1], told)
+        found = []
+        for end in ends:
+            answer, looked = answers[end - 2 : end]
+            heard = tuple(sorted((*told.get(end - 2, ()), *told.get(end - 1, ()))))
+            found.append(_Came(answer, None if isinstance(looked, Exception) else looked[0], heard))
+        return found
+
+    def set(self, state: State, root: str | bytes) -> None:
+        """This and nothing else lies there; this connection hears nothing."""
+        commands = [*self._setting(state._replace(listening=frozenset()), root)]
+        self._send(commands)
+        self._answers(_answered(commands))
+
+    def _setting(self, state: State, root: str | bytes) -> Iterator[Command]:
+        yield ("FLUSHALL", "SYNC")
+        for name, (dump, ttl) in state.keys.items():
+            yield ("RESTORE", name, str(ttl), dump)
+        for name, last in state.last.items():
+            yield ("XADD", name, last, "last", "")
+        yield ("FCALL", MEMORY, "1", root, state.epoch)
+        for channel in self._heard - state.listening:
+            yield ("UNSUBSCRIBE", channel)
+        for channel in state.listening - self._heard:
+            yield ("SUBSCRIBE", channel)
+        self._heard = state.listening
+
+    def _send(self, commands: Sequence[Any]) -> None:
         self._socket.sendall(b"".join(hiredis.pack_command(command) for command in commands))
 
-    def _answers(self, count: int) -> list[Any]:
-        """So many answers; what is told to subscribers comes in between."""
+    def _answers(self, count: int, told: dict[int, list[bytes]] | None = None) -> list[Any]:
+        """So many answers; into `told` goes what subscribers hear in between, by the number of answers before it."""
         found: list[Any] = []
         while len(found) < count:
             answer = self._reader.gets()
@@ -94,13 +110,24 @@ class Wire:
                 self._reader.feed(data)
             elif not isinstance(answer, hiredis.PushNotification):
                 found.append(answer)
+            elif told is not None and answer[0] == b"message":
+                told.setdefault(len(found), []).append(answer[1] + b" " + answer[2])
         return found
+
+
+def _answered(commands: Sequence[Command]) -> int:
+    """How many of them have an answer of their own."""
+    return sum(command[0] not in ("SUBSCRIBE", "UNSUBSCRIBE") for command in commands)
+
+
+def _text(answer: Any) -> str:
+    return f"{answer.decode() if isinstance(answer, bytes) else answer!r:.300}"[:300]
 
 
 def _plain(answer: Any) -> Any:
     """An answer without the order of its lists and fields."""
     if isinstance(answer, hiredis.ReplyError):
-        return "error"
+        return None
     if isinstance(answer, bytes) and answer.startswith(b"{"):
         return _sorted(json.loads(answer))
     return answer
