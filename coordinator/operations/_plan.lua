@@ -2,7 +2,7 @@
 -- asked again, goes on with what is left. In this order: limits that become lower (defaults before their keys), limits that
 -- become higher (defaults after their keys), rates, accounts, weights. So in between, too, no key may run more than before or after.
 -- A step: {kind, name, now, changes[{path, was?, now?}]}.
-local MOST_STEPS = 32 -- a call
+local MOST_STEPS = 16 -- a call
 plan.RATES = { reset_utc = 'line', daily_limit = 'integer', min_delay = 'integer', sustained_delay = 'integer',
   burst_window = 'integer', burst_delay = 'integer' }
 

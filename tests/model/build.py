@@ -18,7 +18,7 @@ _TIGHT: Final = (
     ("offers.serve(8)", "offers.serve(1)", 1),
     ("local MOST_REOPENED = 64", "local MOST_REOPENED = 1", 1),
     ("history.MOST = 16", "history.MOST = 2", 1),
-    ("local MOST_STEPS = 32", "local MOST_STEPS = 2", 1),
+    ("local MOST_STEPS = 16", "local MOST_STEPS = 2", 1),
 )
 
 

@@ -22,13 +22,13 @@ async def limits(fleet: Fleet) -> dict[str, int]:
     return {str(key): int(limit) for key, limit in (await fleet.redis.hgetall("{t}:limits")).items()}
 
 
-async def test_a_call_changes_32_at_most_and_the_same_question_goes_on(fleet: Fleet) -> None:
+async def test_a_call_changes_16_at_most_and_the_same_question_goes_on(fleet: Fleet) -> None:
     await fleet.limit("old", 3)
     told = await whole(fleet, Apply(limits=LIMITS))
-    assert [len(part) for part in told] == [32, 32, 32, 5]
+    assert [len(part) for part in told] == [16] * 6 + [5]
     assert {change.path for part in told for change in part} == {"limits.old", *(f"limits.{key}" for key in LIMITS)}
     assert await limits(fleet) == LIMITS
-    assert (await fleet.facts()).count("ConfigChanged") == 5  # that of the limit before, too
+    assert (await fleet.facts()).count("ConfigChanged") == 8  # that of the limit before, too
     assert await whole(fleet, Apply(limits=LIMITS)) == [()]
 
 
@@ -42,7 +42,7 @@ async def test_every_kind_of_setting_is_reached(fleet: Fleet) -> None:
         default_agent="codex",
     )
     told = await whole(fleet, asked)
-    assert max(len(part) for part in told) == 33  # the default agent is beside the first 32
+    assert max(len(part) for part in told) == 17  # the default agent is beside the first 16
     status = await fleet.store.run(GetStatus())
     assert {pool: rates.min_delay for pool, rates in status.rates.items()} == dict.fromkeys(pools, 5)
     assert status.accounts == dict.fromkeys(pools, ("home", "work"))
