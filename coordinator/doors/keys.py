@@ -9,7 +9,7 @@ _OF_TYPE: Final = {
         "control limits rates:* fair:* backoff backoff_reason fail_count next_start ramp weights frozen summary "
         "workspace:* host:* lanes:*"
     ),
-    "set": "slots:* held:* groups:* serves:* served:* paced accounts:*",
+    "set": "slots:* held:* groups:* serves:* served:* accounts:*",
     "zset": "status:* hosts leases lane:* routes ready:* blocked blocked:* timers later ages waiting:* poked pushed",
     "string": "fence place opening",
     "stream": "events inbox",
@@ -19,7 +19,6 @@ _THEN: Final = {
     "limits": "coordinator config apply",
     "weights": "coordinator config apply",
     "rates:*": "coordinator config apply",
-    "paced": "coordinator config apply",
     "accounts:*": "coordinator config apply",
     "control": "coordinator config apply, and coordinator start",
     "host:*": "its next beat brings the host back",

@@ -5,10 +5,7 @@ accounts.MOST = 32 -- members of a group
 
 local function group_of(pool) return 'accounts:' .. pool end
 
-local function has_group(pool)
-  local pools = pool ~= '' and call.control.accounts
-  return pools and (' ' .. pools .. ' '):find(' ' .. pool .. ' ', 1, true) ~= nil or false
-end
+local function has_group(pool) return base.is_named('accounts', pool) end
 
 -- Whether a name that lies in Redis is one: it becomes part of what a host runs.
 local function is_name(text) return #text <= 50 and text:find('^%w[%w._@+-]*$') ~= nil end
@@ -169,22 +166,13 @@ function accounts.names(pool)
 end
 
 -- The pools that have a group.
-function accounts.pools() return base.split(call.control.accounts or '', ' ') end
+function accounts.pools() return base.named('accounts') end
 
 -- Gives a pool these accounts, or none. What waits for one is judged again; who holds one that is gone keeps its slot.
 function accounts.set(pool, names)
-  local pools = {}
-  for _, one in ipairs(accounts.pools()) do
-    if one ~= pool then pools[#pools + 1] = one end
-  end
   redis.call('DEL', base.key('accounts', pool))
-  if names[1] then
-    pools[#pools + 1] = pool
-    redis.call('SADD', base.key('accounts', pool), unpack(names))
-  end
-  table.sort(pools)
-  local text = pools[1] and table.concat(pools, ' ')
-  base.write(base.key('control'), { accounts = text or false })
-  call.control.accounts, call.accounts = text or nil, nil
+  if names[1] then redis.call('SADD', base.key('accounts', pool), unpack(names)) end
+  base.name('accounts', pool, names[1] ~= nil)
+  call.accounts = nil
   latch.open(group_of(pool))
 end

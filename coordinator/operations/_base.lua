@@ -152,6 +152,26 @@ function base.keep(field, value)
   call.control[field] = value and base.text(value) or nil
 end
 
+-- The pools that a field of the control hash names: those that have accounts, or rates. So no call asks for what is not there.
+function base.named(field) return base.split(call.control[field] or '', ' ') end
+
+function base.is_named(field, pool)
+  local names = pool ~= '' and call.control[field]
+  return names and (' ' .. names .. ' '):find(' ' .. pool .. ' ', 1, true) ~= nil or false
+end
+
+-- A pool is among them from now on, or no more.
+function base.name(field, pool, is)
+  if base.is_named(field, pool) == is then return end
+  local names = {}
+  for _, one in ipairs(base.named(field)) do
+    if one ~= pool then names[#names + 1] = one end
+  end
+  if is then names[#names + 1] = pool end
+  table.sort(names)
+  base.keep(field, names[1] and table.concat(names, ' ') or false)
+end
+
 function base.flush()
   if call.kept then base.write(base.key('control'), call.kept) end
   call.kept = nil

@@ -133,6 +133,7 @@ end
 
 function drain.claim(ask, row)
   local host = ask.host
+  facts.sound()
   row = row or hosts.record(host)
   if not row.incarnation then return refused(host, 'no_host', 'host ' .. host .. ' is not registered: renew first') end
   if row.incarnation ~= ask.incarnation then

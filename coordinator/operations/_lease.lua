@@ -121,8 +121,12 @@ local function release(name, row)
   if was_shut then latch.open('*') end
 end
 
--- Ends a workspace, running or waiting, with a status and the fields that say how.
+-- Ends a workspace, running or waiting, with a status and the fields that say how. The fact goes first: see facts.sound.
 function lease.finish(name, row, status, fields)
+  local seq = facts.tell('AgentCompleted', {
+    agent = row.agent, repo = row.repo, workspace = name, status = status, token = base.number(row.token),
+    question = fields.question or nil, pr_url = fields.pr_url or row.pr_url, verdict = fields.verdict or nil, host = row.host,
+  })
   if row.status == 'running' then
     release(name, row)
     fields.answer = false -- it was told to this run
@@ -136,10 +140,6 @@ function lease.finish(name, row, status, fields)
   fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
   base.write(base.key('workspace', name), fields, row)
   move_status(name, row.status, status)
-  local seq = facts.tell('AgentCompleted', {
-    agent = row.agent, repo = row.repo, workspace = name, status = status, token = base.number(row.token),
-    question = fields.question or nil, pr_url = fields.pr_url or row.pr_url, verdict = fields.verdict or nil, host = row.host,
-  })
   facts.notify(status, name, row, seq)
   facts.ended()
 end
@@ -183,6 +183,7 @@ local UNSEEN = { start_failed = true, guard_died = true }
 -- A pool, or an account, rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
 -- no other moves the gate by as much as a second.
 local function rest(pool, ms, reason, by)
+  facts.sound()
   local was, ends = gates.shut_until(pool), call.now + ms
   if ends <= was then return end
   latch.shut(pool, ends, reason, by)
@@ -192,6 +193,7 @@ end
 local function count_failure(pool, row, ask)
   if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end
   local quick = ask.status == 'failed' and call.now - (base.number(row.started_at) or 0) < QUICK
+  if quick or call.rare ~= false then facts.sound() end
   if not quick then
     if call.rare ~= false and not UNSEEN[ask.verdict or ''] then redis.call('HDEL', base.key('fail_count'), pool) end
     return

@@ -17,8 +17,8 @@ local function read(limit_key)
   if known ~= nil then return known end
   local found = false
   if limit_key ~= '*' and not limit_key:find(':', 1, true) then
-    local rates = redis.call('HMGET', base.key('rates', limit_key), 'reset_utc', 'daily_limit', 'min_delay', 'sustained_delay',
-      'burst_window', 'burst_delay')
+    local rates = base.is_named('paced', limit_key) and redis.call('HMGET', base.key('rates', limit_key), 'reset_utc', 'daily_limit',
+      'min_delay', 'sustained_delay', 'burst_window', 'burst_delay') or {}
     local daily, sustained = base.number(rates[2]) or 0, base.number(rates[4]) or 0
     local least = base.number(rates[3]) or 0
     found = { offset = time_of_day(rates[1] or nil), daily = daily, delays = sustained > 0, sustained = math.max(sustained, least),

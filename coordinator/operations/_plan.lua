@@ -58,7 +58,7 @@ end
 -- A pool whose rates are right, and that is missing among those that are paced, is a step without a change.
 function find.rates(wanted, found)
   local paced, names, all = {}, {}, {}
-  for _, pool in ipairs(redis.call('SMEMBERS', base.key('paced'))) do paced[pool] = true end
+  for _, pool in ipairs(base.named('paced')) do paced[pool] = true end
   both(paced, wanted, function(pool)
     local old, now, changes = base.hash(base.key('rates', pool)), wanted[pool] or {}, {}
     for field, kind in pairs(plan.RATES) do
@@ -116,7 +116,7 @@ function take.rates(part)
     for field in pairs(plan.RATES) do fields[field] = one.now[field] or false end
     if one.changes[1] then ramp.settle(pool) end
     base.write(base.key('rates', pool), fields)
-    redis.call(next(one.now) and 'SADD' or 'SREM', base.key('paced'), pool)
+    base.name('paced', pool, next(one.now) ~= nil)
     if one.changes[1] then -- what waits is judged again
       pace.forget(pool)
       latch.time(pool)

@@ -36,12 +36,12 @@ local OTHERS = { string = { 'fence', 'place' }, hash = { 'limits' } }
 -- What is there only while something is shut, paced, or failing: mostly nothing of it is.
 local RARE = { 'backoff', 'backoff_reason', 'frozen', 'fail_count', 'next_start', 'ramp', 'weights', 'opening' }
 
--- A `lean` verb takes its token before it writes anything else of a grant, and no place.
+-- A `lean` verb takes its token before it writes anything else of a grant, and no place; it looks at the stream by facts.sound.
 local function shared(wanted, lean)
   for _, name in ipairs(SHARED) do want(wanted, 'zset', base.key(name)) end
   want(wanted, 'set', base.key('slots', '*'))
-  want(wanted, 'stream', base.key('events'))
   if not lean then
+    want(wanted, 'stream', base.key('events'))
     for kind, names in pairs(OTHERS) do
       for _, name in ipairs(names) do want(wanted, kind, base.key(name)) end
     end

@@ -13,7 +13,10 @@ function verb.begin_lean(row, to, host)
   sound.lean(row, to, host)
   hosts.new_epoch()
   local due = base.number(call.control.due)
-  if not due or due <= call.now then verb.tidy(8) end
+  if not due or due <= call.now then
+    facts.sound()
+    verb.tidy(8)
+  end
 end
 
 -- One call of a verb, of a question that was read.

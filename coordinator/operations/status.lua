@@ -46,7 +46,7 @@ end
 
 local function rates_in_force() -- nil for none: an empty object would be written as a list by some servers
   local out = {}
-  for _, pool in ipairs(redis.call('SMEMBERS', base.key('paced'))) do
+  for _, pool in ipairs(base.named('paced')) do
     local rates = base.hash(base.key('rates', pool))
     local view = { reset_utc = rates.reset_utc }
     for _, field in ipairs { 'daily_limit', 'min_delay', 'sustained_delay', 'burst_window', 'burst_delay' } do

@@ -214,8 +214,8 @@ PLANTED: Final = (
     Plant(
         "rates_stay",
         "A pool keeps rates that the file no longer names.",
-        "redis.call('SMEMBERS', base.key('paced'))) do paced[pool] = true end",
-        "redis.call('SMEMBERS', base.key('paced'))) do call.pool = pool end",
+        "base.named('paced')) do paced[pool] = true end",
+        "base.named('paced')) do call.pool = pool end",
     ),
     Plant(
         "drained_while_one_runs",

@@ -115,7 +115,7 @@ async def test_rates_are_kept_as_given_and_told_by_status(fleet: Fleet) -> None:
         "min_delay": "30000",
         "sustained_delay": "120000",
     }
-    assert await fleet.redis.smembers("{t}:paced") == {"gemini", "claude"}
+    assert await fleet.redis.hget("{t}:control", "paced") == "claude gemini"
     status = await fleet.store.run(GetStatus())
     assert {pool: rates.model_dump(exclude_none=True) for pool, rates in status.rates.items()} == {
         "gemini": GEMINI.model_dump(exclude_none=True),
@@ -128,7 +128,7 @@ async def test_rates_of_a_model_are_refused_for_the_pool_has_the_pace(fleet: Fle
     asked = '{"rates":{"codex:gpt-5.4":{"sustained_delay":5}}}'
     answer = json.loads(await fleet.redis.fcall("dispatch_apply", 1, "{t}", asked))
     assert (answer["outcome"], answer["problems"][0]["field"]) == ("invalid", "rates.codex:gpt-5.4")
-    assert await fleet.redis.exists("{t}:paced") == 0
+    assert await fleet.redis.hget("{t}:control", "paced") is None
 
 
 async def test_rates_of_a_pool_that_the_file_no_longer_names_are_gone(fleet: Fleet) -> None:
@@ -145,16 +145,17 @@ async def test_rates_of_a_pool_that_the_file_no_longer_names_are_gone(fleet: Fle
         Change(path="rates.gemini.sustained_delay", was=120_000),
     )
     assert await fleet.redis.exists("{t}:rates:gemini") == 0
-    assert await fleet.redis.smembers("{t}:paced") == {"codex"}
+    assert await fleet.redis.hget("{t}:control", "paced") == "codex"
     await fleet.store.run(Apply(rates={}))
-    assert await fleet.redis.exists("{t}:paced", "{t}:rates:codex") == 0
+    assert await fleet.redis.exists("{t}:rates:codex") == 0
+    assert await fleet.redis.hget("{t}:control", "paced") is None
     assert (await fleet.store.run(GetStatus())).rates == {}
 
 
 async def test_a_deleted_list_of_paced_pools_comes_back_with_the_file(fleet: Fleet) -> None:
     config = Apply(rates={"gemini": GEMINI})
     await fleet.store.run(config)
-    await fleet.redis.delete("{t}:paced")
+    await fleet.redis.hdel("{t}:control", "paced")
     assert await fleet.store.run(config) == Applied()
     assert "gemini" in (await fleet.store.run(GetStatus())).rates
 

@@ -49,7 +49,7 @@ async def test_every_kind_of_setting_is_reached(fleet: Fleet) -> None:
     assert (status.weights, await limits(fleet)) == (asked.weights, LIMITS)
     gone = await whole(fleet, Apply(limits={}, rates={}, accounts={}, weights={}))
     assert sum(len(part) for part in gone) == 280
-    left = ("limits", "paced", "rates:pool7", "accounts:pool7", "weights")
+    left = ("limits", "rates:pool7", "accounts:pool7", "weights")
     assert await fleet.redis.exists(*(f"{{t}}:{name}" for name in left)) == 0
 
 
