@@ -61,6 +61,12 @@ class Ending(Question):
     cost_usd: Count | None = None
 
 
+class HoldersEnding(Ending):
+    """An ending in its holder's own word: it names the run."""
+
+    token: Token
+
+
 class Complete(Ending, Operation[CompleteReply]):
     """End a run: with its token as its holder, without one as a report (dated by `as_of`) of a run no worker holds."""
 

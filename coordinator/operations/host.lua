@@ -37,6 +37,7 @@ local function forget(ask)
   redis.call('ZREM', base.key('hosts'), ask.host)
   redis.call('ZREM', base.key('poked'), ask.host)
   redis.call('DEL', base.key('host', ask.host))
+  base.name('expected', ask.host, false)
   hosts.settle()
   return { outcome = 'set', host = ask.host, state = 'forgotten', requeued = requeued }
 end

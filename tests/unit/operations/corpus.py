@@ -74,12 +74,15 @@ KINDS: dict[str, list[str]] = {
         {"a":1} [[1]]'''),
     "endings": _lines('''[] [{"workspace":"a","token":1,"status":"failed"}]
         [{"workspace":"a","token":1,"status":"running","cost_usd":-1}] 5'''),
+    "granted": _lines('''[] [{"workspace":"a","token":1}] [{"workspace":"a","token":1,"agent":"codex"}] [5] {"a":1} 5
+        [{"workspace":"a","token":1,"agent":"codex","ending":{"workspace":"a","token":1,"status":"failed"}}]
+        [{"workspace":"a","token":1,"agent":"codex","ending":{"workspace":"a","status":"running"},"lane":""}]'''),
     "tracked": _lines('''[] [{"workspace":"a","status":"blocked","pid":-5}] [{"workspace":"..","priority":10}]
         [{"workspace":"a","updated_at":1,"token":5}] [{"workspace":"a","account":"a"},{"workspace":"b","account":"a/b"}]
         [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
 OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking"}
-LISTS = {"names", "held", "endings", "tracked"}
+LISTS = {"names", "held", "endings", "tracked", "granted"}
 #: verb -> (a question that is right, field -> kind)
 VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "submit": ({"workspace": "w"}, {
@@ -93,7 +96,10 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "renew": ({"host": "h1", "incarnation": "i"}, {
         "host": "name", "incarnation": "name", "machine": "name", "pools": "names", "labels": "names", "slots": "small",
-        "mode": "word", "held": "held", "endings": "endings",
+        "mode": "word", "held": "held", "endings": "endings", "epoch": "count",
+    }),
+    "restore": ({"host": "h1", "incarnation": "i", "runs": []}, {
+        "host": "name", "incarnation": "name", "machine": "name", "runs": "granted",
     }),
     "complete": ({"workspace": "w", "status": "failed"}, {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
@@ -121,12 +127,13 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "limit": ({"key": "codex", "limit": 5}, {"key": "name", "limit": "count", "clear": "flag", "by": "name"}),
     "apply": ({}, {
         "limits": "limits", "rates": "rates", "accounts": "accounts", "weights": "weights", "settings": "settings",
-        "default_agent": "name", "by": "name", "if_new": "flag",
+        "default_agent": "name", "by": "name", "if_new": "flag", "hosts": "names",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),
     "push": ({"channel": "a"}, {"channel": "name", "data": "json", "id": "name"}),
     "status": ({}, {}),
+    "backup": ({}, {}),
     "query": ({}, {
         "name": "name", "status": "word", "repo": "name", "agent": "name", "host": "name", "after": "count",
         "before": "count", "recent": "flag", "names": "flag", "cursor": "name", "count": "small",
