@@ -18,7 +18,7 @@ class Gate(Record):
 
 
 class Kept(Record):
-    """What a server that comes back empty is to be told again. `new`: it has no configuration; `hosts`: those it knows."""
+    """What a server that comes back empty is to be told again. `new`: it has no configuration; `hosts` are all."""
 
     outcome: Literal["backup"] = "backup"
     new: bool = False

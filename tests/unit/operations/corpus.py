@@ -74,6 +74,8 @@ KINDS: dict[str, list[str]] = {
         {"a":1} [[1]]'''),
     "endings": _lines('''[] [{"workspace":"a","token":1,"status":"failed"}]
         [{"workspace":"a","token":1,"status":"running","cost_usd":-1}] 5'''),
+    "ending": _lines('''{} {"workspace":"a","token":1,"status":"failed"} {"workspace":"a","status":"failed"} 5 ["a"]
+        {"workspace":"a","token":1,"status":"running","cost_usd":-1}'''),
     "granted": _lines('''[] [{"workspace":"a","token":1}] [{"workspace":"a","token":1,"agent":"codex"}] [5] {"a":1} 5
         [{"workspace":"a","token":1,"agent":"codex","ending":{"workspace":"a","token":1,"status":"failed"}}]
         [{"workspace":"a","token":1,"agent":"codex","ending":{"workspace":"a","status":"running"},"lane":""}]'''),
@@ -81,7 +83,7 @@ KINDS: dict[str, list[str]] = {
         [{"workspace":"a","updated_at":1,"token":5}] [{"workspace":"a","account":"a"},{"workspace":"b","account":"a/b"}]
         [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
-OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking"}
+OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking", "ending"}
 LISTS = {"names", "held", "endings", "tracked", "granted"}
 #: verb -> (a question that is right, field -> kind)
 VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -152,6 +154,11 @@ SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
     ("renew", "endings"): ("[%s]", {"workspace": "a", "token": 1, "status": "failed"}, {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
         "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
+    }),
+    ("restore", "runs"): ("[%s]", {"workspace": "a", "token": 1, "agent": "codex"}, {
+        "workspace": "name", "token": "count", "agent": "name", "lane": "name", "task": "task", "repo": "name",
+        "org": "name", "branch": "name", "source": "name", "dir": "name", "session": "name", "account": "name",
+        "attempt": "count", "started_at": "count", "pid": "count", "ending": "ending",
     }),
     ("track", "workspaces"): ("[%s]", {"workspace": "a"}, {
         "workspace": "name", "status": "word", "agent": "name", "task": "task", "repo": "name", "org": "name",
