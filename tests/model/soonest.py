@@ -42,7 +42,7 @@ SOONEST: Final[dict[str, int]] = {
     "one_more_than_the_quota": 1, "quota_of_a_calendar_day": 6, "starts_forgotten": 1, "slow_failures_count": 2,
     "success_forgives_nothing": 4, "killed_counts_as_failed": 2, "starts_free": 1, "endings_unsettled": 1,
     "turns_saved_up": 2, "debts_forgotten": 1, "weights_ignored": 7, "never_older": 3, "old_for_ever": 2,
-    "one_route_first": 1, "expectation_never_learnt": 1,
+    "one_route_first": 1, "expectation_never_learnt": 1, "late_runs_free": 9, "late_runs_forgotten_at_a_start": 15,
     "a_refusal_untold": 1, "told_again": 4,
     "ready_lanes_are_not_first": 2, "counted_twice": 2, "aged_to_a_band": 6, "all_at_once_after_a_gate": 5,
     "one_more_than_the_allowance": 6, "killed_holds": 5, "own_ending_gives_back": 6, "next_step_without_a_wait": 5,
