@@ -1,6 +1,6 @@
 -- backup: what operators have set, as it stands in the keys, for whoever writes it back to a server that came back empty. Read-only.
 -- Answers backup{new?, limits, rates, accounts, weights, settings, default_agent?, gates{key: {until, reason?}}, freezes{key: {by?, reason?,
--- until?}}, frozen?, freeze?, hosts[]}.
+-- until?}}, frozen, freeze?, hosts[], now}.
 local SETTINGS = { 'lease_ttl', 'beat', 'kill_grace', 'max_attempts', 'spawn_timeout', 'history', 'ageing' }
 
 local function numbers(name)
@@ -33,6 +33,6 @@ verb.register {
     return { outcome = 'backup', new = not call.control.schema or nil, limits = numbers('limits'), weights = numbers('weights'),
       rates = pace.rates(), accounts = accounts.all(), settings = next(set) and set or nil, default_agent = call.control.default_agent,
       gates = gates_in_force(), freezes = freezes_in_force(), frozen = freeze and true or false,
-      freeze = freeze and next(freeze) and freeze or nil, hosts = redis.call('ZRANGE', base.key('hosts'), 0, -1) }
+      freeze = freeze and next(freeze) and freeze or nil, hosts = redis.call('ZRANGE', base.key('hosts'), 0, -1), now = call.now }
   end,
 }

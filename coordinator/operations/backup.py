@@ -33,6 +33,7 @@ class Kept(Record):
     frozen: bool
     freeze: FreezeView | None = None
     hosts: LuaList[str] = ()
+    now: Millis
 
 
 class Backup(Operation[Kept]):

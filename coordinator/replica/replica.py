@@ -11,6 +11,7 @@ from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.replica.applying import parts
 from coordinator.replica.bus import Bus
 from coordinator.replica.inbox import Inbox
+from coordinator.replica.memory import Memory
 from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import end
@@ -34,12 +35,15 @@ def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) ->
 
 
 async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") -> None:
-    """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is."""
+    """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is.
+
+    One in which hosts already run something is not new, but has lost what was set: it stays frozen.
+    """
     status = await store.run(GetStatus())
     if status.new:
         async for _ in parts(store.run, application(fleet, if_new=True, by=by)):
             pass
-        if thawed:
+        if thawed and not status.running:
             await store.run(Thaw(by=by))
         status = await store.run(GetStatus())
     if status.frozen:
@@ -47,10 +51,11 @@ async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") 
 
 
 async def serve(store: Store, stop: asyncio.Event) -> None:
-    """Hear, sweep and read the inbox until `stop` is set."""
-    sweeper = Sweeper(store)
-    reports = Reports(store, sweeper)
-    loops = (sweeper.run, Bus(store, reports, sweeper).run, Inbox(store, reports).run)
+    """Hear, sweep, read the inbox and remember what is set until `stop` is set."""
+    memory = Memory(store)
+    sweeper = Sweeper(store, memory)
+    reports = Reports(store, sweeper, memory)
+    loops = (memory.run, sweeper.run, Bus(store, reports, sweeper).run, Inbox(store, reports).run)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop()) for loop in loops]
         log.info("serving root=%s", store.root)

@@ -1,6 +1,7 @@
 """Acting on reports: what services say on the bus and in the inbox, each turned into one verb."""
 
 import logging
+from typing import Final
 
 from coordinator.messages import (
     AgentCompleted,
@@ -14,24 +15,28 @@ from coordinator.messages import (
 )
 from coordinator.models import Workspace
 from coordinator.operations import BackOff, Complete, Confirm, Query
+from coordinator.replica.memory import Memory
 from coordinator.replica.notices import Notices
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 
 log = logging.getLogger(__name__)
+_SET: Final = {"ConfigChanged", "Frozen", "Thawed", "RateLimitDetected"}  # facts after which more is to be remembered
 
 
 class Reports:
     """Turns messages into verbs. Every replica does so; the first to record a report wins."""
 
-    def __init__(self, store: Store, sweeper: Sweeper) -> None:
-        self._store, self._sweeper, self._notices = store, sweeper, Notices()
+    def __init__(self, store: Store, sweeper: Sweeper, memory: Memory | None = None) -> None:
+        self._store, self._sweeper, self._memory, self._notices = store, sweeper, memory, Notices()
         self.malformed = 0
 
     async def act(self, text: str, as_of: str, *, entry: str | None = None) -> str | None:
         """Act on a message said after the fact `as_of`, or kept in the inbox as `entry`. Answers a fact's own id."""
         match parse(text):
-            case Fact(seq=seq):
+            case Fact(seq=seq, type=kind):
+                if self._memory and kind in _SET:
+                    self._memory.look()
                 return seq
             case PokeQueue():
                 self._sweeper.poke()
