@@ -13,7 +13,7 @@ from coordinator.steady import steadily
 from coordinator.store import Store
 
 log = logging.getLogger(__name__)
-TICK: Final = 30.0  # seconds
+TICK: Final = 5.0  # seconds between looks that no fact asked for
 _BY: Final = "serve"
 
 
