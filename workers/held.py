@@ -9,7 +9,7 @@ from coordinator.errors import GuardError, WorkerError
 from coordinator.models import Grant
 from coordinator.models import Held as HeldLease
 from coordinator.operations.complete import HoldersEnding
-from coordinator.operations.restore import Granted
+from coordinator.operations.restore import HeldRun
 from workers.guarded import Guard
 from workers.run import Order
 
@@ -50,7 +50,7 @@ class Held:
                 pid = self.guard.pid
         return HeldLease(workspace=self.workspace, token=self.token, pid=pid or None)
 
-    def told(self) -> Granted | None:
+    def told(self) -> HeldRun | None:
         """What it was granted as, for a server that has forgotten it; None where nothing here says so."""
         if not self.grant:
             return None
@@ -114,7 +114,7 @@ class Held:
 
 def granted(
     grant: Grant, *, started_at: int | None = None, pid: int | None = None, ending: HoldersEnding | None = None
-) -> Granted:
+) -> HeldRun:
     """A grant as a run that is told again."""
     said = grant.model_dump(exclude={"ttl", "answer"}, exclude_none=True)
-    return Granted(**said, started_at=started_at, pid=pid, ending=ending)
+    return HeldRun(**said, started_at=started_at, pid=pid, ending=ending)

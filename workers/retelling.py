@@ -9,7 +9,7 @@ from coordinator.models import Grant
 from coordinator.operations import Restore
 from coordinator.operations.complete import Ending, HoldersEnding
 from coordinator.operations.renew import Renewed
-from coordinator.operations.restore import Granted, Restored
+from coordinator.operations.restore import HeldRun, Restored
 from coordinator.steady import insist
 from coordinator.store import Store
 from workers.clock import boot_ms
@@ -24,7 +24,7 @@ class Retelling:
 
     def __init__(self, store: Store, host: str, incarnation: str, machine: str) -> None:
         self._store, self._host, self._incarnation, self._machine = store, host, incarnation, machine
-        self._past: deque[tuple[int, Granted]] = deque()
+        self._past: deque[tuple[int, HeldRun]] = deque()
         self._ttl_ms = 0
         self.epoch = 0  # none
 
@@ -65,7 +65,7 @@ class Retelling:
         self._past.append((boot_ms(), said))
         self._forget()
 
-    def _question(self, runs: Collection[Granted]) -> Restore:
+    def _question(self, runs: Collection[HeldRun]) -> Restore:
         return Restore(host=self._host, incarnation=self._incarnation, machine=self._machine, runs=list(runs))
 
     def _forget(self) -> None:

@@ -1,6 +1,6 @@
 -- Runs: how a workspace becomes running, how it ends, how it comes back to its place.
 -- The fields of a record that a grant carries.
-local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session', 'answer', 'account', 'lane' }
+local GRANTED = { 'agent', 'task', 'repo', 'org', 'branch', 'source', 'dir', 'session', 'answer', 'account' }
 
 function lease.record(name)
   local row = base.hash(base.key('workspace', name))
@@ -48,6 +48,7 @@ function lease.grant_of(name, row, deadline)
   local ends = deadline or base.number(redis.call('ZSCORE', base.key('leases'), name)) or 0
   local grant = { workspace = name, token = base.number(row.token), ttl = math.max(ends - call.now, 0), attempt = base.number(row.attempt) }
   for _, field in ipairs(GRANTED) do grant[field] = row[field] end
+  if row.mode == 'pull' then grant.lane = row.lane end -- for its `restore`
   return grant
 end
 

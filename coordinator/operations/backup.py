@@ -17,7 +17,7 @@ class Gate(Record):
     reason: str | None = None
 
 
-class Kept(Record):
+class BackedUp(Record):
     """What a server that comes back empty is to be told again. `new`: it has no configuration; `hosts` are all."""
 
     outcome: Literal["backup"] = "backup"
@@ -36,7 +36,7 @@ class Kept(Record):
     now: Millis
 
 
-class Backup(Operation[Kept]):
+class Backup(Operation[BackedUp]):
     """What operators have set, and which hosts there are."""
 
     reads: ClassVar[bool] = True

@@ -25,7 +25,7 @@ class Unregistered(Record):
     outcome: Literal["unregistered"] = "unregistered"
 
 
-class Granted(Question):
+class HeldRun(Question):
     """A run as its host was granted it, and how it ended where it has. `started_at` is epoch milliseconds."""
 
     workspace: WorkspaceName
@@ -55,4 +55,4 @@ class Restore(Operation[RestoreReply]):
     host: HostName
     incarnation: Id
     machine: Id | None = None
-    runs: Annotated[list[Granted], Field(max_length=16)]
+    runs: Annotated[list[HeldRun], Field(max_length=16)]

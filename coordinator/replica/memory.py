@@ -7,7 +7,7 @@ from typing import Final
 
 from coordinator.operations import Apply, BackOff, Backup, Freeze, Thaw
 from coordinator.operations.apply import FleetSettings, Rates
-from coordinator.operations.backup import Kept
+from coordinator.operations.backup import BackedUp
 from coordinator.replica.applying import parts
 from coordinator.steady import steadily
 from coordinator.store import Store
@@ -22,7 +22,7 @@ class Memory:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept: Kept | None = None
+        self._kept: BackedUp | None = None
         self._look = asyncio.Event()
 
     def look(self) -> None:
@@ -45,7 +45,7 @@ class Memory:
             async with asyncio.timeout(TICK):
                 await self._look.wait()
 
-    async def _write_back(self, kept: Kept, now: int) -> None:
+    async def _write_back(self, kept: BackedUp, now: int) -> None:
         """The configuration last: with it the server is no longer new, and every other replica leaves it alone."""
         log.warning(
             "the server came back empty: what was set is written back, hosts=%d tell what runs", len(kept.hosts)
@@ -66,7 +66,7 @@ class Memory:
             await self._store.run(Freeze(by=freeze.by, reason=freeze.reason, until=until))
 
 
-def _application(kept: Kept) -> Apply:
+def _application(kept: BackedUp) -> Apply:
     return Apply(
         limits=kept.limits,
         rates={pool: Rates.model_validate(rates.model_dump(exclude_none=True)) for pool, rates in kept.rates.items()},

@@ -6,7 +6,7 @@ import logging
 import signal
 
 from coordinator.config.fleet import Fleet
-from coordinator.operations import Apply, GetStatus, Thaw
+from coordinator.operations import Apply, GetStatus, Query, Thaw
 from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.replica.applying import parts
 from coordinator.replica.bus import Bus
@@ -37,17 +37,23 @@ def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) ->
 async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") -> None:
     """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is.
 
-    One in which hosts already run something is not new, but has lost what was set: it stays frozen.
+    One in which workers already run something is not new, but has lost what was set: it stays frozen.
     """
     status = await store.run(GetStatus())
     if status.new:
         async for _ in parts(store.run, application(fleet, if_new=True, by=by)):
             pass
-        if thawed and not status.running:
+        if thawed and not await _has_forgotten(store):
             await store.run(Thaw(by=by))
         status = await store.run(GetStatus())
     if status.frozen:
         log.warning("frozen: nothing starts until somebody runs `coordinator start`")
+
+
+async def _has_forgotten(store: Store) -> bool:
+    """Whether a worker has told of a run that it was granted before. What only lies on disks is no sign of that."""
+    runs = (await store.run(Query(status="running"))).workspaces
+    return any(run.mode == "pull" for run in runs)
 
 
 async def serve(store: Store, stop: asyncio.Event) -> None:

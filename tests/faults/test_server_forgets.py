@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.operations import BackOff, Backup, Limit, Submit
+from coordinator.operations import BackOff, Backup, Limit, Submit, Thaw
 from tests import marks
 from tests.fleet import Fleet
 from tests.forgetful import Forgetful
@@ -112,3 +112,26 @@ async def test_one_that_comes_back_without_its_last_words(server: Forgetful, tmp
             await fleet.becomes(name, "completed", deadline=30)
         told_once(fleet, names, most=6)
         assert {name: (await fleet.record(name)).runs for name in names} == dict.fromkeys(names, 1)
+
+
+async def test_with_no_replica_that_remembers_an_empty_server_stays_frozen_while_hosts_run_something(
+    server: Forgetful, tmp_path: Path
+) -> None:
+    async with fleet_on(server, tmp_path, 6) as fleet:
+        await begin(fleet, slots=6)
+        await submit(fleet, ["a/0", "a/1"], 4)
+        await started(fleet, 2)
+        fleet.kill("r1")
+        server.kill()
+        server.go_back()
+        server.start()
+        await fleet.becomes_known("a/1", "running")
+        fleet.serve("r1")  # whose environment asks it to thaw a new namespace
+        await wait_until(lambda: "frozen: nothing starts" in fleet.said("r1"), "the replica says so", 20, every=0.05)
+        await submit(fleet, ["b/0"], 0)
+        for name in ("a/0", "a/1"):
+            await fleet.becomes_known(name, "completed")
+        assert (await fleet.record("b/0")).status == "queued"
+        await fleet.store.run(Thaw())
+        await fleet.becomes("b/0", "completed", deadline=20)
+        told_once(fleet, ["a/0", "a/1", "b/0"], most=2)

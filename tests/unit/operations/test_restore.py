@@ -273,6 +273,9 @@ async def test_backup_says_what_operators_have_set_as_it_can_be_written_back(fle
     await fleet.store.run(Freeze(key="repo:core/web", by="ana", reason="release"))
     await fleet.host("h1")
     kept = (await fleet.store.run(Backup())).model_dump(exclude_none=True)
+    now = (await fleet.store.run(GetStatus())).now
+    assert 0 <= now - kept["now"] < 10_000
+    now = kept["now"]
     assert kept.pop("freezes")["repo:core/web"].items() >= {"by": "ana", "reason": "release"}.items()
     assert kept == {
         "outcome": "backup",
@@ -289,6 +292,7 @@ async def test_backup_says_what_operators_have_set_as_it_can_be_written_back(fle
         },
         "frozen": False,
         "hosts": ("h1",),
+        "now": now,
     }
     await fleet.redis.flushall()
     empty = await fleet.store.run(Backup())
