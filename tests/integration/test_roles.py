@@ -3,19 +3,21 @@
 import inspect
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from coordinator import library, operations
-from coordinator.operations import Submit
+from coordinator.errors import StoreUnusable
+from coordinator.operations import Query, Submit
 from coordinator.operations._operation import Operation
 from coordinator.store import Store
 from tests.cli import UNREACHABLE, Cli
 from tests.fleet import ROOT, Fleet
 from tests.roles import FOLDER, ROLES, Guarded
-from tests.servers import REDIS, VALKEY, Servers
+from tests.servers import REDIS, VALKEY, Servers, found
 from tests.waiting import wait_until
 
 BUS, INBOX = f"{ROOT}:bus", f"{ROOT}:inbox"
@@ -141,9 +143,25 @@ def test_a_viewer_looks_with_the_commands_and_changes_nothing(
     assert "must be those of this namespace (DISPATCH_NAMESPACE)" in cli.wrong("status", code=UNREACHABLE)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_roles_line_names_no_namespace_but_one_that_can_be_replaced(role: str) -> None:
-    (line,) = (FOLDER / f"{role}.acl").read_text().splitlines()
-    named = re.findall(r"[~&]([^ ]+)", line)
-    assert named
-    assert all(name.startswith(ROOT) for name in named)
+def typed(url: str, lines: str) -> list[str]:
+    """What redis-cli answers."""
+    command = [str(found("redis-cli")), "-s", url.removeprefix("unix://")]
+    return subprocess.run(command, input=lines, capture_output=True, text=True, check=True).stdout.split()
+
+
+@KINDS
+async def test_the_lines_can_be_told_to_a_running_server_for_any_namespace(server_kind: str, servers: Servers) -> None:
+    """As docs/security.md says it."""
+    url = servers.special(server_kind, "--databases", "2")  # its users are its own
+    lines = "".join((FOLDER / f"{role}.acl").read_text() for role in ROLES).replace("dispatch", "mine")
+    assert typed(url, lines.replace("user ", "ACL SETUSER ")) == ["OK"] * len(ROLES)
+    login = url.replace("unix://", "unix://mine-{}:CHANGE-THIS-PASSWORD@")
+    async with Store.connect(login.format("replica"), "{mine}") as replica:
+        await replica.run(Submit(workspace="a/1", agent="codex"))
+    async with Store.connect(login.format("viewer"), "{mine}") as viewer:
+        assert (await viewer.run(Query(workspace="a/1"))).workspaces[0].status == "queued"
+        with pytest.raises(StoreUnusable, match="run the 'fcall' command"):
+            await viewer.run(Submit(workspace="a/2", agent="codex"))
+    async with Store.connect(login.format("viewer"), "{dispatch}") as stranger:
+        with pytest.raises(StoreUnusable, match=r"must be those of this namespace \(DISPATCH_NAMESPACE\)"):
+            await stranger.run(Query(workspace="a/1"))
