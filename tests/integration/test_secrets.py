@@ -19,7 +19,9 @@ from tests.waiting import wait_until
 from workers.source import checkout
 
 PROMPT, PASSWORD, TOKEN = "pr0mpt-of-this-task", "s3cr3t-word", "t0ken-of-a-service"
-AGENT = 'cat > "$1/seen"; env > "$1/environ"; echo working; until [ -e "$1/go" ]; do sleep 0.02; done; echo done'
+AGENT = 'cat > "$1/seen"; env > "$1/environ"; echo working; until [ -e "$1/go" ]; do sleep 0.02; done; '
+#: A child that is left behind, and shows the task itself: what sweeps it must not write that down.
+AGENT += 'sh -c "sleep 600; :" "$(cat "$1/seen")" & echo done'
 
 
 def command_lines(secret: str) -> list[str]:
@@ -74,6 +76,7 @@ async def test_prompt_and_password_stand_only_where_they_must(
         running = files(place, PROMPT)
         (place / "go").touch()
         await fleet.becomes("a/1", "completed")
+        assert "swept workspace=a/1 processes=" in fleet.said("h1")
         assert running | files(place, PROMPT) == {"seen", "workspaces/a/1/status.json"}
         assert files(place, PASSWORD) == files(place, TOKEN) == set()
         facts = "".join(entry.json for entry in await fleet.store.last_events(1000))
