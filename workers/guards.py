@@ -161,6 +161,7 @@ class Guards:
             sys.executable,
             *("-m", "workers.forkserver", str(self.home)),
             cwd=_PACKAGES,
+            env={name: value for name, value in os.environ.items() if name != "REDIS_URL"},  # guards talk to no server
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -220,7 +220,8 @@ class Worker:
         if exit_.reason != "lost":
             self._journal.ended(workspace, told, exit_)
         if exit_.survivors:
-            log.warning("swept workspace=%s processes=%s", held.workspace, exit_.survivors)
+            programs = " ".join(f"{pid}:{said.partition(' ')[0]}" for pid, said in exit_.survivors)  # not their prompts
+            log.warning("swept workspace=%s processes=%s", held.workspace, programs)
         await self._report(held, told)
 
     async def _report(self, held: Held, told: Ending) -> None:

@@ -14,6 +14,7 @@ from coordinator.store import Store
 
 log = logging.getLogger(__name__)
 TICK: Final = 5.0  # seconds between looks that no fact asked for
+_PAUSE: Final = 0.2  # seconds, however many facts are heard: anybody may say that there is one
 _BY: Final = "serve"
 
 
@@ -44,6 +45,7 @@ class Memory:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK):
                 await self._look.wait()
+                await asyncio.sleep(_PAUSE)
 
     async def _write_back(self, kept: BackedUp, now: int) -> None:
         """The configuration last: with it the server is no longer new, and every other replica leaves it alone."""

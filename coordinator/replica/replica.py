@@ -61,7 +61,7 @@ async def serve(store: Store, stop: asyncio.Event) -> None:
     memory = Memory(store)
     sweeper = Sweeper(store, memory)
     reports = Reports(store, sweeper, memory)
-    loops = (memory.run, sweeper.run, Bus(store, reports, sweeper).run, Inbox(store, reports).run)
+    loops = (memory.run, sweeper.run, Bus(store, reports).run, Inbox(store, reports).run)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop()) for loop in loops]
         log.info("serving root=%s", store.root)
