@@ -67,9 +67,9 @@ class TimedStories(Base):
         for name in some.NAMES[:4]:
             fleet.submit(ops.Submit(workspace=name, agent="codex", repo="web", again=True))
         self._settle_down()
-        began = [task for task in fleet.truth.running() if task.name in some.NAMES[:4]]
-        expected = fleet.truth.fair.lanes[began[0].lane].expected if began else 0
-        fleet.pass_time(max(expected + over, 0))
+        lanes = fleet.truth.fair.lanes
+        began = [task.lane for task in fleet.truth.running() if task.name in some.NAMES[:4] and task.lane in lanes]
+        fleet.pass_time(max(lanes[began[0]].expected + over, 0) if began else 0)
         for name in some.NAMES[4:7]:
             fleet.submit(ops.Submit(workspace=name, agent="codex", again=True))
         for more in (1, 2, 3):
