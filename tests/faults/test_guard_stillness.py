@@ -78,7 +78,9 @@ async def test_a_lost_lease_kills_without_grace(host: Host) -> None:
 
 
 async def test_a_stilled_tree_that_lost_its_lease_does_not_move_again(host: Host) -> None:
-    guard = await host.start(7, "trap=INT:4", *TICKING, lease_ms=500)
+    guard = await host.start(7, "trap=INT:4", *TICKING[:2], "mark=marks:whole", *TICKING[2:])
+    await wait_until(lambda: host.text("marks"), "the whole tree is there")
+    guard.extend(boot_ms())
     await stilled(guard)
     before = size(host)
     guard.end("killed")
