@@ -30,6 +30,10 @@ def _failure(exit_: Exit) -> tuple[str, str]:
             return "failed", f"Agent exited with code {exit_.code}"
         case "timeout":
             return "timed_out", exit_.error or "Agent timed out"
+        case "memory":
+            return "out_of_memory", exit_.error
+        case "output":
+            return "too_much_output", exit_.error
         case "killed":
             return "killed", "killed on request"
         case "stopped":

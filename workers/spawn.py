@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from workers.run import Run
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 15, 36
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
 def adopt_orphans() -> bool:
@@ -23,16 +24,20 @@ def adopt_orphans() -> bool:
 
 
 def spawn(run: Run, marks: Mapping[str, str]) -> int:
-    """Start the agent in a session of its own and return its pid; OSError or ValueError say why it can not start."""
+    """Start the agent in a session of its own and return its pid; OSError or ValueError say why it can not start.
+
+    Where the system can, it is killed when this process is: also when nobody is left who would see to it.
+    """
     environment = {**run.env, "DISPATCH_TOKEN": str(run.token), "DISPATCH_WORKSPACE": run.workspace, **marks}
     if not run.cwd.is_dir():
         raise NotADirectoryError(f"there is no directory {run.cwd} to work in")
     log = os.open(run.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    stdin = _prompt(run.stdin)
+    stdin, guard = _prompt(run.stdin), os.getpid()
     try:
         agent = subprocess.Popen(
-            run.argv, stdin=stdin, stdout=log, stderr=log, cwd=run.cwd, env=environment, start_new_session=True
-        )
+            run.argv, stdin=stdin, stdout=log, stderr=log, cwd=run.cwd, env=environment, start_new_session=True,
+            preexec_fn=lambda: _die_with(guard),  # noqa: PLW1509  # this process has no threads
+        )  # fmt: skip
         agent.returncode = 0  # else its finalizer would collect an agent that ended at once, and its exit code with it
         return agent.pid
     except FileNotFoundError as error:
@@ -40,6 +45,13 @@ def spawn(run: Run, marks: Mapping[str, str]) -> int:
     finally:
         os.close(stdin)
         os.close(log)
+
+
+def _die_with(parent: int) -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it was killed just now
+            os._exit(1)
 
 
 def _prompt(text: str) -> int:

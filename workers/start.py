@@ -53,6 +53,10 @@ async def prepare(
         kill_grace_ms=kill_grace_ms,
         stdin=commands.stdin_text(runner, values),
         timeout_ms=runner.timeout,
+        memory_max=runner.memory_max,
+        log_max=runner.log_max,
+        log_full_ends=runner.log_full == "end",
+        stalled_ms=runner.stalled,
     )
     note(grant, workspace, runner, host, session)
     return run

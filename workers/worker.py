@@ -219,8 +219,8 @@ class Worker:
         told = finish.told(workspace, held.token, exit_)
         if exit_.reason != "lost":
             self._journal.ended(workspace, told, exit_)
-        if exit_.survivors:
-            log.warning("swept workspace=%s processes=%s", held.workspace, exit_.survivors)
+        if exit_.left or (exit_.receipt and exit_.reason == "exited"):
+            log.warning("swept workspace=%s processes=%s", held.workspace, [tuple(each) for each in exit_.receipt])
         await self._report(held, told)
 
     async def _report(self, held: Held, told: Ending) -> None:
