@@ -1,5 +1,6 @@
 """How a process becomes a parent, and its agent a process."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -26,7 +27,8 @@ def adopt_orphans() -> bool:
 def spawn(run: Run, marks: Mapping[str, str]) -> int:
     """Start the agent in a session of its own and return its pid; OSError or ValueError say why it can not start.
 
-    Where the system can, it is killed when this process is: also when nobody is left who would see to it.
+    Where the system can, it is killed when this process is: also when nobody is left who would see to it. When memory
+    runs out the kernel ends it, and what it started, before anything of ours.
     """
     environment = {**run.env, "DISPATCH_TOKEN": str(run.token), "DISPATCH_WORKSPACE": run.workspace, **marks}
     if not run.cwd.is_dir():
@@ -36,7 +38,7 @@ def spawn(run: Run, marks: Mapping[str, str]) -> int:
     try:
         agent = subprocess.Popen(
             run.argv, stdin=stdin, stdout=log, stderr=log, cwd=run.cwd, env=environment, start_new_session=True,
-            preexec_fn=lambda: _die_with(guard),  # noqa: PLW1509  # this process has no threads
+            preexec_fn=lambda: _below(guard),  # noqa: PLW1509  # this process has no threads
         )  # fmt: skip
         agent.returncode = 0  # else its finalizer would collect an agent that ended at once, and its exit code with it
         return agent.pid
@@ -47,11 +49,14 @@ def spawn(run: Run, marks: Mapping[str, str]) -> int:
         os.close(log)
 
 
-def _die_with(parent: int) -> None:
+def _below(guard: int) -> None:
+    """Be killed when the guard is, and be chosen before it, and before the worker, when memory runs out."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it was killed just now
+        if os.getppid() != guard:  # it was killed just now
             os._exit(1)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
 
 
 def _prompt(text: str) -> int:

@@ -22,6 +22,7 @@ from workers import finish
 from workers import host as machine
 from workers.claims import Claims
 from workers.clock import boot_ms
+from workers.ending import ending
 from workers.guarded import Guard
 from workers.guards import Guards
 from workers.held import Held
@@ -122,6 +123,7 @@ class Worker:
                 labels=self._labels,
                 slots=0 if self._quiet else self._slots,
                 mode="pull",
+                trouble=self._capacity.trouble() or None,
                 held=[held.lease() for held in newest.values()],
             )
         )
@@ -179,7 +181,7 @@ class Worker:
             if held.guard:
                 held.guard.end("killed", 0)
                 await held.guard.ended()
-            await self._report(held, _failed(held, why))
+            await self._report(held, finish.failed(held.workspace, held.token, held.order, why))
         except Exception:  # nobody is told: its lease runs out
             log.exception("no proof of death, or no report of it workspace=%s token=%d", held.workspace, held.token)
             self._done.append(held.token)
@@ -197,8 +199,8 @@ class Worker:
     async def _start(self, held: Held, grant: Grant, before: list[Held]) -> None:
         for old in before:  # of a lower token: it is stale, and this run waits until nothing of it is left
             old.end("lost")
-            if old.guard:
-                await old.guard.ended()
+            if old.guard and (exit_ := await old.guard.ended()).left:
+                return await self._report(held, ending(held.workspace, held.token, exit_, None))
         try:
             workspace = Workspace(self._root, grant.workspace, grant.dir)
             run = await held.unless_ended(prepare(grant, workspace, self._runners, self._host, self._kill_grace_ms))
@@ -207,7 +209,7 @@ class Worker:
             if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it
                 log.warning("not started workspace=%s token=%d: %s", held.workspace, held.token, error)
                 return self._drop(held)
-            return await self._report(held, _failed(held, str(error)))
+            return await self._report(held, finish.failed(held.workspace, held.token, held.order, str(error)))
         held.under(guard)
         self._journal.started(grant, workspace, guard.pid)
         return await self._follow(held, guard, workspace)
@@ -242,8 +244,3 @@ class Worker:
                 held.guard.forget()
         self._held.pop(held.token, None)
         self._changed.set()
-
-
-def _failed(held: Held, why: str) -> Ending:
-    verdict = "killed" if held.order == "killed" else "start_failed"
-    return Ending(workspace=held.workspace, token=held.token, status="failed", verdict=verdict, question=why[:2000])

@@ -14,7 +14,7 @@ flood=MIB         write lines of output
 ticks=FILE        append a dot every 2 ms, for ever
 ignore=INT,TERM   ignore these signals from here on
 trap=INT:3        exit with a code on a signal
-child=STEPS       start a child that does STEPS, joined by "+"
+child=STEPS       start a child that does STEPS, joined by "+"; those of a child's own child by "@"
 daemon=STEPS      the same, in a session of its own and with its parent gone
 scrubbed=STEPS    the same as daemon, by a new program with an empty environment
 wait=             wait for the children
@@ -82,7 +82,7 @@ def trap(what: str) -> None:
 
 def child(steps: str) -> None:
     if not os.fork():
-        main(steps.split("+"))
+        main(steps.split("+" if "+" in steps else "@"))
         os._exit(0)
 
 

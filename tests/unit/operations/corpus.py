@@ -93,11 +93,12 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "renew": ({"host": "h1", "incarnation": "i"}, {
         "host": "name", "incarnation": "name", "machine": "name", "pools": "names", "labels": "names", "slots": "small",
-        "mode": "word", "held": "held", "endings": "endings",
+        "mode": "word", "held": "held", "endings": "endings", "trouble": "name",
     }),
     "complete": ({"workspace": "w", "status": "failed"}, {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
         "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
+        "receipt": "text",
         "as_of": "seq", "claim": "asking",
     }),
     "confirm": ({"workspace": "w", "token": 1}, {"workspace": "name", "token": "count", "pid": "count"}),
@@ -145,6 +146,7 @@ SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
     ("renew", "endings"): ("[%s]", {"workspace": "a", "token": 1, "status": "failed"}, {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
         "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
+        "receipt": "text",
     }),
     ("track", "workspaces"): ("[%s]", {"workspace": "a"}, {
         "workspace": "name", "status": "word", "agent": "name", "task": "task", "repo": "name", "org": "name",
