@@ -150,7 +150,9 @@ class Worker:
                     self._beat_now.set()
 
     async def _watch(self) -> None:
-        await asyncio.sleep(min(self._every, 1.0))
+        await asyncio.sleep(
+            max(0.05, min(self._every, 1.0, self._kill_grace_ms / 4000))
+        )  # it has half the grace to act
         for held in list(self._held.values()):
             await asyncio.to_thread(held.enforce)
 
