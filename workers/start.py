@@ -68,7 +68,7 @@ def running(grant: Grant, workspace: Workspace, pid: int) -> None:
         "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
         "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
         "question": None, "started_at": rfc3339(), "runs": _runs(workspace) + 1,
-        "token": grant.token, "account": grant.account,
+        "token": grant.token, "account": grant.account, "cpu_ms": None, "peak_memory": None,
         "workspace": grant.workspace if grant.dir not in (None, grant.workspace) else None,
     })  # fmt: skip
 
