@@ -1,6 +1,8 @@
 """What a run may use: memory, output, time in which nothing happens; and what it did use, to the last of its tree."""
 
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from tests.guarding import Host, a_host, dead
 from tests.waiting import wait_until
+from workers.clock import boot_ms, epoch_ms
 
 MIB = 1 << 20
 
@@ -90,6 +93,32 @@ async def test_an_agent_that_prints_works_or_changes_a_file_is_not_stalled(host:
     steps = [step for _ in range(24) for step in (work, "sleep=100")]
     ending = await (await host.start(7, *steps, "exit=5", cwd=cwd, stalled_ms=1000)).ended()
     assert (ending.reason, ending.code) == ("exited", 5)
+
+
+async def test_time_in_which_a_tree_was_stilled_is_no_stall(host: Host) -> None:
+    cwd = host.path / "work"  # in which nobody writes
+    cwd.mkdir()
+    guard = await host.start(7, "sleep=60000", cwd=cwd, stalled_ms=1500, lease_ms=900)
+    await wait_until(lambda: guard.state() == "stilled", "it is stilled")
+    until = boot_ms() + 1600
+    await wait_until(lambda: boot_ms() > until, "it was still for longer than it may do nothing")
+    before = epoch_ms()
+    guard.extend(boot_ms() + 60_000)
+    ending = await guard.ended()
+    assert (ending.reason, ending.ended_at - before >= 1450) == ("stalled", True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own choice")
+async def test_when_memory_runs_out_agents_are_chosen_before_guards(host: Host) -> None:
+    guard = await host.start(7, "child=sleep=60000", "mark=marks:up", "sleep=60000")
+    await wait_until(lambda: host.text("marks"), "it is up")
+    own = _chosen_at(host.guard_of(guard).pid)
+    assert {_chosen_at(each.pid) for each in host.living(guard)} == {500}
+    assert own == _chosen_at(os.getpid()) < 500
+
+
+def _chosen_at(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
 async def test_an_agent_goes_with_its_guard_also_when_nobody_is_left_to_end_it(host: Host) -> None:
