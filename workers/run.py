@@ -97,6 +97,7 @@ class Exit:
 
     @classmethod
     def decode(cls, text: str) -> "Exit":
-        """The ending that `encode` wrote."""
+        """The ending that `encode` wrote, here or in another version."""
         said: dict[str, Any] = json.loads(text)
-        return cls(**(said | {"receipt": tuple(Ended(*each) for each in said["receipt"])}))
+        known = {field.name: said[field.name] for field in fields(cls) if field.name in said}
+        return cls(**(known | {"receipt": tuple(Ended(*each) for each in said.get("receipt", ()))}))

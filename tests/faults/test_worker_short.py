@@ -10,6 +10,7 @@ from coordinator.models import HostView
 from coordinator.operations import Hosts, Submit
 from tests.fleet import Fleet
 from tests.waiting import wait_until
+from workers.forkserver import LOCK
 
 only_redis = pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
 RUNS = 200
@@ -51,7 +52,7 @@ async def test_hundreds_of_runs_leave_no_zombie_no_open_file_and_no_slip(server_
         await fleet.ready(1)
         await _run(fleet, 0, 20)  # all that is opened once is open now
         worker = psutil.Process(fleet.processes["h1"].pid)
-        server = psutil.Process(int((fleet.root / ".hosts/h1/runs/forkserver.lock").read_text()))
+        server = psutil.Process(int((fleet.root / ".hosts/h1/runs" / LOCK).read_text()))
         before = await _quiet(worker, server)
         await _run(fleet, 20, 20 + RUNS)
         assert await _quiet(worker, server) <= before

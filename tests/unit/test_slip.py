@@ -86,3 +86,8 @@ def test_a_person_can_read_it(slip: Slip) -> None:
     lines = [line.split(" #")[0].rstrip() for line in slip.path.read_text().splitlines()]
     assert lines[0] == "deadline 99"
     assert [line.split()[0] for line in lines] == ["deadline", "order", "state", "agent", "guard", "run", "exit"]
+
+
+def test_an_ending_that_another_version_wrote_is_read() -> None:
+    text = '{"code": 3, "signal": null, "reason": "exited", "started_at": 1, "ended_at": 2, "survivors": [[9, "sh"]]}'
+    assert Exit.decode(text) == Exit(3, None, "exited", 1, 2)
