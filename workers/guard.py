@@ -166,6 +166,8 @@ class Guard:
     def _end(self, wish: Wish) -> tuple[Ended, ...]:
         """Ask the tree to end, tell it to, then end it; returns all that was there, by the last signal each took."""
         found: dict[int, Ended] = {}
+        if self._watch:
+            self._watch.sample()
         if wish.grace_ms and self._slip.state()[0] == "running":
             for number, name in _ASKED:
                 family = self._family()

@@ -25,7 +25,7 @@ class Watch:
 
     def __init__(self, run: Run, output: Output) -> None:
         self._run, self._output = run, output
-        self._peak, self._written, self._due_ms = 0, output.written(), 0
+        self._peak, self._written, self._due_ms = 0, output.written(), awake_ms() + _CLOSE_MS  # now it is hardly there
         self._changes: Iterator[bool] | None = None
         self.begin()
 
@@ -43,13 +43,18 @@ class Watch:
         if self.wait_ms():
             return None
         self._due_ms = awake_ms() + _EVERY_MS
-        used = usage.below()
-        self._peak = max(self._peak, used.memory)
+        used = self.sample()
         return self._memory(used.memory) or self._size() or self._stalled(used.cpu_ms)
 
-    def used(self) -> tuple[int, int]:
-        """Milliseconds of processor time and the most bytes of memory, once all have ended."""
-        return usage.ended_ms(), max(self._peak, usage.largest())
+    def sample(self) -> usage.Usage:
+        """What the tree uses now; the most memory is remembered."""
+        used = usage.below()
+        self._peak = max(self._peak, used.memory)
+        return used
+
+    def used(self) -> tuple[int, int | None]:
+        """Milliseconds of processor time and the most bytes of memory (None: nobody saw any), once all have ended."""
+        return usage.ended_ms(), max(self._peak, usage.largest()) or None
 
     def _soon(self) -> None:
         self._due_ms = awake_ms() + _CLOSE_MS
