@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from coordinator.operations import (
         Apply,
         BackOff,
+        Backup,
         Cancel,
         Claim,
         Complete,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         Query,
         Reap,
         Renew,
+        Restore,
         Retry,
         Submit,
         Thaw,
@@ -59,8 +61,9 @@ if TYPE_CHECKING:
     from coordinator.operations._operation import Operation
     from coordinator.operations.apply import Applied
     from coordinator.operations.back_off import GateSet
+    from coordinator.operations.backup import BackedUp
     from coordinator.operations.claim import Asking, Claimed
-    from coordinator.operations.complete import AlreadyEnded, Completed, Ending, Stale, UnknownWorkspace
+    from coordinator.operations.complete import AlreadyEnded, Completed, Ending, HoldersEnding, Stale, UnknownWorkspace
     from coordinator.operations.confirm import Confirmed
     from coordinator.operations.explain import Explained
     from coordinator.operations.freeze import Frozen
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
     from coordinator.operations.query import Found
     from coordinator.operations.reap import Lost, Reaped
     from coordinator.operations.renew import Renewed, Taken
+    from coordinator.operations.restore import HeldRun, Restored, Unregistered
     from coordinator.operations.status import FleetStatus
     from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
     from coordinator.operations.thaw import Thawed
@@ -111,6 +115,8 @@ __all__ = [
     "Apply",
     "Asking",
     "BackOff",
+    "BackedUp",
+    "Backup",
     "Cancel",
     "Claim",
     "Claimed",
@@ -138,6 +144,8 @@ __all__ = [
     "GuardError",
     "Heard",
     "Held",
+    "HeldRun",
+    "HoldersEnding",
     "Host",
     "HostHolds",
     "HostList",
@@ -172,6 +180,8 @@ __all__ = [
     "Refused",
     "Renew",
     "Renewed",
+    "Restore",
+    "Restored",
     "Retry",
     "Runner",
     "Settings",
@@ -190,6 +200,7 @@ __all__ = [
     "Tracked",
     "UnknownHost",
     "UnknownWorkspace",
+    "Unregistered",
     "WhatIf",
     "WorkerError",
     "Workspace",

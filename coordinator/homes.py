@@ -17,15 +17,16 @@ _HOMES: Final = {
     "coordinator.messages": "AgentCompleted AgentStarted Fact PokeQueue RateLimitDetected",
     "coordinator.models": "Grant Held HostView KeyView Refusal Workspace",
     "coordinator.operations": (
-        "Apply BackOff Cancel Claim Complete Confirm Explain Freeze GetStatus Host Hosts Kill Limit Prioritize Push "
-        "Query Reap Renew Retry Submit Thaw Track WhatIf"
+        "Apply BackOff Backup Cancel Claim Complete Confirm Explain Freeze GetStatus Host Hosts Kill Limit Prioritize "
+        "Push Query Reap Renew Restore Retry Submit Thaw Track WhatIf"
     ),
     "coordinator.operations._many": "Done",
     "coordinator.operations._operation": "Operation",
     "coordinator.operations.apply": "Applied",
     "coordinator.operations.back_off": "GateSet",
+    "coordinator.operations.backup": "BackedUp",
     "coordinator.operations.claim": "Asking Claimed",
-    "coordinator.operations.complete": "AlreadyEnded Completed Ending Stale UnknownWorkspace",
+    "coordinator.operations.complete": "AlreadyEnded Completed Ending HoldersEnding Stale UnknownWorkspace",
     "coordinator.operations.confirm": "Confirmed",
     "coordinator.operations.explain": "Explained",
     "coordinator.operations.freeze": "Frozen",
@@ -38,6 +39,7 @@ _HOMES: Final = {
     "coordinator.operations.query": "Found",
     "coordinator.operations.reap": "Lost Reaped",
     "coordinator.operations.renew": "Renewed Taken",
+    "coordinator.operations.restore": "HeldRun Restored Unregistered",
     "coordinator.operations.status": "FleetStatus",
     "coordinator.operations.submit": "AlreadyKnown Granted Queued Refused",
     "coordinator.operations.thaw": "Thawed",

@@ -11,12 +11,12 @@ from typing import Final
 FOLDER: Final = Path(__file__).with_name("operations")
 #: Files of shared words and the table each one fills, in the order they use each other.
 WORDS: Final = {
-    "_base": "base", "_question": "question", "_sound": "sound", "_facts": "facts", "_pace": "pace", "_ramp": "ramp",
-    "_defaults": "defaults", "_accounts": "accounts", "_gates": "gates", "_latch": "latch", "_hosts": "hosts",
-    "_rooms": "rooms", "_fair": "fair", "_queue": "queue", "_lease": "lease", "_records": "records",
-    "_history": "history", "_later": "later", "_freezes": "freezes", "_claim": "drain", "_offers": "offers",
-    "_unserved": "unserved", "_plan": "plan", "_verb": "verb", "_standing": "standing", "_overlay": "overlay",
-    "_suppose": "suppose",
+    "_base": "base", "_question": "question", "_sound": "sound", "_facts": "facts", "_pace": "pace",
+    "_ramp": "ramp", "_defaults": "defaults", "_accounts": "accounts", "_gates": "gates", "_latch": "latch",
+    "_hosts": "hosts", "_rooms": "rooms", "_fair": "fair", "_queue": "queue", "_lease": "lease",
+    "_ending": "ending", "_records": "records", "_history": "history", "_later": "later", "_freezes": "freezes",
+    "_claim": "drain", "_offers": "offers", "_unserved": "unserved", "_plan": "plan", "_verb": "verb",
+    "_standing": "standing", "_overlay": "overlay", "_suppose": "suppose",
 }  # fmt: skip
 VERBS: Final = tuple(sorted(path.stem for path in FOLDER.glob("[a-z]*.lua")))
 

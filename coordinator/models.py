@@ -67,6 +67,7 @@ class Grant(Record):
     session: str | None = None
     answer: str | None = None
     account: str | None = None
+    lane: str | None = None  # for its `restore`
 
 
 class Kill(Record):

@@ -65,19 +65,24 @@ class Fleet:
                 raise AssertionError(f"{name} did not end: {self.said(name)}") from None
         await self._end.aclose()
 
-    def serve(self, name: str) -> None:
-        """Start a replica."""
+    def serve(self, name: str, url: str = "") -> None:
+        """Start a replica, perhaps as another Redis user."""
         code = "from coordinator.doors.cli import main; main()"
-        self._start(name, ["-c", code, "serve", "--config", str(self.config), "--root", str(self.root)])
+        self._start(name, ["-c", code, "serve", "--config", str(self.config), "--root", str(self.root)], url)
 
-    def work(self, host: str, slots: int) -> None:
-        """Start (again) the worker of a host."""
+    def work(self, host: str, slots: int, url: str = "") -> None:
+        """Start (again) the worker of a host, perhaps as another Redis user."""
         code = "from workers.cli import main; main()"
         options = ["--host", host, "--slots", str(slots), "--config", str(self.config), "--root", str(self.root)]
-        self._start(host, ["-c", code, "run", *options])
+        self._start(host, ["-c", code, "run", *options], url)
 
-    def _start(self, name: str, arguments: list[str]) -> None:
-        environ = {**os.environ, "REDIS_URL": self.url, "CORE_AGENT_DISPATCH": "1", "DISPATCH_NAMESPACE": "dispatch"}
+    def _start(self, name: str, arguments: list[str], url: str) -> None:
+        environ = {
+            **os.environ,
+            "REDIS_URL": url or self.url,
+            "CORE_AGENT_DISPATCH": "1",
+            "DISPATCH_NAMESPACE": "dispatch",
+        }
         with (self.place / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -28,13 +28,18 @@ def program(kind: str) -> Path:
     """The server program; a Redis that is absent skips the test, or fails it where every server is required."""
     if kind == VALKEY:
         return Path(get_binary_path())
-    found = shutil.which("redis-server")
-    if found is None:
-        absent = "redis-server is not on PATH"
+    return found("redis-server")
+
+
+def found(name: str) -> Path:
+    """A program on PATH; one that is absent skips the test, or fails it where every server is required."""
+    path = shutil.which(name)
+    if path is None:
+        absent = f"{name} is not on PATH"
         if os.environ.get("CI") or os.environ.get("DISPATCH_REQUIRE_SERVERS"):
             pytest.fail(f"{absent}, and CI or DISPATCH_REQUIRE_SERVERS asks for every server")
         pytest.skip(absent)
-    return Path(found)
+    return Path(path)
 
 
 def connect(kind: str, url: str = "") -> AsyncRedis:
@@ -66,10 +71,17 @@ class Servers:
             client.function_flush("SYNC")
         return url
 
+    def special(self, kind: str, *options: str) -> str:
+        """Where an empty server with these further options listens; the same for the same options."""
+        name = " ".join((kind, *options))
+        if name not in self._urls:
+            self._urls[name] = self._start(kind, *options)
+        return self.fresh_url(name)
+
     def stop(self) -> None:
         self._end.close()
 
-    def _start(self, kind: str) -> str:
+    def _start(self, kind: str, *options: str) -> str:
         directory = Path(self._end.enter_context(tempfile.TemporaryDirectory(prefix="dispatch-tests-")))
         path = directory / f"{kind}.sock"
         command = [
@@ -85,7 +97,7 @@ class Servers:
         ]
         log = self._end.enter_context((directory / "log").open("wb"))
         server = subprocess.Popen(
-            [*command, "--enable-debug-command", "yes"],
+            [*command, "--enable-debug-command", "yes", *options],
             cwd=directory,
             stdout=log,
             stderr=log,

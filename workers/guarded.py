@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 from coordinator.errors import GuardError
+from coordinator.models import Grant
 from workers import orphans, processes
 from workers.clock import boot_ms
 from workers.processes import Identity
 from workers.run import Exit, Order
 from workers.slip import Slip, State
 
+GRANT = ".grant"  # beside the slip: what a server that forgot the run is told, also by the next worker
 _POLL_S = 0.02
 _PATIENCE_MS = 5000  # how late a guard may be with an ending before it is ended itself
 
@@ -39,6 +41,21 @@ class Guard:
         with self._slip() as slip:
             agent = slip.agent()
         return agent[0].pid if agent else 0
+
+    @property
+    def started_at(self) -> int | None:
+        """When the agent started (epoch ms); None when none was started."""
+        with self._slip() as slip:
+            agent = slip.agent()
+        return agent[1] if agent else None
+
+    @property
+    def grant(self) -> Grant | None:
+        """What the run was granted as; None where that was not written down whole."""
+        try:
+            return Grant.model_validate_json(self.path.with_suffix(GRANT).read_bytes())
+        except (OSError, ValueError):
+            return None
 
     def extend(self, deadline_ms: int) -> None:
         """Move the lease's end (boot clock); a stilled tree goes on at once. Needs no free space on the disk."""
@@ -104,6 +121,7 @@ class Guard:
         if self._guard and processes.alive(self._guard):
             raise GuardError(f"the guard of token {self.token} still lives: await ended() before forget()")
         self.path.unlink(missing_ok=True)
+        self.path.with_suffix(GRANT).unlink(missing_ok=True)
 
     def _end_orphans(self) -> Exit:
         with self._slip() as slip:

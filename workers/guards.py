@@ -12,8 +12,9 @@ from pathlib import Path
 
 import workers
 from coordinator.errors import GuardError
+from coordinator.models import Grant
 from workers.forkserver import LOG, SOCKET
-from workers.guarded import Guard
+from workers.guarded import GRANT, Guard
 from workers.run import Run
 from workers.slip import SUFFIX
 
@@ -81,6 +82,15 @@ class Guards:
             raise GuardError(f"the fork server of {self.home} does not answer")
         return Guard(path)
 
+    def note(self, grant: Grant) -> None:
+        """Write down what a run is granted as, before it starts; where that fails, the next worker does not know."""
+        path = self.home / f"{grant.token}{GRANT}"
+        try:
+            with open(path, "w", encoding="utf-8", opener=_private) as file:
+                file.write(grant.model_dump_json(exclude_none=True))
+        except OSError as error:
+            log.warning("not written down workspace=%s: %s", grant.workspace, error)
+
     def find(self, token: int) -> Guard | None:
         """The guard of a token, if that was started here."""
         path = self.home / f"{token}{SUFFIX}"
@@ -93,6 +103,9 @@ class Guards:
         for torn in [guard for guard in guards if not guard.workspace]:  # written before it started anything
             log.warning("set aside %s: it names no run", torn.path)
             torn.path.rename(torn.path.with_suffix(".torn"))
+        for note in self.home.glob(f"*{GRANT}"):
+            if not note.with_suffix(SUFFIX).exists():  # its run was never started
+                note.unlink(missing_ok=True)
         return [guard for guard in guards if guard.workspace]
 
     async def _ask(self, question: bytes, path: Path) -> str:
@@ -148,6 +161,7 @@ class Guards:
             sys.executable,
             *("-m", "workers.forkserver", str(self.home)),
             cwd=_PACKAGES,
+            env={name: value for name, value in os.environ.items() if name != "REDIS_URL"},  # guards talk to no server
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -156,6 +170,10 @@ class Guards:
         if process.returncode:
             last = said.decode(errors="replace").strip().rpartition("\n")[2]
             raise GuardError(f"the fork server of {self.home} can not start: {last}")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeVar, cast
 from coordinator.errors import GuardError, WorkerError
 from coordinator.models import Grant
 from coordinator.models import Held as HeldLease
+from coordinator.operations.complete import HoldersEnding
+from coordinator.operations.restore import HeldRun
 from workers.guarded import Guard
 from workers.run import Order
 
@@ -21,6 +23,7 @@ class Held:
     def __init__(self, workspace: str, token: int, deadline_ms: int) -> None:
         self.workspace, self.token, self.deadline_ms = workspace, token, deadline_ms
         self.guard: Guard | None = None
+        self.grant: Grant | None = None
         self.order: Order | None = None
         self.over = False
         self._ordered = asyncio.Event()
@@ -28,13 +31,15 @@ class Held:
     @classmethod
     def of(cls, grant: Grant, asked_ms: int) -> "Held":
         """A fresh grant; the lease is counted from before the question was sent (boot clock)."""
-        return cls(grant.workspace, grant.token, asked_ms + grant.ttl)
+        held = cls(grant.workspace, grant.token, asked_ms + grant.ttl)
+        held.grant = grant
+        return held
 
     @classmethod
     def adopted(cls, guard: Guard) -> "Held":
         """A run that an earlier worker of this host started."""
         held = cls(guard.workspace, guard.token, 0)
-        held.guard = guard
+        held.guard, held.grant = guard, guard.grant
         return held
 
     def lease(self) -> HeldLease:
@@ -44,6 +49,23 @@ class Held:
             with contextlib.suppress(GuardError):
                 pid = self.guard.pid
         return HeldLease(workspace=self.workspace, token=self.token, pid=pid or None)
+
+    def told(self) -> HeldRun | None:
+        """What it was granted as, for a server that has forgotten it; None where nothing here says so."""
+        if not self.grant:
+            return None
+        started_at = None
+        if self.guard:
+            with contextlib.suppress(GuardError):
+                started_at = self.guard.started_at
+        return granted(self.grant, started_at=started_at, pid=self.lease().pid)
+
+    def renewed(self, deadline_ms: int, *, lost: bool) -> None:
+        """The server was told of it again: its lease lasts until then, or another run has its workspace."""
+        if lost:
+            self.end("lost")
+        else:
+            self.extend(deadline_ms)
 
     def extend(self, deadline_ms: int) -> None:
         """The lease was renewed until a moment of the boot clock."""
@@ -88,3 +110,11 @@ class Held:
         if self.guard and not self.over:
             with contextlib.suppress(GuardError):
                 self.guard.enforce()
+
+
+def granted(
+    grant: Grant, *, started_at: int | None = None, pid: int | None = None, ending: HoldersEnding | None = None
+) -> HeldRun:
+    """A grant as a run that is told again."""
+    said = grant.model_dump(exclude={"ttl", "answer"}, exclude_none=True)
+    return HeldRun(**said, started_at=started_at, pid=pid, ending=ending)

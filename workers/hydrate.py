@@ -71,7 +71,7 @@ async def hydrate(store: Store, root: Path, host: str, names: Collection[str] | 
 def look(root: Path, names: Collection[str] | None = None) -> Found:
     """What is to be said of the workspaces below the root; blocks. What a guard holds is its worker's to say."""
     top = root.resolve(strict=True)
-    walked = tree.walk(top) if names is None else tree.Tree(tuple(sorted(names)), ())
+    walked = tree.walk(top) if names is None else tree.Tree(tuple(sorted(tree.lying(top, names))), ())
     guarded = set(_guarded(top))  # before the files: a run that ends meanwhile writes its file, then its guard goes
     problems, read_ = list(walked.problems), []
     for name in walked.names:

@@ -13,7 +13,7 @@ class Output:
 
     def __init__(self, path: Path) -> None:
         """Opens or makes it; OSError says why not."""
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         self._left_out = 0
 
     def written(self) -> int:

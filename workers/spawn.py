@@ -33,7 +33,7 @@ def spawn(run: Run, marks: Mapping[str, str]) -> int:
     environment = {**run.env, "DISPATCH_TOKEN": str(run.token), "DISPATCH_WORKSPACE": run.workspace, **marks}
     if not run.cwd.is_dir():
         raise NotADirectoryError(f"there is no directory {run.cwd} to work in")
-    log = os.open(run.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    log = os.open(run.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     stdin, guard = _prompt(run.stdin), os.getpid()
     try:
         agent = subprocess.Popen(

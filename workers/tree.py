@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -49,6 +50,11 @@ def walk(root: Path) -> Tree:
         elif len(name) <= WORKSPACE.longest:  # what lies deeper could have no name
             left += [(f"{name}/{one}" if depth else one, depth + 1) for one in _below(entries, at_top=not depth)]
     return Tree(tuple(sorted(names)), tuple(sorted(problems)))
+
+
+def lying(top: Path, names: Iterable[str]) -> list[str]:
+    """Those of these names, which `walk` found before, that no link leads elsewhere by now; `top` is resolved."""
+    return [name for name in names if os.path.realpath(top / name) == str(top / name)]
 
 
 def is_workspace(directory: Path, depth: int) -> bool:

@@ -28,6 +28,7 @@ from workers.guards import Guards
 from workers.held import Held
 from workers.hydrate import Disk
 from workers.journal import Journal
+from workers.retelling import Retelling
 from workers.start import home_of, prepare
 from workers.workspace import Workspace
 
@@ -49,6 +50,7 @@ class Worker:
         need = max((runner.memory or 0 for runner in runners.values()), default=0)
         self._capacity = machine.Room(self._guards.home, slots, need)
         self._disk, self._journal = Disk(store, root, host), Journal(root)
+        self._again = Retelling(store, host, self._incarnation, self._machine)
         self._claims = Claims(store, host, self._incarnation, self._room, self._begin)
         self._beat_now, self._changed = asyncio.Event(), asyncio.Event()
         self._kill_grace_ms, self._every = 15_000, 10.0
@@ -102,8 +104,6 @@ class Worker:
         found = (await insist("find", lambda: self._store.run(Query(workspace=held.workspace)))).workspaces
         await self._follow(held, guard, Workspace(self._root, held.workspace, found[0].dir if found else None))
 
-    # --- the loops
-
     async def _beat(self) -> None:
         await self._renew()
         with contextlib.suppress(TimeoutError):
@@ -125,6 +125,7 @@ class Worker:
                 mode="pull",
                 trouble=self._capacity.trouble() or None,
                 held=[held.lease() for held in newest.values()],
+                epoch=self._again.epoch,
             )
         )
         if isinstance(reply, Taken):
@@ -133,14 +134,14 @@ class Worker:
         self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
         self._disk.heard(reply.epoch)
         for held in newest.values():
-            if held.workspace in reply.lost:
-                held.end("lost")
-            else:
-                held.extend(asked_ms + reply.ttl)
-                if held.workspace in reply.kill:
-                    held.end("killed")
+            if held.workspace not in reply.unknown:
+                held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost)
+            if held.workspace in reply.kill:
+                held.end("killed")
         for grant in reply.unseen:
             self._begin(grant, asked_ms)
+        if await self._again.after(reply, list(newest.values())):
+            self._beat_now.set()
 
     async def _hear(self) -> None:
         async with aclosing(self._store.hear(f"poke:{self._host}")) as pokes:
@@ -160,8 +161,6 @@ class Worker:
         if self._quiet:
             return 0, False
         return self._capacity.free(sum(not held.over for held in self._held.values()))
-
-    # --- one run
 
     def _spawn(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
         assert self._group  # noqa: S101  # set by run() before anything is spawned
@@ -206,6 +205,7 @@ class Worker:
         try:
             workspace = Workspace(self._root, grant.workspace, grant.dir)
             run = await held.unless_ended(prepare(grant, workspace, self._runners, self._host, self._kill_grace_ms))
+            self._guards.note(grant)
             guard = self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
         except WorkerError as error:
             if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it
@@ -235,8 +235,7 @@ class Worker:
             "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
             held.workspace, held.token, told.status, told.verdict, reply.outcome,
         )  # fmt: skip
-        if reply.outcome == "unknown":  # Redis came back without it
-            self._disk.look()
+        await self._again.ending(held.grant, told, reply.outcome)
         self._done.append(held.token)
         self._drop(held)
 

@@ -1,5 +1,6 @@
 """The directory of one workspace: where it is, its status.json, its log. Only the holder of the lease writes here."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ class Workspace:
         self.name = name
         self.path = root / (directory or name)
         try:
-            inside = self.path.resolve().relative_to(root.resolve()).parts
+            self._root, self._real = root.resolve(), self.path.resolve()
+            inside = self._real.relative_to(self._root).parts
         except (OSError, RuntimeError, ValueError):  # RuntimeError: links that lead to each other
             inside = ()
         if not inside or inside[0].startswith("."):
@@ -60,13 +62,25 @@ class Workspace:
         if grant.dir and not grant.source and not self.path.is_dir():
             raise WorkspaceError(f"{self.path} is gone: put it back and retry {self.name}, or dispatch it anew")
         try:
+            self._keep_inside()
             self.meta.mkdir(parents=True, exist_ok=True)
             log = self.log(grant.agent)
-            if log.exists():
+            if os.path.lexists(log):
                 log.rename(log.with_suffix(f".before-{grant.token}.log"))
             (self.meta / "timeout.reason").unlink(missing_ok=True)
         except OSError as error:
             raise WorkspaceError(f"can not prepare {self.path}: {error}") from error
+
+    def _keep_inside(self) -> None:
+        """Raises WorkspaceError where an agent has put links that lead us elsewhere in the place of our directories."""
+        if self.meta.is_symlink():
+            raise WorkspaceError(f"{self.meta} is a link: remove it")
+        try:
+            inside = self.repo.resolve().is_relative_to(self._root)
+        except (OSError, RuntimeError):  # links that lead to each other
+            inside = False
+        if not inside:
+            raise WorkspaceError(f"{self.repo} leads out of the workspace root {self._root}: put a directory there")
 
     def tell(self, answer: str | None) -> None:
         """Remove an old question, also one that came with the checkout, and leave its answer in ANSWER.md.
@@ -79,16 +93,16 @@ class Workspace:
         except OSError as error:
             raise WorkspaceError(f"can not remove the old question of {self.name}: {error}") from error
         if answer is not None:
-            _replace(self.work / "ANSWER.md", answer)
+            _replace(self.work.resolve() / "ANSWER.md", answer)
 
     def timed_out(self, said: str) -> None:
         """Leave the mark of a run that took too long."""
-        _replace(self.meta / "timeout.reason", said + "\n")
+        _replace(self._real / ".meta" / "timeout.reason", said + "\n")
 
     def said(self, agent: str) -> str:
         """The beginning of what the agent printed."""
         try:
-            return beginning(self.log(agent), _BEGINNING)[0].decode("utf-8", "replace")
+            return beginning(self.log(agent), _BEGINNING, os.O_NOFOLLOW)[0].decode("utf-8", "replace")
         except (OSError, ValueError):  # an agent may have put anything in its place
             return ""
 
@@ -98,14 +112,20 @@ class Workspace:
 
     def keep_session(self, fields: Mapping[str, Any]) -> None:
         """Write down which session a run is in."""
-        _replace(self.meta / "session.json", json.dumps(fields) + "\n")
+        _replace(self._real / ".meta" / "session.json", json.dumps(fields) + "\n")
 
     def question(self) -> str | None:
-        """What the agent asks in BLOCKED.md, its beginning where it is long; None when it asks nothing."""
+        """What the agent asks in BLOCKED.md, its beginning where it is long; None when it asks nothing.
+
+        A link out of the workspace asks nothing: else an agent in a sandbox could have us read for it.
+        """
         for place in (self.repo, self.path):
             try:
-                found = beginning(place / "BLOCKED.md", 4 * _LONGEST_QUESTION)[0]
-            except (OSError, ValueError):
+                file = (place / "BLOCKED.md").resolve()
+                if not file.is_relative_to(self._real):
+                    continue
+                found = beginning(file, 4 * _LONGEST_QUESTION, os.O_NOFOLLOW)[0]
+            except (OSError, RuntimeError, ValueError):
                 continue
             text = found.decode("utf-8", "replace").strip()
             if text:
@@ -120,7 +140,7 @@ class Workspace:
         """Change fields of status.json (None removes one) in one rename; fields of others stay."""
         merged = {**self.read(), **fields, "updated_at": rfc3339()}
         text = json.dumps({name: value for name, value in merged.items() if value is not None}, indent=2)
-        _replace(self.path / "status.json", text + "\n")
+        _replace(self._real / "status.json", text + "\n")
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -132,14 +152,25 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file in one rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file in one rename. No link is followed, neither in the place of its directory nor of the file."""
+    temporary = f".{path.name}.{os.getpid()}"
     try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise WorkspaceError(f"can not write {path}: {error}") from error
+    try:
+        with contextlib.suppress(FileNotFoundError):  # of a worker that died half-way, or a trap
+            os.unlink(temporary, dir_fd=directory)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(temporary, flags, 0o666, dir_fd=directory), "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.replace(temporary, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise WorkspaceError(f"can not write {path}: {error}") from error
+    finally:
+        os.close(directory)
 
 
 def rfc3339(epoch_ms: int | None = None) -> str:

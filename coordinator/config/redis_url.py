@@ -17,7 +17,7 @@ _EXAMPLES: Final = {
     "unix": "unix:///run/redis.sock",
     "redis+sentinel": "redis+sentinel://h1:26379,h2:26379/master/0",
 }
-_QUERY_PASSWORD: Final = re.compile(r"([?&]password=)[^&#]*")
+_QUERY_PASSWORD: Final = re.compile(r"([?&](?:ssl_)?password=)[^&#]*")
 
 
 def check(url: str) -> str:

@@ -1,7 +1,10 @@
 """The line a person types to talk to the server behind a REDIS_URL, without its password."""
 
 import shlex
-from urllib.parse import unquote, urlsplit
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_FILES: Final = {"ssl_ca_certs": "--cacert", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}
 
 
 def line(url: str) -> str:
@@ -17,7 +20,9 @@ def line(url: str) -> str:
     else:
         words += ["-h", parts.hostname or "localhost", "-p", str(parts.port or 6379)]
         words += ["-n", parts.path.strip("/")] if parts.path.strip("/0") else []
-        words += ["--tls"] if parts.scheme == "rediss" else []
+        if parts.scheme == "rediss":
+            files = parse_qs(parts.query)
+            words += ["--tls", *(word for name in _FILES if name in files for word in (_FILES[name], files[name][0]))]
     if parts.password or "password=" in parts.query:
         words += ["--user", unquote(parts.username)] if parts.username else []
         words.append("--askpass")

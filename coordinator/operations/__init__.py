@@ -2,6 +2,7 @@
 
 from coordinator.operations.apply import Apply as Apply
 from coordinator.operations.back_off import BackOff as BackOff
+from coordinator.operations.backup import Backup as Backup
 from coordinator.operations.cancel import Cancel as Cancel
 from coordinator.operations.claim import Claim as Claim
 from coordinator.operations.complete import Complete as Complete
@@ -17,6 +18,7 @@ from coordinator.operations.push import Push as Push
 from coordinator.operations.query import Query as Query
 from coordinator.operations.reap import Reap as Reap
 from coordinator.operations.renew import Renew as Renew
+from coordinator.operations.restore import Restore as Restore
 from coordinator.operations.retry import Retry as Retry
 from coordinator.operations.status import GetStatus as GetStatus
 from coordinator.operations.submit import Submit as Submit

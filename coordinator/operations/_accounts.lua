@@ -168,6 +168,13 @@ end
 -- The pools that have a group.
 function accounts.pools() return base.named('accounts') end
 
+-- The names of all of them by pool; nil for none.
+function accounts.all()
+  local out = {}
+  for _, pool in ipairs(accounts.pools()) do out[pool] = accounts.names(pool) end
+  return next(out) and out or nil
+end
+
 -- Gives a pool these accounts, or none. What waits for one is judged again; who holds one that is gone keeps its slot.
 function accounts.set(pool, names)
   redis.call('DEL', base.key('accounts', pool))

@@ -152,22 +152,23 @@ function base.keep(field, value)
   call.control[field] = value and base.text(value) or nil
 end
 
--- The pools that a field of the control hash names: those that have accounts, or rates. So no call asks for what is not there.
+-- Names in a field of the control hash: the pools that have accounts, or rates, so that no call asks for what is not there; the hosts
+-- that are expected.
 function base.named(field) return base.split(call.control[field] or '', ' ') end
 
-function base.is_named(field, pool)
-  local names = pool ~= '' and call.control[field]
-  return names and (' ' .. names .. ' '):find(' ' .. pool .. ' ', 1, true) ~= nil or false
+function base.is_named(field, name)
+  local names = name ~= '' and call.control[field]
+  return names and (' ' .. names .. ' '):find(' ' .. name .. ' ', 1, true) ~= nil or false
 end
 
--- A pool is among them from now on, or no more.
-function base.name(field, pool, is)
-  if base.is_named(field, pool) == is then return end
+-- A name is among them from now on, or no more.
+function base.name(field, name, is)
+  if base.is_named(field, name) == is then return end
   local names = {}
   for _, one in ipairs(base.named(field)) do
-    if one ~= pool then names[#names + 1] = one end
+    if one ~= name then names[#names + 1] = one end
   end
-  if is then names[#names + 1] = pool end
+  if is then names[#names + 1] = name end
   table.sort(names)
   base.keep(field, names[1] and table.concat(names, ' ') or false)
 end

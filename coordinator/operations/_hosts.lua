@@ -178,18 +178,35 @@ end
 
 function hosts.silent_after() return 3 * base.setting('beat') end
 
--- A new epoch settles when every known host has beaten in it.
+local function has_told(host) return redis.pcall('HGET', base.key('host', host), 'epoch') == call.control.epoch end
+
+-- A new epoch settles when every known host has told in it what it holds, and every host that somebody remembers.
 function hosts.settle()
   if not call.control.settling then return end
   for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
-    if redis.pcall('HGET', base.key('host', host), 'epoch') ~= call.control.epoch then return end
+    if not has_told(host) then return end
   end
-  base.write(base.key('control'), { settling = false })
-  call.control.settling = nil
+  for _, host in ipairs(base.named('expected')) do
+    if not has_told(host) then return end
+  end
+  hosts.settled()
   latch.time('*')
   latch.open('*')
   local first = redis.call('ZRANGE', base.key('leases'), 0, 0, 'WITHSCORES')
   if first[2] then facts.due(tonumber(first[2])) end -- while settling nobody was told of them
+end
+
+function hosts.settled()
+  base.keep('settling', false)
+  base.keep('expected', false)
+end
+
+-- These hosts had runs before the server lost its memory: nothing is granted until they have told of them, or the leases would be over.
+function hosts.expect(names)
+  base.keep('expected', table.concat(base.distinct(names), ' '))
+  base.keep('settling', base.until_after(base.setting('lease_ttl')))
+  latch.time('*')
+  hosts.settle()
 end
 
 -- The server restarted, was promoted, or lost its memory: until every host has reported, nothing is granted or reaped.

@@ -72,10 +72,7 @@ end
 -- Removes what the clock has ended from a key, and opens it.
 local function expire(limit_key)
   local settling = limit_key == '*' and base.number(call.control.settling)
-  if settling and settling <= call.now then
-    base.write(base.key('control'), { settling = false })
-    call.control.settling = nil
-  end
+  if settling and settling <= call.now then hosts.settled() end
   latch.time(limit_key)
   return latch.open(limit_key)
 end

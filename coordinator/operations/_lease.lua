@@ -48,6 +48,7 @@ function lease.grant_of(name, row, deadline)
   local ends = deadline or base.number(redis.call('ZSCORE', base.key('leases'), name)) or 0
   local grant = { workspace = name, token = base.number(row.token), ttl = math.max(ends - call.now, 0), attempt = base.number(row.attempt) }
   for _, field in ipairs(GRANTED) do grant[field] = row[field] end
+  if row.mode == 'pull' then grant.lane = row.lane end -- for its `restore`
   return grant
 end
 
@@ -67,10 +68,10 @@ local function vacate(name, limit_key)
 end
 
 -- Starts a run: slots, lease, token, record, index and fact in one step.
--- `how` is {host, mode, ttl, machine?, asked?, tracked?, token?, charged?, account?}: what a disk tells runs under the account that
--- it names, all else under the one that has most room.
+-- `how` is {host, mode, ttl, machine?, asked?, tracked?, restored?, token?, charged?, account?}: what a disk tells, or a host that
+-- was granted it before, runs under the account that it names, all else under the one that has most room.
 function lease.start(name, row, how)
-  local account = how.account or not how.tracked and accounts.pick(lease.keys(row)) or nil
+  local account = how.account or not (how.tracked or how.restored) and accounts.pick(lease.keys(row)) or nil
   local token = how.token or base.next('fence')
   local keys = lease.holds { lane = row.lane, account = account }
   occupy(name, '*')
@@ -86,7 +87,8 @@ function lease.start(name, row, how)
     pr_url = row.pr_url or false, receipt = false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
   }
   fresh.granted = facts.tell('AgentStarted',
-    { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt })
+    { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt,
+      restored = how.restored })
   base.write(base.key('workspace', name), fresh, not how.tracked and row or nil) -- track does not tell all of its record
   move_status(name, row.status, 'running')
   facts.notify('started', name, row, fresh.granted)
@@ -105,7 +107,7 @@ function lease.start(name, row, how)
 end
 
 -- Gives back what a run holds, and looks at every key that may admit again.
-local function release(name, row)
+function lease.release(name, row)
   local keys = lease.holds(row)
   local was_shut = not gates.admits('*')
   queue.settle(row)
@@ -128,7 +130,7 @@ function lease.finish(name, row, status, fields)
     question = fields.question or nil, pr_url = fields.pr_url or row.pr_url, verdict = fields.verdict or nil, host = row.host,
   })
   if row.status == 'running' then
-    release(name, row)
+    lease.release(name, row)
     fields.answer = false -- it was told to this run
   elseif row.status == 'queued' then
     later.leave(name, row)
@@ -142,6 +144,14 @@ function lease.finish(name, row, status, fields)
   move_status(name, row.status, status)
   facts.notify(status, name, row, seq)
   facts.ended()
+end
+
+-- The fence is never below a token that a host was granted, also when the server has forgotten it.
+function lease.shown(runs)
+  local highest = 0
+  for _, one in ipairs(runs or {}) do highest = math.max(highest, one.token) end
+  if highest <= (base.number(redis.call('GET', base.key('fence'))) or 0) then return end
+  redis.call('SET', base.key('fence'), string.format('%.0f', highest))
 end
 
 -- Moves a lease on. For a run of a push host this is its word that it starts it.
@@ -162,87 +172,11 @@ end
 -- Puts a workspace back into the queue at its old place. Answers the status it then has: one whose deadline is over has failed.
 function lease.requeue(name, row, fields)
   if later.missed(row) then return later.give_up(name, row, fields) end
-  if row.status == 'running' then release(name, row) end
+  if row.status == 'running' then lease.release(name, row) end
   fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
   fields.account = false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
   later.enter(name, row)
   return 'queued'
-end
-
--- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour. Where the
--- pool has accounts, each has a row of its own, and rests alone.
--- The count goes on when the rest is over, so the next such failure is enough; any other ending of its own ends the row.
-local QUICK, IN_A_ROW, REST = 60000, 3, 1800000
-local OTHERS_DID_IT = { killed = true, stopped = true, lost = true }
-local LIMITED = { limited = true, throttled = true } -- of something else, where no time was named
--- Nobody saw the agent work: no success, but three in a row stop a host that can start nothing from failing all that waits.
-local UNSEEN = { start_failed = true, guard_died = true }
-
--- A pool, or an account, rests for so long, unless it rests longer already. Of many runs that met one limit at once, the first tells it:
--- no other moves the gate by as much as a second.
-local function rest(pool, ms, reason, by)
-  facts.sound()
-  local was, ends = gates.shut_until(pool), call.now + ms
-  if ends <= was then return end
-  latch.shut(pool, ends, reason, by)
-  if ends - was >= 1000 then facts.limited(pool, ms) end
-end
-
-local function count_failure(pool, row, ask)
-  if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end
-  local quick = ask.status == 'failed' and call.now - (base.number(row.started_at) or 0) < QUICK
-  if quick or call.rare ~= false then facts.sound() end
-  if not quick then
-    if call.rare ~= false and not UNSEEN[ask.verdict or ''] then redis.call('HDEL', base.key('fail_count'), pool) end
-    return
-  end
-  local count = (base.number(redis.call('HGET', base.key('fail_count'), pool)) or 0) + 1
-  base.write(base.key('fail_count'), { [pool] = count })
-  call.rare = nil
-  if count < IN_A_ROW then return end
-  rest(pool, REST, string.format('%.0f', count) .. ' failures in a row within a minute of starting', row.host)
-end
-
--- A report that changes nothing becomes a fact. A holder's own word does not: its answer tells it.
-local function refuse(ask, outcome, row, reason)
-  if ask.as_of or not ask.token then facts.tell('ReportRefused', { workspace = ask.workspace, reason = reason }) end
-  return outcome, row and row.status
-end
-
--- Whether a run that ended so goes back to its place: it met a limit, and nobody wanted its end.
-function lease.goes_back(ask, row) return (ask.retry_after or 0) > 0 and ask.status == 'failed' and row.kill == nil end
-
--- How an ending is recorded; shared by `complete` and by the endings a beat repeats.
--- Answers 'completed', 'already', 'stale' or 'unknown', and the status the workspace then has.
-function lease.report(ask, row)
-  if not row then return refuse(ask, 'unknown', nil, 'there is no such workspace') end
-  local token = base.number(row.token) or 0
-  if ask.token and ask.token ~= token then return refuse(ask, 'stale', row, 'its token is not that of this run') end
-  if row.status ~= 'running' then return 'already', row.status end
-  if not ask.token then
-    local late = ask.as_of and row.granted and facts.later(row.granted, ask.as_of)
-    if late then return refuse(ask, 'stale', row, 'the report is older than the run') end
-    if row.mode == 'pull' then return refuse(ask, 'stale', row, 'a worker holds this run: only its token ends it') end
-  end
-  local again = lease.goes_back(ask, row)
-  local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
-    pr_url = ask.pr_url, session = ask.session, receipt = ask.receipt or false }
-  if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
-  local pool = accounts.limited(row, queue.pool(row.agent))
-  if (ask.retry_after or 0) > 0 then
-    rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)
-  else
-    count_failure(pool, row, ask)
-    local verdict = ask.verdict or ''
-    local by_itself = not row.kill and not OTHERS_DID_IT[verdict] and not LIMITED[verdict] and not UNSEEN[verdict]
-    call.own_ending = by_itself and ask.workspace or nil
-  end
-  if again then
-    fields.attempt = math.max((base.number(row.attempt) or 1) - 1, 0)
-    return 'completed', lease.requeue(ask.workspace, row, fields)
-  end
-  lease.finish(ask.workspace, row, ask.status, fields)
-  return 'completed', ask.status
 end

@@ -129,3 +129,17 @@ end
 
 -- Its rates were changed in this call.
 function pace.forget(limit_key) call.paces[limit_key] = nil end
+
+-- The rates of all pools, as they stand in the keys; nil for none: an empty object would be written as a list by some servers.
+function pace.rates()
+  local out = {}
+  for _, pool in ipairs(base.named('paced')) do
+    local rates = base.hash(base.key('rates', pool))
+    local view = { reset_utc = rates.reset_utc }
+    for _, field in ipairs { 'daily_limit', 'min_delay', 'sustained_delay', 'burst_window', 'burst_delay' } do
+      view[field] = base.number(rates[field])
+    end
+    if next(view) then out[pool] = view end
+  end
+  return next(out) and out or nil
+end

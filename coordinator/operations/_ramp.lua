@@ -172,7 +172,7 @@ function ramp.start(name, keys, how)
   local changed = {}
   for _, limit_key in ipairs(with_all(keys)) do
     local state = at_now(limit_key)
-    if state and not how.tracked then
+    if state and not (how.tracked or how.restored) then
       state.granted = state.granted + 1
       state.trial[name] = call.now + MINUTE + (how.mode == 'push' and math.min(how.ttl, HOUR - MINUTE) or 0)
     end

@@ -1,6 +1,7 @@
 -- apply: make a whole configuration true: limits, rates, accounts and weights (absent ones go), settings, the default agent.
 -- Every host beats at once when the times it lives by have changed. A call does a part: with `more`, ask the same again.
--- With `if_new` only in a namespace that has none yet; a part is none. Answers applied{changes[{path, was?, now?}], more?}.
+-- With `if_new` only in a namespace that has none yet; a part is none. `hosts`: those that must have told all that they hold before
+-- anything is granted, where the server came back empty. Answers applied{changes[{path, was?, now?}], more?}.
 local DURATION = { is = 'integer', least = 100 }
 local SETTINGS = { lease_ttl = DURATION, beat = DURATION, kill_grace = 'integer', max_attempts = { is = 'integer', least = 1 },
   spawn_timeout = DURATION, history = 'integer', ageing = 'integer' }
@@ -43,7 +44,8 @@ verb.register {
     rates = { is = 'map', names = 'pool', of = { is = 'shape', fields = plan.RATES } },
     accounts = { is = 'map', names = 'pool', of = { is = 'list', of = 'account', most = accounts.MOST } },
     weights = { is = 'map', names = 'key', of = { is = 'integer', least = 1, most = 1000 } },
-    settings = { is = 'shape', fields = SETTINGS }, default_agent = 'agent', by = 'line', if_new = 'boolean' },
+    settings = { is = 'shape', fields = SETTINGS }, default_agent = 'agent', by = 'line', if_new = 'boolean',
+    hosts = { is = 'list', of = 'host', most = 1024 } },
   answer = function(ask)
     local changes = {}
     if ask.if_new and call.control.schema then return { outcome = 'applied', changes = changes } end
@@ -59,6 +61,7 @@ verb.register {
     for field, value in pairs(control) do call.control[field] = value end -- the grants of this call go by them
     if theirs then beat_now() end
     plan.take(part, changes)
+    if ask.hosts and not more then hosts.expect(ask.hosts) end
     table.sort(changes, function(a, b) return a.path < b.path end)
     if #changes > 0 then facts.tell('ConfigChanged', { changes = changes, by = ask.by }) end
     return { outcome = 'applied', changes = changes, more = more or nil }

@@ -7,7 +7,7 @@ from pydantic import Field
 from coordinator.models import Change, LuaList, Question, Record
 from coordinator.operations._fields import Line, Positive
 from coordinator.operations._operation import Operation
-from coordinator.words import Accounts, AgentName, Count, LimitKey, PoolName
+from coordinator.words import Accounts, AgentName, Count, HostName, LimitKey, PoolName
 
 Duration = Annotated[Count, Field(ge=100)]
 #: How many shares of its route a lane gets that has this key: 1 where none of its keys has a weight.
@@ -46,7 +46,10 @@ class FleetSettings(Question):
 
 
 class Apply(Operation[Applied]):
-    """Make limits, rates, accounts, weights (absent ones go) and settings true; with `if_new` where there are none."""
+    """Make limits, rates, accounts, weights (absent ones go) and settings true; with `if_new` where there are none.
+
+    `hosts` must have told all that they hold before anything is granted: the server had them before it came back empty.
+    """
 
     limits: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None
     rates: Annotated[dict[PoolName, Rates], Field(max_length=4096)] | None = None
@@ -56,3 +59,4 @@ class Apply(Operation[Applied]):
     default_agent: AgentName | None = None
     by: Line | None = None
     if_new: bool | None = Field(default=None, strict=True)
+    hosts: Annotated[list[HostName], Field(max_length=1024)] | None = None

@@ -14,11 +14,11 @@ verb.register {
     verb.begin_lean(runs and row, ask.status, ask.claim and ask.claim.host)
     if row and not runs then row = lease.record(ask.workspace) end -- its deadline may just have come
     local asker = ask.claim and select(2, sound.holds(hosts.record, ask.claim.host))
-    if runs and lease.goes_back(ask, row) then
+    if runs and ending.goes_back(ask, row) then
       facts.sound()
       sound.run(ask.workspace, row, row.host, 'queued')
     end
-    local outcome, status = lease.report(ask, row)
+    local outcome, status = ending.report(ask, row)
     local answer = { grants = {} }
     if ask.claim then
       local fine, claimed = sound.holds(drain.claim, ask.claim, asker and asker.mode == 'pull' and asker or nil)

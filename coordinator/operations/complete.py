@@ -62,6 +62,12 @@ class Ending(Question):
     receipt: Text | None = None
 
 
+class HoldersEnding(Ending):
+    """An ending in its holder's own word: it names the run."""
+
+    token: Token
+
+
 class Complete(Ending, Operation[CompleteReply]):
     """End a run: with its token as its holder, without one as a report (dated by `as_of`) of a run no worker holds."""
 

@@ -37,6 +37,7 @@ local function forget(ask)
   redis.call('ZREM', base.key('hosts'), ask.host)
   redis.call('ZREM', base.key('poked'), ask.host)
   redis.call('DEL', base.key('host', ask.host))
+  base.name('expected', ask.host, false)
   hosts.settle()
   return { outcome = 'set', host = ask.host, state = 'forgotten', requeued = requeued }
 end
@@ -46,7 +47,8 @@ verb.register {
   question = { host = { is = 'host', must = true }, action = { is = 'action', must = true }, dead = 'boolean', by = 'line' },
   answer = function(ask)
     sound.claimer(ask.host)
-    if redis.call('EXISTS', base.key('host', ask.host)) + redis.call('EXISTS', base.key('held', ask.host)) == 0 then
+    local expected = ask.action == 'forget' and base.is_named('expected', ask.host)
+    if not expected and redis.call('EXISTS', base.key('host', ask.host)) + redis.call('EXISTS', base.key('held', ask.host)) == 0 then
       return { outcome = 'unknown', host = ask.host }
     end
     if ask.action == 'forget' then return forget(ask) end

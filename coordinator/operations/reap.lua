@@ -1,6 +1,7 @@
 -- reap: end leases whose deadline passed, open gates whose time came, pass unanswered pokes on, hand out to push hosts,
 -- forget what ended long ago.
--- Answers reaped{lost[], opened[], forgotten?, next_due? (ms from now), more?}. While settling no lease is reaped.
+-- Answers reaped{lost[], opened[], forgotten?, next_due? (ms from now), more?, new? (there is no configuration)}. While settling no lease
+-- is reaped.
 local function lose(name, row)
   local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts')
   local proof = row.mode == 'pull' or (row.mode == 'push' and not row.confirmed)
@@ -102,6 +103,6 @@ verb.register {
     local more = #lost == most or #opened == most or looked == most or forgotten == history.MOST
       or #call.offers > 0 or redis.call('EXISTS', base.key('opening')) == 1
     return { outcome = 'reaped', lost = lost, opened = base.list(opened), forgotten = forgotten > 0 and forgotten or nil,
-      next_due = next_in, more = more or nil }
+      next_due = next_in, more = more or nil, new = not call.control.schema or nil }
   end,
 }

@@ -19,7 +19,10 @@ class Lost(Record):
 
 
 class Reaped(Record):
-    """What was lost, which gates opened, how many were forgotten, and when something falls due next (ms from now)."""
+    """What was lost, which gates opened, how many were forgotten, and when something falls due next (ms from now).
+
+    `new`: there is no configuration.
+    """
 
     outcome: Literal["reaped"] = "reaped"
     lost: LuaList[Lost] = ()
@@ -27,6 +30,7 @@ class Reaped(Record):
     forgotten: int = 0
     next_due: Millis | None = None
     more: bool = False
+    new: bool = False
 
 
 class Reap(Operation[Reaped]):

@@ -1,10 +1,8 @@
 -- renew: a host's beat. Registers the host, moves its leases on, repeats its endings, and learns what it must know.
--- Answers renewed{ttl, beat, kill_grace, lost[], kill[], unseen[grants], epoch}: leases it no longer has, runs someone asked to end, grants it never
--- received; another epoch than before: the registry may have lost what it knew. taken{host, machine, retry_in}: another machine beats under it.
+-- Answers renewed{ttl, beat, kill_grace, lost[], kill[], unseen[grants], unknown[], epoch}: leases it no longer has, runs someone asked to
+-- end, grants it never received, runs whose grant the registry has forgotten. taken{host, machine, retry_in}: another machine beats under it.
+-- A host that can `restore` says in which epoch (0: none) it last told all that it holds: another one settles only when it has told it again.
 local HELD = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, pid = 'integer' }
-local ENDING = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, status = { is = 'ended', must = true },
-  verdict = 'line', exit_code = 'signed', question = 'text', pr_url = 'line', retry_after = { is = 'integer', most = 31536000 },
-  session = 'line', cost_usd = 'integer', receipt = 'text' }
 
 local function taken(ask, row)
   if not row.incarnation or row.incarnation == ask.incarnation then return nil end
@@ -30,14 +28,14 @@ local function check(ask, row)
   if differs(ask, row) then sound.matching(ask.host) end
   for _, one in ipairs(ask.held or {}) do base.expect('hash', base.key('workspace', one.workspace)) end
   for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do base.expect('hash', base.key('workspace', name)) end
-  for _, ending in ipairs(ask.endings or {}) do sound.ending(ending.workspace, ending.status) end
+  for _, one in ipairs(ask.endings or {}) do sound.ending(one.workspace, one.status) end
 end
 
 local function register(ask, row)
   local pools, labels = offer(ask, row)
   local fields = { incarnation = ask.incarnation, machine = ask.machine, pools = pools, labels = labels,
-    slots = ask.slots or base.number(row.slots), mode = ask.mode or row.mode or 'pull', beat = call.now, epoch = call.control.epoch,
-    trouble = ask.trouble or false }
+    slots = ask.slots or base.number(row.slots), mode = ask.mode or row.mode or 'pull', beat = call.now,
+    epoch = ask.epoch or call.control.epoch, trouble = ask.trouble or false }
   if row.incarnation ~= ask.incarnation then fields.seq, fields.last = false, false end
   base.write(base.key('host', ask.host), fields, row)
   redis.call('ZADD', base.key('hosts'), call.now, ask.host)
@@ -45,11 +43,21 @@ local function register(ask, row)
   hosts.settle()
 end
 
-local function move_on(ask, one)
+-- Whether the registry has forgotten that it granted this run: what it knows of the workspace, if anything, is older.
+local function is_unknown(ask, one, row)
+  return ask.epoch and (not row or (base.number(row.token) or 0) < one.token)
+end
+
+local function move_on(ask, one, answer)
   local row = lease.record(one.workspace)
-  if not row or row.status ~= 'running' or row.host ~= ask.host or base.number(row.token) ~= one.token then return nil end
-  lease.prolong(one.workspace, row, one.pid)
-  return row
+  if row and row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token then
+    lease.prolong(one.workspace, row, one.pid)
+    if row.kill then answer.kill[#answer.kill + 1] = one.workspace end
+    return true
+  end
+  local list = is_unknown(ask, one, row) and answer.unknown or answer.lost
+  list[#list + 1] = one.workspace
+  return false
 end
 
 -- What another machine was granted under this name may run there: only its lease's end hands it on.
@@ -62,7 +70,7 @@ verb.register {
     pools = { is = 'list', of = 'agent', most = 64 }, labels = { is = 'list', of = 'label', most = 64 },
     slots = { is = 'integer', most = 1024 }, mode = 'mode', trouble = 'line',
     held = { is = 'list', of = { is = 'shape', fields = HELD }, most = 1024 },
-    endings = { is = 'list', of = { is = 'shape', fields = ENDING }, most = 256 },
+    endings = { is = 'list', of = { is = 'shape', fields = ending.FIELDS }, most = 256 }, epoch = 'integer',
   },
   answer = function(ask)
     base.expect('hash', base.key('host', ask.host))
@@ -71,26 +79,15 @@ verb.register {
     if refused then return refused end
     check(ask, row)
     register(ask, row)
-    for _, ending in ipairs(ask.endings or {}) do
-      sound.ending(ending.workspace, ending.status)
-      lease.report(ending, lease.record(ending.workspace))
+    for _, one in ipairs(ask.endings or {}) do
+      sound.ending(one.workspace, one.status)
+      ending.report(one, lease.record(one.workspace))
     end
     local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl'), beat = base.setting('beat'),
-      kill_grace = base.setting('kill_grace'), lost = {}, kill = {}, unseen = {}, epoch = base.number(call.control.epoch) }
-    local held, highest = {}, 0
-    for _, one in ipairs(ask.held or {}) do
-      highest = math.max(highest, one.token)
-      local record = move_on(ask, one)
-      if record then
-        held[one.workspace] = true
-        if record.kill then answer.kill[#answer.kill + 1] = one.workspace end
-      else
-        answer.lost[#answer.lost + 1] = one.workspace
-      end
-    end
-    if highest > (base.number(redis.call('GET', base.key('fence'))) or 0) then
-      redis.call('SET', base.key('fence'), string.format('%.0f', highest))
-    end
+      kill_grace = base.setting('kill_grace'), lost = {}, kill = {}, unseen = {}, unknown = {}, epoch = base.number(call.control.epoch) }
+    local held = {}
+    for _, one in ipairs(ask.held or {}) do held[one.workspace] = move_on(ask, one, answer) end
+    lease.shown(ask.held)
     if (ask.mode or row.mode) == 'push' then
       sound.holds(offers.wait, ask.host)
       offers.serve(1) -- before `unseen` is read: what it is given now it hears here too

@@ -7,14 +7,15 @@ from pydantic import Field
 from coordinator.models import Grant, Held, LuaList, Record
 from coordinator.operations._fields import Id, Line
 from coordinator.operations._operation import Operation
-from coordinator.operations.complete import Ending
+from coordinator.operations.complete import HoldersEnding
 from coordinator.words import AgentName, Count, HostName, Label, Millis
 
 
 class Renewed(Record):
     """Leases last `ttl` ms; beat again in `beat` ms. Runs the host has lost, must end, or never received.
 
-    With another `epoch` than before the registry may have lost what it knew.
+    With another `epoch` than before the registry may have lost what it knew: `unknown` are runs whose grant it has
+    forgotten, for a host that can restore them.
     """
 
     outcome: Literal["renewed"] = "renewed"
@@ -24,6 +25,7 @@ class Renewed(Record):
     lost: LuaList[str] = ()
     kill: LuaList[str] = ()
     unseen: LuaList[Grant] = ()
+    unknown: LuaList[str] = ()
     epoch: Count | None = None
 
 
@@ -40,7 +42,11 @@ RenewReply = Annotated[Renewed | Taken, Field(discriminator="outcome")]
 
 
 class Renew(Operation[RenewReply]):
-    """Register a host, move its leases on, repeat its endings. `trouble`: why it takes no work just now."""
+    """Register a host, move its leases on, repeat its endings.
+
+    `epoch`: in which the host last told all that it holds (0: in none), from one that can `restore`.
+    `trouble`: why it takes no work just now.
+    """
 
     host: HostName
     incarnation: Id
@@ -51,4 +57,5 @@ class Renew(Operation[RenewReply]):
     mode: Literal["pull", "push"] | None = None
     trouble: Line | None = None
     held: Annotated[list[Held], Field(max_length=1024)] | None = None
-    endings: Annotated[list[Ending], Field(max_length=256)] | None = None
+    endings: Annotated[list[HoldersEnding], Field(max_length=256)] | None = None
+    epoch: Count | None = None

@@ -38,25 +38,6 @@ local function key_view(limit_key)
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
 end
 
-local function accounts_in_force() -- nil for none
-  local out = {}
-  for _, pool in ipairs(accounts.pools()) do out[pool] = accounts.names(pool) end
-  return next(out) and out or nil
-end
-
-local function rates_in_force() -- nil for none: an empty object would be written as a list by some servers
-  local out = {}
-  for _, pool in ipairs(base.named('paced')) do
-    local rates = base.hash(base.key('rates', pool))
-    local view = { reset_utc = rates.reset_utc }
-    for _, field in ipairs { 'daily_limit', 'min_delay', 'sustained_delay', 'burst_window', 'burst_delay' } do
-      view[field] = base.number(rates[field])
-    end
-    if next(view) then out[pool] = view end
-  end
-  return next(out) and out or nil
-end
-
 local function weights_in_force()
   local out = {}
   for limit_key, weight in pairs(base.hash(base.key('weights'))) do out[limit_key] = base.number(weight) end
@@ -82,7 +63,7 @@ verb.register {
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = base.settings(), rates = rates_in_force(), accounts = accounts_in_force(), weights = weights_in_force(),
+      settings = base.settings(), rates = pace.rates(), accounts = accounts.all(), weights = weights_in_force(),
       now = call.now }
   end,
 }

@@ -2,17 +2,20 @@
 
 import json
 import logging
+from collections import deque
 from contextlib import aclosing
+from typing import Final
 from uuid import uuid4
 
 from coordinator.errors import StoreUnusable
 from coordinator.messages import Fact, parse
+from coordinator.replica.floods import Lines
 from coordinator.replica.reports import Reports
-from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import steadily
 from coordinator.store import Store
 
 log = logging.getLogger(__name__)
+_MOST_HELD: Final = 10_000  # messages; it lasts one round trip, and after a gap some are lost anyway
 
 
 def _when(seq: str) -> tuple[int, int]:
@@ -23,10 +26,11 @@ def _when(seq: str) -> tuple[int, int]:
 class Bus:
     """Every message of this namespace, dated by the last fact heard before it."""
 
-    def __init__(self, store: Store, reports: Reports, sweeper: Sweeper) -> None:
-        self._store, self._reports, self._sweeper = store, reports, sweeper
+    def __init__(self, store: Store, reports: Reports) -> None:
+        self._store, self._reports = store, reports
         self._as_of, self._mark = "0-0", ""
-        self._held: list[str] = []  # heard since the subscription, not yet dated
+        self._held: deque[str] = deque(maxlen=_MOST_HELD)  # heard since the subscription, not yet dated
+        self._unfit = Lines()
 
     async def run(self) -> None:
         """Hear for ever."""
@@ -45,10 +49,11 @@ class Bus:
     async def _subscribed(self) -> None:
         """What was said before is unknown. What is heard from now on may be older than the answer of `latest`: until a
         fact is heard, or this replica itself, it is held."""
-        self._held, self._mark = [], json.dumps({"type": "PokeQueue", "mark": uuid4().hex})
+        self._held.clear()
+        self._mark = json.dumps({"type": "PokeQueue", "mark": uuid4().hex})
         self._as_of = await self._store.latest()
         await self._store.publish(self._mark)
-        self._sweeper.poke()
+        self._reports.after_a_gap()
 
     async def _date(self, text: str) -> None:
         """Act on what was held: before this fact there was another; before the mark none but those known."""
@@ -58,9 +63,9 @@ class Bus:
             return
         if isinstance(fact, Fact):
             self._as_of = await self._store.latest(before=fact.seq)
-        held, self._held, self._mark = self._held, [], ""
-        for one in held:
-            await self.hear(one)
+        self._mark = ""
+        while self._held:
+            await self.hear(self._held.popleft())
 
     async def hear(self, text: str) -> None:
         """Act on one message."""
@@ -69,7 +74,8 @@ class Bus:
             if seq and await self._is_next(seq):
                 self._as_of = seq
         except StoreUnusable as error:  # a damaged key that this message needs: the next may need another
-            log.warning("not acted on: %s", error)
+            if self._unfit.due():
+                log.warning("not acted on: %s (count=%d)", error, self._unfit.count)
 
     async def _is_next(self, seq: str) -> bool:
         """Facts are heard in order. Where two are not, one is forged: the older, or that beyond the newest there is."""

@@ -4,12 +4,15 @@ import logging
 from typing import Final
 
 from coordinator.errors import StoreUnusable
+from coordinator.replica.floods import Lines
 from coordinator.replica.reports import Reports
 from coordinator.steady import steadily
 from coordinator.store import Store
 
 log = logging.getLogger(__name__)
 OLDEST: Final = "0-0"
+AT_ONCE: Final = 64  # entries
+MOST: Final = 100_000  # entries that wait; the oldest of more are lost, else whoever may add fills the server's memory
 
 
 class Inbox:
@@ -20,24 +23,30 @@ class Inbox:
     oldest whenever nothing newer comes.
     """
 
-    def __init__(self, store: Store, reports: Reports) -> None:
-        self._store, self._reports = store, reports
-        self._after, self._said = OLDEST, ""
+    def __init__(self, store: Store, reports: Reports, most: int = MOST) -> None:
+        self._store, self._reports, self._most = store, reports, most
+        self._after, self._said, self._unfit = OLDEST, "", Lines()
 
     async def run(self) -> None:
         """Read for ever."""
         await steadily("inbox", self._read)
 
     async def _read(self) -> None:
-        entries = await self._store.inbox(self._after)
+        entries = await self._store.inbox(self._after, AT_ONCE)
         if not entries:
             self._after = OLDEST
-        for entry in entries:
-            self._after = entry.id
-            try:
-                await self._reports.act(entry.json, entry.id, entry=entry.id)
-                await self._store.clear_inbox([entry.id])  # after it was acted on: a crash between repeats it
-            except StoreUnusable as error:
-                if str(error) != self._said:
-                    log.warning("kept in the inbox, entry=%s: %s", entry.id, error)
+        done: list[str] = []
+        try:
+            for entry in entries:
+                self._after = entry.id
+                try:
+                    await self._reports.act(entry.json, entry.id, entry=entry.id)
+                    done.append(entry.id)
+                except StoreUnusable as error:
+                    if str(error) != self._said and self._unfit.due():
+                        log.warning("kept in the inbox, entry=%s: %s", entry.id, error)
                     self._said = str(error)
+        finally:
+            await self._store.clear_inbox(done)  # after they were acted on: a crash between repeats them
+        if len(entries) == AT_ONCE and (lost := await self._store.shorten_inbox(self._most)):
+            log.warning("lost entries=%d: more than %d waited in the inbox, the oldest went", lost, self._most)

@@ -6,11 +6,12 @@ import logging
 import signal
 
 from coordinator.config.fleet import Fleet
-from coordinator.operations import Apply, GetStatus, Thaw
+from coordinator.operations import Apply, GetStatus, Query, Thaw
 from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.replica.applying import parts
 from coordinator.replica.bus import Bus
 from coordinator.replica.inbox import Inbox
+from coordinator.replica.memory import Memory
 from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import end
@@ -34,23 +35,33 @@ def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) ->
 
 
 async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") -> None:
-    """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is."""
+    """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is.
+
+    One in which workers already run something is not new, but has lost what was set: it stays frozen.
+    """
     status = await store.run(GetStatus())
     if status.new:
         async for _ in parts(store.run, application(fleet, if_new=True, by=by)):
             pass
-        if thawed:
+        if thawed and not await _has_forgotten(store):
             await store.run(Thaw(by=by))
         status = await store.run(GetStatus())
     if status.frozen:
         log.warning("frozen: nothing starts until somebody runs `coordinator start`")
 
 
+async def _has_forgotten(store: Store) -> bool:
+    """Whether a worker has told of a run that it was granted before. What only lies on disks is no sign of that."""
+    runs = (await store.run(Query(status="running"))).workspaces
+    return any(run.mode == "pull" for run in runs)
+
+
 async def serve(store: Store, stop: asyncio.Event) -> None:
-    """Hear, sweep and read the inbox until `stop` is set."""
-    sweeper = Sweeper(store)
-    reports = Reports(store, sweeper)
-    loops = (sweeper.run, Bus(store, reports, sweeper).run, Inbox(store, reports).run)
+    """Hear, sweep, read the inbox and remember what is set until `stop` is set."""
+    memory = Memory(store)
+    sweeper = Sweeper(store, memory)
+    reports = Reports(store, sweeper, memory)
+    loops = (memory.run, sweeper.run, Bus(store, reports).run, Inbox(store, reports).run)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop()) for loop in loops]
         log.info("serving root=%s", store.root)

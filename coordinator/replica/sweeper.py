@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from coordinator.operations import Reap
+from coordinator.replica.memory import Memory
 from coordinator.steady import steadily
 from coordinator.store import Store
 
@@ -16,8 +17,8 @@ TICK: Final = 30.0  # seconds
 class Sweeper:
     """One of these runs in every replica; any number may sweep at once, each thing is done once."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, memory: Memory | None = None) -> None:
+        self._store, self._memory = store, memory
         self._poked = asyncio.Event()
 
     def poke(self) -> None:
@@ -35,6 +36,8 @@ class Sweeper:
             log.warning("lost workspace=%s host=%s now=%s", lost.workspace, lost.host, lost.status)
         for key in reaped.opened:
             log.info("opened key=%s", key)
+        if reaped.new and self._memory:
+            self._memory.look()
         if reaped.more:
             return
         due = TICK if reaped.next_due is None else min(reaped.next_due / 1000, TICK)

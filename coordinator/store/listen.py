@@ -9,6 +9,7 @@ import redis.asyncio as redis_client
 from redis import exceptions as wrong
 
 QUIET_FOR = 10.0  # seconds without a message before the connection is tested
+_MOST = (4 << 20) + 4  # bytes: more than the longest message in UTF-8
 
 
 class Heard(NamedTuple):
@@ -48,5 +49,9 @@ async def listen(redis: "redis_client.Redis", channels: tuple[str, ...]) -> Asyn
 
 
 def _text(data: bytes | str) -> str:
-    """What was published may be anything; a wrong byte must not end the loop that reads it."""
+    """What was published may be anything: a wrong byte must not end the loop that reads it, nor a huge one fill memory.
+
+    What is cut is still longer than any message may be, and so refused by its reader.
+    """
+    data = data[:_MOST]
     return data.decode("utf-8", "replace") if isinstance(data, bytes) else data

@@ -14,19 +14,12 @@ from coordinator.config.redis_url import without_password
 from coordinator.errors import InvalidQuestion, LibraryError, Problem, StoreUnusable
 from coordinator.operations._operation import Damaged, Invalid, Operation, Outdated
 from coordinator.store.connection import connect
+from coordinator.store.entries import Entry, as_text, entries_of
 from coordinator.store.listen import Heard, listen
 from coordinator.store.trouble import explained, is_already_loaded, is_missing_function
 
 Reply = TypeVar("Reply")
 _FAULTS: TypeAdapter[Invalid | Outdated | Damaged] = TypeAdapter(Invalid | Outdated | Damaged)
-
-
-class Entry(NamedTuple):
-    """One entry of a stream: its id, the type it claims to be, its JSON text."""
-
-    id: str
-    type: str
-    json: str
 
 
 class _Missing(Exception):
@@ -158,12 +151,12 @@ class Store:
     async def latest(self, before: str | None = None) -> str:
         """The id of the newest fact, or of the newest `before` that one; `0-0` when there is none."""
         end = f"({before}" if before else "+"
-        entries = _entries(await self._do("XREVRANGE", self.key("events"), end, "-", "COUNT", 1))
+        entries = entries_of(await self._do("XREVRANGE", self.key("events"), end, "-", "COUNT", 1))
         return entries[0].id if entries else "0-0"
 
     async def last_events(self, count: int) -> list[Entry]:
         """The newest facts, oldest first."""
-        return _entries(await self._do("XREVRANGE", self.key("events"), "+", "-", "COUNT", count))[::-1]
+        return entries_of(await self._do("XREVRANGE", self.key("events"), "+", "-", "COUNT", count))[::-1]
 
     async def read_events(self, after: str, count: int = 100, block_ms: int = 2000) -> list[Entry]:
         """Facts after an id, waiting up to `block_ms` (below the answer time-out) for the first."""
@@ -174,7 +167,7 @@ class Store:
         if not found:
             return []
         pairs = found.items() if isinstance(found, Mapping) else found
-        return [entry for _, entries in pairs for entry in _entries(entries)]
+        return [entry for _, rows in pairs for entry in entries_of(rows)]
 
     async def inbox(self, after: str = "0-0", count: int = 64, block_ms: int = 2000) -> list[Entry]:
         """The oldest reports after an id that somebody wanted kept, waiting up to `block_ms` for one."""
@@ -185,13 +178,17 @@ class Store:
         if ids:
             await self._do("XDEL", self.key("inbox"), *ids)
 
+    async def shorten_inbox(self, most: int) -> int:
+        """Forget the oldest reports when more than about `most` wait; the answer is how many."""
+        return int(await self._do("XTRIM", self.key("inbox"), "MAXLEN", "~", most))
+
     async def types(self) -> dict[str, str]:
         """Every key of this namespace and its type; for doctor, in steps that do not hold up the server."""
         found: dict[str, str] = {}
         try:
             async for key in self.redis.scan_iter(match=self.key("*").replace("{", "\\{"), count=500):
                 name = key.decode("utf-8", "replace") if isinstance(key, bytes) else key
-                found[name] = _text(await self.redis.type(key))
+                found[name] = as_text(await self.redis.type(key))
         except (wrong.RedisError, OSError) as error:
             raise explained(error, self.where) from error
         return found
@@ -213,22 +210,6 @@ class Store:
             return await self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except (wrong.RedisError, OSError) as error:
             raise explained(error, self.where) from error
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _entries(raw: Any) -> list[Entry]:
-    """Stream entries as redis-py gives them: (id, fields), fields a mapping or a flat list."""
-    found = []
-    for one in raw or ():
-        name, fields = one
-        if not isinstance(fields, Mapping):
-            fields = dict(zip(fields[::2], fields[1::2], strict=True))
-        texts = {_text(key): _text(value) for key, value in fields.items()}
-        found.append(Entry(_text(name), texts.get("type", ""), texts.get("json", "")))
-    return found
 
 
 def _fault_of(answer: bytes) -> Invalid | Outdated | Damaged | None:

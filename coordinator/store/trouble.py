@@ -4,16 +4,23 @@ from redis import exceptions as wrong
 
 from coordinator.errors import CoordinatorError, LibraryError, StoreUnavailable, StoreUnusable
 from coordinator.library import located
+from coordinator.store.rights import is_denied, lacking
 
 _UNUSABLE = {
     "NOAUTH": "Redis wants a password: put it into REDIS_URL, redis://:PASSWORD@host:6379/0",
     "WRONGPASS": "Redis refuses this user or password: mend REDIS_URL",
-    "NOPERM": "this Redis user lacks a right ({text}): grant it with ACL SETUSER, see docs/operating.md",
     "READONLY": "this Redis is a read-only replica: point REDIS_URL at the primary, or use redis+sentinel://",
     "OOM": "Redis is out of memory: raise maxmemory or delete other data; endings are still accepted",
     "MISCONF": "Redis can not save to disk and refuses writes: look at its log and its disk",
     "MOVED": "this is a node of a Redis Cluster that does not hold this namespace: point REDIS_URL at its node",
     "CLUSTERDOWN": "the Redis Cluster is down: look at CLUSTER INFO",
+}
+#: What the TLS of Python says -> what to do. They are told with the address, and are wrong until somebody mends them.
+_TLS = {
+    "CERTIFICATE_VERIFY_FAILED": "shows a certificate that is not trusted ({text}): name the file of its CA in "
+    "REDIS_URL, rediss://HOST:6379/0?ssl_ca_certs=/path/ca.pem, and the host as the certificate does",
+    "certificate required": "wants a certificate of its clients ({text}): name one in REDIS_URL, "
+    "rediss://HOST:6379/0?ssl_ca_certs=/path/ca.pem&ssl_certfile=/path/me.crt&ssl_keyfile=/path/me.key",
 }
 
 
@@ -26,9 +33,15 @@ def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError
         return StoreUnusable(_UNUSABLE["NOAUTH"])
     if isinstance(error, wrong.AuthenticationError) or "username-password" in text:
         return StoreUnusable(f"{_UNUSABLE['WRONGPASS']} ({text})")
+    if said := next((said for sign, said in _TLS.items() if sign in text), ""):
+        return StoreUnusable(f"Redis at {where} {said.format(text=text)}")
+    if where.startswith("rediss://") and "No such file" in text:
+        return StoreUnusable(f"a file that REDIS_URL names is not there or can not be read: {where}")
     if isinstance(error, OSError | wrong.ConnectionError | wrong.TimeoutError):
         return StoreUnavailable(f"Redis at {where} can not be reached ({text}): is it running, and is REDIS_URL right?")
-    kinds = {wrong.NoPermissionError: "NOPERM", wrong.ReadOnlyError: "READONLY", wrong.OutOfMemoryError: "OOM"}
+    if isinstance(error, wrong.NoPermissionError) or is_denied(text):
+        return StoreUnusable(lacking(text))
+    kinds = {wrong.ReadOnlyError: "READONLY", wrong.OutOfMemoryError: "OOM"}
     word = next((word for kind, word in kinds.items() if isinstance(error, kind)), "") or text.split(" ", 1)[0]
     if word in _UNUSABLE:
         return StoreUnusable(_UNUSABLE[word].format(text=text))

@@ -9,10 +9,10 @@ on which words of the library.
 """
 
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
+from threading import Event
 from typing import Any, Final
 
 from coordinator import library
@@ -174,7 +174,7 @@ def main(rounds: int, *, kind: str, table: bool, text: str) -> None:
 
 def _apart(fleet: Fleet) -> int:
     """A step two milliseconds after another: where a thousand runs start a second, each token costs a command more."""
-    time.sleep(0.002)
+    Event().wait(0.002)
     return fleet.step()
 
 

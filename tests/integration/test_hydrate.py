@@ -204,11 +204,12 @@ async def test_what_a_server_that_came_back_empty_has_lost_is_brought_back(serve
         fleet.work("h1", 4)
         await fleet.ready(1)
         await fleet.becomes_known("old", "merged")
-        await fleet.store.run(Submit(workspace="long", agent="codex", task="60"))
+        await fleet.store.run(Submit(workspace="long", agent="codex", task="3"))
         await wait_until(lambda: marks.starts(marks.read(fleet.marks)).get("long"), "it runs", 30)
         await fleet.store.redis.flushall()
         await fleet.becomes_known("old", "merged")
-        await fleet.becomes_known("long", "queued")  # a new namespace is frozen
+        await fleet.becomes_known("long", "running")
+        await fleet.becomes("long", "completed", deadline=30)
         assert marks.starts(marks.read(fleet.marks)) == {"long": 1}
 
 

@@ -273,7 +273,7 @@ async def test_a_forged_fact_of_the_future_is_forgotten_with_the_next(server_url
     async with Store.connect(server_url, ROOT) as store, AsyncRedis.from_url(server_url) as redis:
         fleet = Fleet(store, redis)
         await store.run(Thaw())
-        bus = Bus(store, Reports(store, Sweeper(store)), Sweeper(store))
+        bus = Bus(store, Reports(store, Sweeper(store)))
         await fleet.ask_for("a")
         before = await store.latest()
         await bus.hear('{"type":"X","seq":"99999999999999-0"}')

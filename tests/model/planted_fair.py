@@ -59,4 +59,16 @@ FAIR: Final = (
         "math.max(state.expected + math.floor((took - state.expected) / 4), LEAST), true",
         "state.expected, true",
     ),
+    Plant(
+        "late_runs_free",
+        "A lane whose runs take longer than expected keeps its place while they run.",
+        "return now > score and now or nil",
+        "return nil",
+    ),
+    Plant(
+        "late_runs_forgotten_at_a_start",
+        "What runs took beyond their charge is left out where their lane starts another.",
+        "local start = math.max((state.pass or reached) + over, reached - charge)",
+        "local start = math.max(state.pass or reached, reached - charge)",
+    ),
 )

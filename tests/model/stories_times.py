@@ -59,6 +59,24 @@ class TimedStories(Base):
             self._claim(name, None)
         self._settle_down()
 
+    @rule(over=st.sampled_from([600_000, 1, 0, -1]), ahead=st.integers(1, 2))
+    def take_long(self, over: int, ahead: int) -> None:
+        """Some runs of a lane go on past what was expected of them; then others start one by one, of two lanes."""
+        fleet = self.fleet
+        fleet.limit(ops.Limit(key="codex", limit=ahead))
+        for name in some.NAMES[:4]:
+            fleet.submit(ops.Submit(workspace=name, agent="codex", repo="web", again=True))
+        self._settle_down()
+        began = [task for task in fleet.truth.running() if task.name in some.NAMES[:4]]
+        expected = fleet.truth.fair.lanes[began[0].lane].expected if began else 0
+        fleet.pass_time(max(expected + over, 0))
+        for name in some.NAMES[4:7]:
+            fleet.submit(ops.Submit(workspace=name, agent="codex", again=True))
+        for more in (1, 2, 3):
+            fleet.limit(ops.Limit(key="codex", limit=ahead + more))
+            for name in some.HOSTS[:3]:
+                self._claim(name, 1)
+
     @rule(data=st.data(), start=some.starts, left=some.lefts, twice=some.rarely)
     def retry_for_later(self, data: st.DataObject, start: int | None, left: int | None, twice: bool) -> None:
         """One that has ended is told other times, or none."""

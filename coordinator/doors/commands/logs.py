@@ -66,9 +66,15 @@ async def _logs(asked: Query, root: str | None, *, follow: bool, as_json: bool) 
 
 
 def log_of(settings: Settings, root: str | None, record: Record) -> Path:
-    """Where the log of a workspace's agent lies on its host, if that host has the same root as this machine."""
-    place = workspace_root(settings, root) / (record.dir or record.workspace)
-    return place / ".meta" / f"agent-{pool_of(record.agent)}.log"
+    """Where the log of a workspace's agent lies on its host, if that host has the same root as this machine.
+
+    What Redis says of a directory, and what an agent left in its place, must not lead out of the root.
+    """
+    top = workspace_root(settings, root)
+    path = top / (record.dir or record.workspace) / ".meta" / f"agent-{pool_of(record.agent)}.log"
+    if path.is_symlink() or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top)):
+        raise refused(f"{path} leads out of the workspace root {top}: nothing of it is shown")
+    return path
 
 
 async def _copy(session: Session, record: Record, file: BinaryIO, *, follow: bool, as_json: bool) -> None:

@@ -74,12 +74,17 @@ KINDS: dict[str, list[str]] = {
         {"a":1} [[1]]'''),
     "endings": _lines('''[] [{"workspace":"a","token":1,"status":"failed"}]
         [{"workspace":"a","token":1,"status":"running","cost_usd":-1}] 5'''),
+    "ending": _lines('''{} {"workspace":"a","token":1,"status":"failed"} {"workspace":"a","status":"failed"} 5 ["a"]
+        {"workspace":"a","token":1,"status":"running","cost_usd":-1}'''),
+    "granted": _lines('''[] [{"workspace":"a","token":1}] [{"workspace":"a","token":1,"agent":"codex"}] [5] {"a":1} 5
+        [{"workspace":"a","token":1,"agent":"codex","ending":{"workspace":"a","token":1,"status":"failed"}}]
+        [{"workspace":"a","token":1,"agent":"codex","ending":{"workspace":"a","status":"running"},"lane":""}]'''),
     "tracked": _lines('''[] [{"workspace":"a","status":"blocked","pid":-5}] [{"workspace":"..","priority":10}]
         [{"workspace":"a","updated_at":1,"token":5}] [{"workspace":"a","account":"a"},{"workspace":"b","account":"a/b"}]
         [{"workspace":"a","updated_at":-1,"token":"5"}] [5,{"workspace":"b"}] {"a":1} 5'''),
 }  # fmt: skip
-OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking"}
-LISTS = {"names", "held", "endings", "tracked"}
+OBJECTS = {"limits", "rates", "accounts", "weights", "settings", "asking", "ending"}
+LISTS = {"names", "held", "endings", "tracked", "granted"}
 #: verb -> (a question that is right, field -> kind)
 VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "submit": ({"workspace": "w"}, {
@@ -93,7 +98,10 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "renew": ({"host": "h1", "incarnation": "i"}, {
         "host": "name", "incarnation": "name", "machine": "name", "pools": "names", "labels": "names", "slots": "small",
-        "mode": "word", "held": "held", "endings": "endings", "trouble": "name",
+        "mode": "word", "held": "held", "endings": "endings", "epoch": "count", "trouble": "name",
+    }),
+    "restore": ({"host": "h1", "incarnation": "i", "runs": []}, {
+        "host": "name", "incarnation": "name", "machine": "name", "runs": "granted",
     }),
     "complete": ({"workspace": "w", "status": "failed"}, {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
@@ -122,12 +130,13 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "limit": ({"key": "codex", "limit": 5}, {"key": "name", "limit": "count", "clear": "flag", "by": "name"}),
     "apply": ({}, {
         "limits": "limits", "rates": "rates", "accounts": "accounts", "weights": "weights", "settings": "settings",
-        "default_agent": "name", "by": "name", "if_new": "flag",
+        "default_agent": "name", "by": "name", "if_new": "flag", "hosts": "names",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),
     "push": ({"channel": "a"}, {"channel": "name", "data": "json", "id": "name"}),
     "status": ({}, {}),
+    "backup": ({}, {}),
     "query": ({}, {
         "name": "name", "status": "word", "repo": "name", "agent": "name", "host": "name", "after": "count",
         "before": "count", "recent": "flag", "names": "flag", "cursor": "name", "count": "small",
@@ -147,6 +156,11 @@ SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
         "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
         "receipt": "text",
+    }),
+    ("restore", "runs"): ("[%s]", {"workspace": "a", "token": 1, "agent": "codex"}, {
+        "workspace": "name", "token": "count", "agent": "name", "lane": "name", "task": "task", "repo": "name",
+        "org": "name", "branch": "name", "source": "name", "dir": "name", "session": "name", "account": "name",
+        "attempt": "count", "started_at": "count", "pid": "count", "ending": "ending",
     }),
     ("track", "workspaces"): ("[%s]", {"workspace": "a"}, {
         "workspace": "name", "status": "word", "agent": "name", "task": "task", "repo": "name", "org": "name",

@@ -93,6 +93,14 @@ def make_due(redis: "Redis") -> None:
     redis.zadd(f"{ROOT}:leases", {"hurt": 1, "late": 1, "asked": 1})
 
 
+def _told(name: str, token: int, ended: str = "", **more: object) -> dict[str, object]:
+    """What h1 says of a run that it was granted."""
+    run: dict[str, object] = {"workspace": name, "token": token, "agent": "codex", "repo": "r", "org": "o", **more}
+    if ended:
+        run["ending"] = {"workspace": name, "token": token, "status": ended}
+    return {"host": "h1", "incarnation": "i1", "runs": [run]}
+
+
 def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
     """Questions that between them touch every key that `build` made."""
     held: list[dict[str, object]] = [{"workspace": name, "token": tokens[name]} for name in ("run", "late")]
@@ -113,6 +121,12 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("renew", {"host": "h1", "incarnation": "i2", "pools": ["gemini"], "slots": 2}),
         ("renew", {"host": "h9", "incarnation": "i1", "pools": ["gemini", "codex"], "slots": 2}),
         ("renew", {"host": "h1", "incarnation": "i1", "endings": [{**held[0], "status": "completed"}]}),
+        ("renew", {"host": "h1", "incarnation": "i1", "held": held, "epoch": 0}),
+        ("restore", {"host": "h1", "incarnation": "i1", "runs": [{**one, "agent": "codex"} for one in held]}),
+        ("restore", _told("new", 9_000_000_000_000, lane="codex@h1+gpu codex repo:o/r team #13")),
+        ("restore", _told("run", tokens["run"] + 1)),
+        ("restore", _told("by-gate", 9_000_000_000_000, ended="completed")),
+        ("restore", _told("done", tokens["run"] + 1, ended="failed")),
         ("complete", {**held[0], "status": "completed"}),
         ("complete", {**held[0], "status": "failed", "retry_after": 60}),
         ("complete", {**held[1], "status": "completed", "claim": _claim("h1", 3)}),

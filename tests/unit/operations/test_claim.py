@@ -27,7 +27,8 @@ async def test_a_grant_carries_what_was_submitted(fleet: Fleet) -> None:
     said = {"task": "x", "repo": "io", "org": "core", "branch": "b", "source": "/src", "dir": "/d"}
     await fleet.queue("a", **said)
     (grant,) = (await fleet.claim()).grants
-    assert grant == Grant(workspace="a", token=grant.token, ttl=300_000, attempt=1, agent="codex", **said)
+    lane = "codex codex repo:core/io org:core"
+    assert grant == Grant(workspace="a", token=grant.token, ttl=300_000, attempt=1, agent="codex", lane=lane, **said)
     record = await fleet.record("a")
     assert (record.status, record.host, record.mode, record.token) == ("running", "h1", "pull", grant.token)
     assert await fleet.redis.zscore("{t}:leases", "a") == (record.started_at or 0) + 300_000

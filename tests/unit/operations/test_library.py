@@ -40,7 +40,7 @@ async def test_calls_made_at_once_find_the_missing_library_together(store: Store
     await fleet.queue("a", "b")
 
 
-@pytest.mark.parametrize("line", [r"lease.report\(ask, row\)\n    local answer"])
+@pytest.mark.parametrize("line", [r"ending.report\(ask, row\)\n    local answer"])
 async def test_a_defect_of_the_library_names_its_file_and_line(store: Store, line: str) -> None:
     broken = re.sub(line, "lease.repotr(ask, row)\n    local answer", library.TEXT)
     assert broken != library.TEXT

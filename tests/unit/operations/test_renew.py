@@ -4,7 +4,7 @@ import pytest
 
 from coordinator.models import Grant
 from coordinator.operations import Hosts, Kill, Renew
-from coordinator.operations.complete import Ending
+from coordinator.operations.complete import HoldersEnding
 from coordinator.operations.renew import Renewed, Taken
 from tests.unit.operations.asking import Fleet
 
@@ -107,14 +107,14 @@ async def test_a_run_that_somebody_wants_ended_is_named_until_it_has(fleet: Flee
 
 async def test_endings_are_repeated_and_count_once(fleet: Fleet) -> None:
     first, second = await _running(fleet, "a", "b")
-    ending = Ending(workspace="a", token=first.token, status="merged")
+    ending = HoldersEnding(workspace="a", token=first.token, status="merged")
     for _ in range(2):
         answer = await fleet.store.run(Renew(host="h1", incarnation="i1", endings=[ending]))
         assert isinstance(answer, Renewed)
         assert [one.workspace for one in answer.unseen] == ["b"]
     assert (await fleet.record("a")).status == "merged"
     assert (await fleet.facts()).count("AgentCompleted") == 1
-    late = Ending(workspace="b", token=second.token - 1, status="failed")
+    late = HoldersEnding(workspace="b", token=second.token - 1, status="failed")
     await fleet.store.run(Renew(host="h1", incarnation="i1", endings=[late]))
     assert (await fleet.record("b")).status == "running"
 
