@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,19 @@ async def started(fleet: Fleet, count: int) -> None:
     await wait_until(lambda: len(marks.starts(marks.read(fleet.marks))) >= count, f"{count} agents run", every=0.05)
 
 
+async def reads(fleet: Fleet) -> int:
+    """How often somebody has read by a verb: of those that run by themselves only a replica that remembers does."""
+    stats: Any = await fleet.store.redis.info("commandstats")
+    return int(stats.get("cmdstat_fcall_ro", {}).get("calls", 0))
+
+
+async def wait_for_reads(fleet: Fleet, before: int) -> None:
+    async def more() -> bool:
+        return await reads(fleet) > before
+
+    await wait_until(more, "the replica has looked at what was set", every=0.02)
+
+
 def told_once(fleet: Fleet, names: list[str], *, most: int) -> None:
     """What the agents themselves say: each ran once, to its end, and never too many."""
     seen = marks.read(fleet.marks)
@@ -69,7 +83,10 @@ async def test_one_that_comes_back_empty(server: Forgetful, tmp_path: Path) -> N
     async with fleet_on(server, tmp_path, 9) as fleet:
         await begin(fleet, slots=6)
         await fleet.store.run(BackOff(key="claude", duration=3_600_000, reason="usage limit", by="ana"))
+        await fleet.heard()
+        looks = await reads(fleet)
         await fleet.store.run(Limit(key="codex", limit=6))  # a fact, which replicas hear
+        await wait_for_reads(fleet, looks)
         await submit(fleet, ends_away, 2)
         await submit(fleet, runs_on, 6)
         await started(fleet, 6)

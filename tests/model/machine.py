@@ -9,7 +9,7 @@ from coordinator import operations as ops
 from coordinator.models import Held
 from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.operations.claim import Asking
-from coordinator.operations.complete import Ending
+from coordinator.operations.complete import HoldersEnding
 from tests.model import choices as some
 from tests.model.stories import Stories
 
@@ -180,7 +180,7 @@ class FleetMachine(Stories):
     def beat_with_an_ending(self, name: str, task: str, which: int, ending: dict[str, Any]) -> None:
         host = self.fleet.truth.hosts.get(name)
         if host:
-            told = [Ending(workspace=task, token=self._token(task, which), **ending)]
+            told = [HoldersEnding(workspace=task, token=self._token(task, which), **ending)]
             self.fleet.renew(ops.Renew(host=name, incarnation=host.incarnation, endings=told))
 
     @precondition(lambda self: self.fleet.truth.running())
