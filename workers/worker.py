@@ -152,8 +152,8 @@ class Worker:
 
     async def _watch(self) -> None:
         await asyncio.sleep(
-            max(0.05, min(self._every, 1.0, self._kill_grace_ms / 4000))
-        )  # it has half the grace to act
+            max(0.05, min(self._every, 1.0, self._kill_grace_ms / 8000))
+        )  # half the grace is left to act in
         for held in list(self._held.values()):
             await asyncio.to_thread(held.enforce)
 

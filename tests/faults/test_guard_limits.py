@@ -98,14 +98,15 @@ async def test_an_agent_that_prints_works_or_changes_a_file_is_not_stalled(host:
 async def test_time_in_which_a_tree_was_stilled_is_no_stall(host: Host) -> None:
     cwd = host.path / "work"  # in which nobody writes
     cwd.mkdir()
-    guard = await host.start(7, "sleep=60000", cwd=cwd, stalled_ms=1500, lease_ms=900)
+    guard = await host.start(7, "sleep=60000", cwd=cwd, stalled_ms=2000)
+    guard.extend(boot_ms())
     await wait_until(lambda: guard.state() == "stilled", "it is stilled")
-    until = boot_ms() + 1600
+    until = boot_ms() + 2100
     await wait_until(lambda: boot_ms() > until, "it was still for longer than it may do nothing")
     before = epoch_ms()
     guard.extend(boot_ms() + 60_000)
     ending = await guard.ended()
-    assert (ending.reason, ending.ended_at - before >= 1450) == ("stalled", True)
+    assert (ending.reason, ending.ended_at - before >= 1950) == ("stalled", True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own choice")

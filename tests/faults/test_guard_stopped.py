@@ -20,7 +20,7 @@ async def test_the_worker_stills_the_agent_of_a_stopped_guard_before_its_lease_e
     server_url: str, tmp_path: Path, raw: Redis
 ) -> None:
     runner: dict[str, object] = {"command": [sys.executable, "-IS", str(AGENT), "ticks=ticks"], "stdin": "none"}
-    times = {"lease_ttl": "3400ms", "beat": "1s", "kill_grace": "400ms"}
+    times = {"lease_ttl": "4s", "beat": "1s", "kill_grace": "1s"}
     async with Fleet(server_url, tmp_path, {"codex": 1}, {"codex": runner}, **times) as fleet:
         fleet.serve("r1")
         fleet.work("h1", 1)
