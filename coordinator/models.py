@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from coordinator.words import Count, HostName, LimitKey, Millis, Reason, Status, Token, WorkspaceName, wrong
 
@@ -87,6 +87,31 @@ class FreezeView(Record):
     until: Millis | None = None
 
 
+class EndedProcess(Record):
+    """A process that was ended, by which signal; `left`: it may live."""
+
+    pid: int
+    command: str = ""
+    by: str = ""
+
+
+class Receipt(Record):
+    """What the end of a run found: the processes that were ended (`more` are not named), and what its tree had used."""
+
+    ended: LuaList[EndedProcess] = ()
+    more: int = 0
+    cpu_ms: int | None = None
+    peak_memory: int | None = None
+
+
+def _receipt(value: Any) -> Any:
+    """A worker's own word, kept as a text; another's may be anything."""
+    try:
+        return Receipt.model_validate_json(value) if isinstance(value, str) else value
+    except ValidationError:
+        return None
+
+
 class Workspace(Record):
     """The record of one workspace. Times are epoch milliseconds (`since`: of its status), money is in millionths."""
 
@@ -125,6 +150,7 @@ class Workspace(Record):
     started_at: Millis | None = None
     ended_at: Millis | None = None
     kill: Kill | None = None
+    receipt: Annotated[Receipt | None, BeforeValidator(_receipt)] = None
 
 
 class Held(Question):
@@ -150,6 +176,7 @@ class HostView(Record):
     waiting: Millis | None = None
     freeze: FreezeView | None = None
     incarnation: str | None = None
+    trouble: str | None = None
 
 
 class RampView(Record):

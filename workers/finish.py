@@ -2,20 +2,30 @@
 
 from coordinator.operations.complete import Ending
 from workers.ending import ending
-from workers.run import Exit
+from workers.receipt import receipt
+from workers.run import Exit, Order
 from workers.sessions import session_of
 from workers.workspace import Workspace
 
 
 def told(workspace: Workspace, token: int, exit_: Exit) -> Ending:
-    """The ending to report, with the session it was in, from what it left."""
+    """The ending to report, with the session it was in and its receipt, from what it left."""
     said = ending(workspace.name, token, exit_, workspace.question())
     session = session_of(workspace, token, failed=said.status == "failed")
-    return said.model_copy(update={"session": session})
+    return said.model_copy(update={"session": session, "receipt": receipt(exit_)})
+
+
+def failed(workspace: str, token: int, order: Order | None, why: str) -> Ending:
+    """The ending of a run that was not, or of which nothing is known."""
+    verdict = "killed" if order == "killed" else "start_failed"
+    return Ending(workspace=workspace, token=token, status="failed", verdict=verdict, question=why[:2000])
 
 
 def finished(workspace: Workspace, said: Ending, exit_: Exit) -> None:
     """Write status.json of a run that has ended, and the mark of one that took too long. Raises WorkspaceError."""
-    workspace.write({"status": said.status, "pid": None, "question": said.question, "session": said.session})
+    workspace.write({
+        "status": said.status, "pid": None, "question": said.question, "session": said.session,
+        "cpu_ms": exit_.cpu_ms, "peak_memory": exit_.peak_memory,
+    })  # fmt: skip
     if exit_.reason == "timeout":
         workspace.timed_out(exit_.error or "Agent timed out")

@@ -1,6 +1,6 @@
 """The fork server of one host: forks a guard for every connection, in a millisecond, and outlives the worker.
 
-`python -m workers.forkserver HOME [IDLE_SECONDS]` returns when a server listens on HOME/forkserver.sock: a new one in
+`python -m workers.forkserver HOME [IDLE_SECONDS]` returns when a server listens on HOME/forkserver.2.sock: a new one in
 the background, or the one that was there. It reads no question itself: each guard does, on its own connection. A worker
 keeps a connection with a guard that waits; so a server without children has no worker, and after a while it goes.
 """
@@ -22,7 +22,8 @@ from workers import guard, orphans, processes
 from workers.bell import Bell, default_signals, nothing
 from workers.slip import SUFFIX, Slip
 
-SOCKET, LOCK, LOG = "forkserver.sock", "forkserver.lock", "forkserver.log"
+_KIND = 2  # raised with every change of what a guard is asked: an older server goes on with its guards, and asks none
+SOCKET, LOCK, LOG = f"forkserver.{_KIND}.sock", f"forkserver.{_KIND}.lock", "forkserver.log"
 _IDLE_S = 1.0
 
 

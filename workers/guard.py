@@ -16,18 +16,22 @@ import select
 import signal
 import socket
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from workers import processes
 from workers.bell import Bell, nothing
 from workers.clock import awake_ms, boot_ms, epoch_ms
+from workers.output import Output
 from workers.processes import Identity, Process
-from workers.run import Exit, Reason, Run, Survivor
+from workers.run import Ended, Exit, Reason, Run
 from workers.slip import MARK, SUFFIX, Birth, Slip
 from workers.spawn import adopt_orphans, spawn
+from workers.watch import Watch
 
 _TICK_MS = 1000  # also bounds how late a guard is after the machine slept, which its timer does not count
 _LEFTOVERS_GRACE_MS = 400
+_Asking = Literal["INT", "TERM"]
+_ASKED: Final[tuple[tuple[signal.Signals, _Asking], ...]] = ((signal.SIGINT, "INT"), (signal.SIGTERM, "TERM"))
 
 
 class Wish(NamedTuple):
@@ -82,6 +86,7 @@ class Guard:
     def __init__(self, run: Run, slip: Slip, me: Identity, deadline_ms: int) -> None:
         self._run, self._slip, self._me, self._deadline_ms = run, slip, me, deadline_ms
         self._agent = 0
+        self._watch: Watch | None = None
         self._status: int | None = None
         self._alone = False
         self._terminated = False
@@ -94,10 +99,12 @@ class Guard:
     def start(self) -> None:
         """Start the agent; when that fails the reason is kept for the ending."""
         try:
+            output = Output(self._run.log)
             self._agent = spawn(self._run, {MARK: str(self._slip.path)})
         except (OSError, ValueError) as error:
             self._error = f"can not start {self._run.argv[0]}: {error}"
             return
+        self._watch = Watch(self._run, output)
         self._started_at = epoch_ms()
         born = processes.look(self._agent)  # not yet collected, so it is there even when it has ended
         self._slip.set_agent(Identity(self._agent, born.birth if born else 0), self._started_at)
@@ -105,12 +112,12 @@ class Guard:
     def stand(self) -> None:
         """Guard until nothing of the tree is left, and write down how it ended."""
         wish = self._hold() if self._agent else Wish("start_failed", 0)
-        survivors: tuple[Survivor, ...] = ()
+        receipt: tuple[Ended, ...] = ()
         if self._agent and (wish.reason != "exited" or self._leftovers()):
             if wish.reason == "exited":  # known already, should this guard not live to see the leftovers end
                 self._slip.set_exit(self._ending("exited"))
-            survivors = self._end(wish)
-        self._slip.set_exit(self._ending(wish.reason, survivors))
+            receipt = self._end(wish)
+        self._slip.set_exit(self._ending(wish.reason, receipt))
         self._slip.set_state("ended", boot_ms())
 
     def _hold(self) -> Wish:
@@ -128,6 +135,8 @@ class Guard:
                 if now < still_at:
                     processes.resume(self._family)
                     self._slip.set_state("running", now)
+                    if self._watch:
+                        self._watch.begin()
                 elif now >= since + self._run.park_max_ms:
                     return Wish("lost", 0)
                 else:
@@ -138,30 +147,37 @@ class Guard:
             elif self._time_left_ms is not None and self._time_left_ms <= 0:
                 self._error = self._run.overtime()
                 return Wish("timeout", self._run.kill_grace_ms)
-            else:
-                self._run_on(still_at - now)
+            elif wish := self._run_on(still_at - now):
+                return wish
 
-    def _run_on(self, limit_ms: int) -> None:
-        """Wait while the tree runs: only this counts towards its time limit."""
+    def _run_on(self, limit_ms: int) -> Wish | None:
+        """Wait while the tree runs: only this counts towards its time limit. Says why what it does must end."""
         before = awake_ms()
+        if self._watch:
+            if found := self._watch.look():
+                self._error = found[1]
+                return Wish(found[0], 0 if found[0] == "memory" else self._run.kill_grace_ms)
+            limit_ms = min(limit_ms, self._watch.wait_ms())
         self._wait(limit_ms if self._time_left_ms is None else min(limit_ms, self._time_left_ms))
         if self._time_left_ms is not None:
             self._time_left_ms -= awake_ms() - before
+        return None
 
-    def _end(self, wish: Wish) -> tuple[Survivor, ...]:
-        """Ask the tree to end, tell it to, then end it; returns what had to be ended so, but for the agent itself."""
-        found: dict[int, Survivor] = {}
+    def _end(self, wish: Wish) -> tuple[Ended, ...]:
+        """Ask the tree to end, tell it to, then end it; returns all that was there, by the last signal each took."""
+        found: dict[int, Ended] = {}
+        if self._watch:
+            self._watch.sample()
         if wish.grace_ms and self._slip.state()[0] == "running":
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number, name in _ASKED:
                 family = self._family()
-                if wish.reason == "exited":
-                    found |= {each.pid: Survivor(each.pid, processes.command(each.pid)) for each in family}
+                found |= {each.pid: Ended(each.pid, processes.command(each.pid), name) for each in family}
                 processes.signal_all(family, number)
                 if self._gone_within(wish.grace_ms // 2):
                     return tuple(found.values())
-        killed = processes.end_tree(self._family, self._collect)
+        found |= {each.pid: each for each in processes.end_tree(self._family, self._collect)}
         self._collect()
-        return tuple(({each.pid: each for each in killed if each.pid != self._agent} | found).values())
+        return tuple(found.values())
 
     def _gone_within(self, grace_ms: int) -> bool:
         """Wait for the tree to end by itself; no longer than the lease, nor once a stricter order is given."""
@@ -203,11 +219,12 @@ class Guard:
             return
         self._alone = self._adopts
 
-    def _ending(self, reason: Reason, survivors: tuple[Survivor, ...] = ()) -> Exit:
+    def _ending(self, reason: Reason, receipt: tuple[Ended, ...] = ()) -> Exit:
         number = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         code = number if number is not None and number >= 0 else None
         killer = -number if number is not None and number < 0 else None
-        return Exit(code, killer, reason, self._started_at, self._ended_at, self._error, survivors)
+        used = self._watch.used() if self._watch else (None, None)
+        return Exit(code, killer, reason, self._started_at, self._ended_at, self._error, receipt, *used)
 
     def _wait(self, limit_ms: int) -> None:
         """Until a child changes, a hint comes, or the time is over; never longer than a tick."""

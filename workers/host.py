@@ -15,7 +15,7 @@ from typing import Final
 import psutil
 
 from coordinator.errors import HostTaken
-from coordinator.words import HOST
+from coordinator.words import HOST, shown
 
 log = logging.getLogger(__name__)
 MEMORY_FLOOR: Final = 256 << 20  # bytes that stay free: an agent that starts the kernel's killer ends others too
@@ -52,20 +52,31 @@ class Room:
     def free(self, busy: int) -> tuple[int, bool]:
         """Free slots that the host bears now, and whether more were free: then looking again soon is worth it."""
         slots = max(0, self._slots - busy)
-        if (found := trouble(self._home)) != self._trouble:
-            log.warning("takes no work: %s", found) if found else log.info("takes work again")
-            self._trouble = found
-        spare = psutil.virtual_memory().available - MEMORY_FLOOR
-        fits = 0 if found else max(0, min(slots, spare // self._need))
+        fits = 0 if self.trouble() else min(slots, _spare() // self._need)
         return fits, fits < slots
 
+    def trouble(self) -> str:
+        """Why no agent could be started here now, whatever it is, in one line; empty when one could."""
+        spare = _spare()
+        short = f"{(spare + MEMORY_FLOOR) >> 20} MiB of memory are free: an agent is reckoned at {self._need >> 20} MiB"
+        stays = f"{short}, and {MEMORY_FLOOR >> 20} MiB stay free"
+        found = disk_trouble(self._home) or (stays if spare < self._need else "")
+        if bool(found) != bool(self._trouble):  # its numbers change all the time
+            log.warning("takes no work: %s", found) if found else log.info("takes work again")
+        self._trouble = found
+        return found
 
-def trouble(home: Path) -> str:
+
+def _spare() -> int:
+    return psutil.virtual_memory().available - MEMORY_FLOOR
+
+
+def disk_trouble(home: Path) -> str:
     """Why no agent could be started here, whatever it is; empty when one could. Such a host must not eat the queue."""
     if not os.access(home, os.W_OK | os.X_OK):
-        return f"{home} is gone or can not be written"
+        return f"{shown(str(home))} is gone or can not be written"
     free = shutil.disk_usage(home).free
-    return f"the disk of {home} has {free >> 20} MiB left" if free < DISK_FLOOR else ""
+    return f"the disk of {shown(str(home))} has {free >> 20} MiB left" if free < DISK_FLOOR else ""
 
 
 @contextlib.contextmanager

@@ -32,15 +32,13 @@ def end_orphans(slip: Slip) -> Exit:
     known = slip.exit()
     if known and slip.state()[0] == "ended":
         return known
-    survivors = processes.end_tree(lambda: tree_of(slip))
+    receipt = processes.end_tree(lambda: tree_of(slip))
     if known:  # the guard was killed while it swept
-        ending = replace(known, survivors=known.survivors + survivors)
+        ending = replace(known, receipt=known.receipt + receipt)
     else:
         agent, order, now = slip.agent(), slip.order(), epoch_ms()
         error = f"the guard of token {slip.path.stem} was killed; its processes were ended"
-        ending = Exit(
-            None, None, order[0] if order else "guard_died", agent[1] if agent else now, now, error, survivors
-        )
+        ending = Exit(None, None, order[0] if order else "guard_died", agent[1] if agent else now, now, error, receipt)
     slip.set_exit(ending)
     slip.set_state("ended", boot_ms())
     return ending

@@ -13,11 +13,12 @@ from typing import Literal, NamedTuple
 
 import psutil
 
-from workers.run import Survivor
+from workers.run import Ended
 
 _PAUSE_S = 0.001
 _LONG_PAUSE_S = 0.05
 _STILL_WITHIN_S = 5.0
+_KILLED_WITHIN_S = 5.0  # what takes longer stands in the kernel, perhaps for ever
 
 
 class Identity(NamedTuple):
@@ -181,21 +182,23 @@ def resume(family: Family) -> None:
     signal_all(family(), signal.SIGCONT)
 
 
-def end_tree(family: Family, collect: Callable[[], object] = lambda: None) -> tuple[Survivor, ...]:
+def end_tree(family: Family, collect: Callable[[], object] = lambda: None) -> tuple[Ended, ...]:
     """Kill a whole tree without asking and return when none of it lives; the receipt names all that were found.
 
     It is stilled first: nothing is left that could start another, or do anything when its parent dies. `collect` is
-    called between looks, for the parent of dead ones. What another user owns is named in the receipt and left alone.
+    called between looks, for the parent of dead ones. What another user owns, or does not die, is named as `left`.
     """
     still(family)
-    receipt: dict[Identity, Survivor] = {}
+    receipt: dict[Identity, Ended] = {}
     refused: set[Identity] = set()
-    pause = _PAUSE_S
+    pause, give_up = _PAUSE_S, time.monotonic() + _KILLED_WITHIN_S
     while left := [each for each in family() if each.identity not in refused]:
         for process in reversed(left):
-            receipt.setdefault(process.identity, Survivor(process.pid, command(process.pid)))
-            if not send(process.identity, signal.SIGKILL) and alive(process.identity):
+            ended = receipt.setdefault(process.identity, Ended(process.pid, command(process.pid), "KILL"))
+            told = send(process.identity, signal.SIGKILL)
+            if alive(process.identity) and (not told or time.monotonic() > give_up):
                 refused.add(process.identity)
+                receipt[process.identity] = ended._replace(by="left")
         collect()
         time.sleep(pause)
         pause = min(pause * 1.5, _LONG_PAUSE_S)
@@ -203,11 +206,16 @@ def end_tree(family: Family, collect: Callable[[], object] = lambda: None) -> tu
 
 
 def command(pid: int) -> str:
-    """The command line of a process for people, shortened; empty when it is gone."""
+    """What a process runs, for people: its program and, of an interpreter, its file; empty when it is gone.
+
+    Other arguments may hold a prompt or a secret, and what is answered here goes into logs and to Redis.
+    """
     try:
-        return " ".join(psutil.Process(pid).cmdline())[:120]
-    except (psutil.Error, OSError):
+        program, *arguments = psutil.Process(pid).cmdline()
+    except (psutil.Error, OSError, ValueError):
         return ""
+    files = [one for one in arguments if not one.startswith("-") and "/" in one and os.path.isfile(one)]  # noqa: PTH113
+    return " ".join([program, *files[:1]])[:120] + (" ..." if len(arguments) > len(files[:1]) else "")
 
 
 def _inherited(roots: list[int], seen: dict[int, Process]) -> list[Process]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 Order = Literal["lost", "killed", "stopped"]
-Reason = Literal["exited", "timeout", "lost", "killed", "stopped", "start_failed", "guard_died"]
+Reason = Literal[
+    "exited", "timeout", "lost", "killed", "stopped", "start_failed", "guard_died", "memory", "output", "stalled"
+]
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,9 @@ class Run:
 
     `env` is the agent's whole environment; the guard adds DISPATCH_TOKEN, DISPATCH_WORKSPACE and DISPATCH_RUN.
     `stdin` is all the agent can read, then end of file. `log` receives its output, appended.
-    `timeout_ms` counts neither the time the tree was stilled nor the time the machine slept.
+    `timeout_ms` and `stalled_ms` count neither the time the tree was stilled nor the time the machine slept.
+    `memory_max` is bytes of the whole tree. A log that grows beyond `log_max` bytes loses its middle, or ends the run
+    where `log_full_ends`.
     """
 
     token: int
@@ -29,6 +33,10 @@ class Run:
     stdin: str = ""
     timeout_ms: int | None = None
     park_max_ms: int = 3_600_000
+    memory_max: int | None = None
+    log_max: int | None = None
+    log_full_ends: bool = False
+    stalled_ms: int | None = None
 
     def overtime(self) -> str:
         """The sentence for people when its time is over: `Agent timed out after 60m`, or `90s`."""
@@ -50,19 +58,22 @@ class Run:
         return cls(**asked), deadline_ms
 
 
-class Survivor(NamedTuple):
-    """A process that outlived its agent, or would not end when asked, and was ended."""
+class Ended(NamedTuple):
+    """A process that was ended, and the last signal that it took; `left`: nobody could end it, or prove it dead."""
 
     pid: int
     command: str
+    by: Literal["INT", "TERM", "KILL", "left"]
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a run ended. Nothing of its tree is left, but what `survivors` says could not be ended.
+    """How a run ended. Nothing of its tree is left, but what `receipt` says is `left`.
 
     `code` or `signal` is the ending of the agent's own process; both are None when it never started or nobody saw it
     end. `reason` says why: by itself (`exited`), or what ended it. `error` is for people. Times are epoch milliseconds.
+    `receipt` names every process that did not end by itself. `cpu_ms` and `peak_memory` (bytes) are of the whole tree,
+    None where nobody saw them.
     """
 
     code: int | None
@@ -71,7 +82,14 @@ class Exit:
     started_at: int
     ended_at: int
     error: str = ""
-    survivors: tuple[Survivor, ...] = ()
+    receipt: tuple[Ended, ...] = ()
+    cpu_ms: int | None = None
+    peak_memory: int | None = None
+
+    @property
+    def left(self) -> tuple[Ended, ...]:
+        """The processes of the run that may live."""
+        return tuple(each for each in self.receipt if each.by == "left")
 
     def encode(self) -> str:
         """This ending as one line of JSON."""
@@ -79,6 +97,7 @@ class Exit:
 
     @classmethod
     def decode(cls, text: str) -> "Exit":
-        """The ending that `encode` wrote."""
+        """The ending that `encode` wrote, here or in another version."""
         said: dict[str, Any] = json.loads(text)
-        return cls(**(said | {"survivors": tuple(Survivor(*each) for each in said["survivors"])}))
+        known = {field.name: said[field.name] for field in fields(cls) if field.name in said}
+        return cls(**(known | {"receipt": tuple(Ended(*each) for each in said.get("receipt", ()))}))

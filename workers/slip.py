@@ -148,11 +148,12 @@ class Slip:
         return Exit.decode(text) if text else None
 
     def set_exit(self, ending: Exit) -> None:
-        """Write down how the run ended; of very many survivors only the first are named."""
+        """Write down how the run ended; of very many processes only the first are named."""
         width = _LINES["exit"][1] - 64
         ending = replace(ending, error=ending.error[:2000])
         while len(text := ending.encode()) > width:
-            ending = replace(ending, survivors=ending.survivors[: len(ending.survivors) // 2])
+            first = sorted(ending.receipt, key=lambda each: each.by != "left")
+            ending = replace(ending, receipt=tuple(first[: len(first) // 2]))
         self._write("exit", text)
 
     def _write(self, name: str, text: str) -> None:

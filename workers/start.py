@@ -53,6 +53,10 @@ async def prepare(
         kill_grace_ms=kill_grace_ms,
         stdin=commands.stdin_text(runner, values),
         timeout_ms=runner.timeout,
+        memory_max=runner.memory_max,
+        log_max=runner.log_max,
+        log_full_ends=runner.log_full == "end",
+        stalled_ms=runner.stalled,
     )
     note(grant, workspace, runner, host, session)
     return run
@@ -64,7 +68,7 @@ def running(grant: Grant, workspace: Workspace, pid: int) -> None:
         "status": "running", "agent": grant.agent, "repo": grant.repo or "", "org": grant.org, "task": grant.task,
         "branch": grant.branch or (branch_for(grant.workspace) if grant.source else None), "pid": pid or None,
         "question": None, "started_at": rfc3339(), "runs": _runs(workspace) + 1,
-        "token": grant.token, "account": grant.account,
+        "token": grant.token, "account": grant.account, "cpu_ms": None, "peak_memory": None,
         "workspace": grant.workspace if grant.dir not in (None, grant.workspace) else None,
     })  # fmt: skip
 

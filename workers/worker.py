@@ -22,6 +22,7 @@ from workers import finish
 from workers import host as machine
 from workers.claims import Claims
 from workers.clock import boot_ms
+from workers.ending import ending
 from workers.guarded import Guard
 from workers.guards import Guards
 from workers.held import Held
@@ -122,6 +123,7 @@ class Worker:
                 labels=self._labels,
                 slots=0 if self._quiet else self._slots,
                 mode="pull",
+                trouble=self._capacity.trouble() or None,
                 held=[held.lease() for held in newest.values()],
                 epoch=self._again.epoch,
             )
@@ -149,7 +151,9 @@ class Worker:
                     self._beat_now.set()
 
     async def _watch(self) -> None:
-        await asyncio.sleep(min(self._every, 1.0))
+        await asyncio.sleep(
+            max(0.05, min(self._every, 1.0, self._kill_grace_ms / 8000))
+        )  # half the grace is left to act in
         for held in list(self._held.values()):
             await asyncio.to_thread(held.enforce)
 
@@ -178,7 +182,7 @@ class Worker:
             if held.guard:
                 held.guard.end("killed", 0)
                 await held.guard.ended()
-            await self._report(held, _failed(held, why))
+            await self._report(held, finish.failed(held.workspace, held.token, held.order, why))
         except Exception:  # nobody is told: its lease runs out
             log.exception("no proof of death, or no report of it workspace=%s token=%d", held.workspace, held.token)
             self._done.append(held.token)
@@ -196,8 +200,8 @@ class Worker:
     async def _start(self, held: Held, grant: Grant, before: list[Held]) -> None:
         for old in before:  # of a lower token: it is stale, and this run waits until nothing of it is left
             old.end("lost")
-            if old.guard:
-                await old.guard.ended()
+            if old.guard and (exit_ := await old.guard.ended()).left:
+                return await self._report(held, ending(held.workspace, held.token, exit_, None))
         try:
             workspace = Workspace(self._root, grant.workspace, grant.dir)
             run = await held.unless_ended(prepare(grant, workspace, self._runners, self._host, self._kill_grace_ms))
@@ -207,7 +211,7 @@ class Worker:
             if boot_ms() >= held.deadline_ms - self._kill_grace_ms:  # whoever holds the next lease runs it
                 log.warning("not started workspace=%s token=%d: %s", held.workspace, held.token, error)
                 return self._drop(held)
-            return await self._report(held, _failed(held, str(error)))
+            return await self._report(held, finish.failed(held.workspace, held.token, held.order, str(error)))
         held.under(guard)
         self._journal.started(grant, workspace, guard.pid)
         return await self._follow(held, guard, workspace)
@@ -219,9 +223,8 @@ class Worker:
         told = finish.told(workspace, held.token, exit_)
         if exit_.reason != "lost":
             self._journal.ended(workspace, told, exit_)
-        if exit_.survivors:
-            programs = " ".join(f"{pid}:{said.partition(' ')[0]}" for pid, said in exit_.survivors)  # not their prompts
-            log.warning("swept workspace=%s processes=%s", held.workspace, programs)
+        if exit_.left or (exit_.receipt and exit_.reason == "exited"):
+            log.warning("swept workspace=%s processes=%s", held.workspace, [tuple(each) for each in exit_.receipt])
         await self._report(held, told)
 
     async def _report(self, held: Held, told: Ending) -> None:
@@ -242,8 +245,3 @@ class Worker:
                 held.guard.forget()
         self._held.pop(held.token, None)
         self._changed.set()
-
-
-def _failed(held: Held, why: str) -> Ending:
-    verdict = "killed" if held.order == "killed" else "start_failed"
-    return Ending(workspace=held.workspace, token=held.token, status="failed", verdict=verdict, question=why[:2000])

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 from coordinator.words import NUMBER_END, shown, wrong
 
 SHORTEST: Final = 100  # of beats, leases and timeouts, as in the library: a shorter one would only spin
+SMALLEST_LOG: Final = 128 << 10  # bytes; half of it is the beginning, which says what session an agent is in
 _NUMBER: Final = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _PART: Final = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h|d)")  # both signs for micro are in use
 _DURATION: Final = re.compile(rf"(?:{_PART.pattern})+")
@@ -67,7 +68,14 @@ def _some(value: int) -> int:
     return value
 
 
+def _large(value: int) -> int:
+    if value < SMALLEST_LOG:
+        raise wrong(f"must be at least {SMALLEST_LOG} bytes", "write 64M")
+    return value
+
+
 Duration = Annotated[int, BeforeValidator(millis)]
 SomeTime = Annotated[int, BeforeValidator(millis), AfterValidator(_some)]
 Hours = Annotated[int, BeforeValidator(_hours)]  # a bare number counts hours
 Size = Annotated[int, BeforeValidator(size)]
+SomeSize = Annotated[int, BeforeValidator(size), AfterValidator(_large)]

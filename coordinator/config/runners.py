@@ -7,11 +7,11 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from coordinator.config.measures import Size, SomeTime
+from coordinator.config.measures import Size, SomeSize, SomeTime
 from coordinator.config.sections import Part
 from coordinator.errors import Problem
 from coordinator.problems import guess, path
@@ -121,7 +121,11 @@ class Runner(Part):
     env: Variables = Field(default_factory=dict)
     stdin: Annotated[str, AfterValidator(_stdin)] | None = None
     timeout: SomeTime | None = 3_600_000  # where none is named, dispatch.timeout_minutes decides; None: any length
-    memory: Size | None = None
+    memory: Size | None = None  # what one agent is reckoned at
+    memory_max: Size | None = None  # of its whole tree; one that takes more is ended
+    log_max: SomeSize | None = 256 << 20
+    log_full: Literal["cut", "end"] = "cut"
+    stalled: SomeTime | None = None  # None: an agent may do nothing for any length
 
     def within(self, timeout: int | None) -> "Runner":
         """The same, with this time limit where it names none."""

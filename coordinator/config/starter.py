@@ -51,7 +51,9 @@ _EXAMPLE: Final = """\
   # my-agent:
   #   command: [my-agent, --model, '{model}', '{task}']
   #   timeout: 60m
-  #   memory: 2G
+  #   memory: 2G        # what one is reckoned at
+  #   memory_max: 4G    # one that takes more is ended
+  #   stalled: 15m      # no output, no work and no changed file for so long: ended
 """
 
 

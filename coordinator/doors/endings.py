@@ -84,6 +84,18 @@ def way_on(record: Workspace) -> str | None:
     return f"answer with: coordinator resume {record.workspace} --answer TEXT"
 
 
+def receipt(record: Workspace) -> list[str]:
+    """What the end of its last run found: each process by the signal that ended it, and what its tree had used."""
+    found = record.receipt
+    if found is None:
+        return []
+    lines = [f"{'may live' if one.by == 'left' else one.by:<9} {one.pid:>8} {one.command}" for one in found.ended]
+    lines += [f"{'':<9} and {found.more} more"] if found.more else []
+    used = [f"{found.cpu_ms / 1000:.1f}s of a processor"] if found.cpu_ms is not None else []
+    used += [f"{found.peak_memory / (1 << 20):.0f} MiB of memory"] if found.peak_memory else []
+    return [*lines, f"{'used':<9} {', at most '.join(used)}"] if used else lines
+
+
 async def state(session: Session, name: str) -> str:
     """What a workspace is, for a command that changed nothing: `core/go-io/task-5 is completed`."""
     found = await session.ask(Explain(workspace=name))

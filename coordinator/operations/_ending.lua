@@ -2,7 +2,7 @@
 -- What a holder says of an ending that it repeats.
 ending.FIELDS = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, status = { is = 'ended', must = true },
   verdict = 'line', exit_code = 'signed', question = 'text', pr_url = 'line', retry_after = { is = 'integer', most = 31536000 },
-  session = 'line', cost_usd = 'integer' }
+  session = 'line', cost_usd = 'integer', receipt = 'text' }
 
 -- Runs that fail within a minute, three in a row, mean that a provider refuses the whole pool: it rests for half an hour. Where the
 -- pool has accounts, each has a row of its own, and rests alone.
@@ -61,7 +61,7 @@ function ending.report(ask, row)
   end
   local again = ending.goes_back(ask, row)
   local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
-    pr_url = ask.pr_url, session = ask.session }
+    pr_url = ask.pr_url, session = ask.session, receipt = ask.receipt or false }
   if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
   local pool = accounts.limited(row, queue.pool(row.agent))
   if (ask.retry_after or 0) > 0 then

@@ -84,7 +84,7 @@ function lease.start(name, row, how)
     attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
     tracked = how.tracked or false, charged = how.charged or false, account = account or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
-    pr_url = row.pr_url or false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
+    pr_url = row.pr_url or false, receipt = false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
   }
   fresh.granted = facts.tell('AgentStarted',
     { agent = row.agent, repo = row.repo, workspace = name, host = how.host, token = token, attempt = fresh.attempt,

@@ -6,7 +6,7 @@ verb.register {
   question = {
     workspace = { is = 'workspace', must = true }, token = 'integer', status = { is = 'ended', must = true },
     verdict = 'line', exit_code = 'signed', question = 'text', pr_url = 'line', retry_after = { is = 'integer', most = 31536000 },
-    session = 'line', cost_usd = 'integer', as_of = 'seq', claim = { is = 'shape', fields = drain.QUESTION },
+    session = 'line', cost_usd = 'integer', receipt = 'text', as_of = 'seq', claim = { is = 'shape', fields = drain.QUESTION },
   },
   answer = function(ask)
     local row = lease.record(ask.workspace)

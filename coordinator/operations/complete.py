@@ -59,6 +59,7 @@ class Ending(Question):
     retry_after: Limited | None = None
     session: Line | None = None
     cost_usd: Count | None = None
+    receipt: Text | None = None
 
 
 class HoldersEnding(Ending):

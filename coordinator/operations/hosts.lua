@@ -8,7 +8,7 @@ local function view(host)
   if call.now - beat > hosts.silent_after() then state = 'silent' end
   return { host = host, state = state, beat = beat, slots = base.number(row.slots) or 0, mode = row.mode, machine = row.machine,
     held = base.list(redis.call('SMEMBERS', base.key('held', host))), pools = base.parse(row.pools) or {}, labels = base.parse(row.labels) or {},
-    waiting = base.number(row.waiting), freeze = shown(freezes.of(host)), incarnation = row.incarnation }
+    waiting = base.number(row.waiting), freeze = shown(freezes.of(host)), incarnation = row.incarnation, trouble = row.trouble }
 end
 
 verb.register {

@@ -35,9 +35,9 @@ local function register(ask, row)
   local pools, labels = offer(ask, row)
   local fields = { incarnation = ask.incarnation, machine = ask.machine, pools = pools, labels = labels,
     slots = ask.slots or base.number(row.slots), mode = ask.mode or row.mode or 'pull', beat = call.now,
-    epoch = ask.epoch or call.control.epoch }
+    epoch = ask.epoch or call.control.epoch, trouble = ask.trouble or false }
   if row.incarnation ~= ask.incarnation then fields.seq, fields.last = false, false end
-  base.write(base.key('host', ask.host), fields)
+  base.write(base.key('host', ask.host), fields, row)
   redis.call('ZADD', base.key('hosts'), call.now, ask.host)
   if differs(ask, row) then hosts.match(ask.host, base.parse(pools), base.parse(labels)) end
   hosts.settle()
@@ -68,7 +68,7 @@ verb.register {
   question = {
     host = { is = 'host', must = true }, incarnation = { is = 'id', must = true }, machine = 'id',
     pools = { is = 'list', of = 'agent', most = 64 }, labels = { is = 'list', of = 'label', most = 64 },
-    slots = { is = 'integer', most = 1024 }, mode = 'mode',
+    slots = { is = 'integer', most = 1024 }, mode = 'mode', trouble = 'line',
     held = { is = 'list', of = { is = 'shape', fields = HELD }, most = 1024 },
     endings = { is = 'list', of = { is = 'shape', fields = ending.FIELDS }, most = 256 }, epoch = 'integer',
   },

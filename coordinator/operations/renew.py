@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from coordinator.models import Grant, Held, LuaList, Record
-from coordinator.operations._fields import Id
+from coordinator.operations._fields import Id, Line
 from coordinator.operations._operation import Operation
 from coordinator.operations.complete import HoldersEnding
 from coordinator.words import AgentName, Count, HostName, Label, Millis
@@ -45,6 +45,7 @@ class Renew(Operation[RenewReply]):
     """Register a host, move its leases on, repeat its endings.
 
     `epoch`: in which the host last told all that it holds (0: in none), from one that can `restore`.
+    `trouble`: why it takes no work just now.
     """
 
     host: HostName
@@ -54,6 +55,7 @@ class Renew(Operation[RenewReply]):
     labels: Annotated[list[Label], Field(max_length=64)] | None = None
     slots: Annotated[Count, Field(le=1024)] | None = None
     mode: Literal["pull", "push"] | None = None
+    trouble: Line | None = None
     held: Annotated[list[Held], Field(max_length=1024)] | None = None
     endings: Annotated[list[HoldersEnding], Field(max_length=256)] | None = None
     epoch: Count | None = None

@@ -8,10 +8,13 @@ stdin=FILE        copy all of stdin to FILE
 env=FILE fds=FILE ignored=FILE
                   write the environment (JSON), the open descriptors, the ignored signals
 sleep=MS          do nothing for a while
+eat=MIB           take memory, and use all of it
+spin=MS           use a processor for so long
+flood=MIB         write lines of output
 ticks=FILE        append a dot every 2 ms, for ever
 ignore=INT,TERM   ignore these signals from here on
 trap=INT:3        exit with a code on a signal
-child=STEPS       start a child that does STEPS, joined by "+"
+child=STEPS       start a child that does STEPS, joined by "+"; those of a child's own child by "@"
 daemon=STEPS      the same, in a session of its own and with its parent gone
 scrubbed=STEPS    the same as daemon, by a new program with an empty environment
 wait=             wait for the children
@@ -52,6 +55,21 @@ def ticks(file: str) -> None:
         time.sleep(0.002)
 
 
+def eat(mib: str) -> None:
+    EATEN.append(b"x" * (int(mib) << 20))
+
+
+def spin(ms: str) -> None:
+    until = time.process_time() + int(ms) / 1000
+    while time.process_time() < until:
+        pass
+
+
+def flood(mib: str) -> None:
+    for number in range(int(mib)):
+        os.write(1, (f"{number:07}\n" * (1 << 17)).encode())
+
+
 def ignore(names: str) -> None:
     for name in names.split(","):
         signal.signal(signal.Signals[f"SIG{name}"], signal.SIG_IGN)
@@ -64,7 +82,7 @@ def trap(what: str) -> None:
 
 def child(steps: str) -> None:
     if not os.fork():
-        main(steps.split("+"))
+        main(steps.split("+" if "+" in steps else "@"))
         os._exit(0)
 
 
@@ -113,6 +131,7 @@ def fds(file: str) -> None:
     append(file, json.dumps([number for number in found if Path(f"/proc/self/fd/{number}").exists()]))
 
 
+EATEN: list[bytes] = []
 STEPS: dict[str, Callable[[str], object]] = {
     "mark": mark,
     "out": lambda text: print(text, flush=True),
@@ -122,6 +141,9 @@ STEPS: dict[str, Callable[[str], object]] = {
     "fds": fds,
     "ignored": ignored,
     "sleep": lambda ms: time.sleep(int(ms) / 1000),
+    "eat": eat,
+    "spin": spin,
+    "flood": flood,
     "ticks": ticks,
     "ignore": ignore,
     "trap": trap,

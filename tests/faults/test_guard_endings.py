@@ -28,7 +28,7 @@ async def test_an_exit_code_and_all_output_are_kept(host: Host) -> None:
     (host.path / "7.log").write_text("earlier\n")
     guard = await host.start(7, "out=to stdout", "err=to stderr", "exit=3")
     ending = await guard.ended()
-    assert (ending.code, ending.signal, ending.reason, ending.survivors) == (3, None, "exited", ())
+    assert (ending.code, ending.signal, ending.reason, ending.receipt) == (3, None, "exited", ())
     assert before <= ending.started_at <= ending.ended_at <= epoch_ms()
     assert host.text("7.log") == "earlier\nto stdout\nto stderr\n"
     assert guard.state() == "ended"
@@ -123,7 +123,8 @@ async def test_an_agent_that_is_told_to_end_may_do_so_itself(host: Host, name: s
     await wait_until(lambda: host.text("marks"), "the agent is ready")
     guard.end("stopped")
     ending = await guard.ended()
-    assert (ending.reason, ending.code, ending.survivors) == ("stopped", code, ())
+    assert (ending.reason, ending.code) == ("stopped", code)
+    assert [(each.pid, each.by) for each in ending.receipt] == [(guard.pid, name)]
 
 
 @pytest.mark.reference("W13")
@@ -142,8 +143,8 @@ async def test_a_stubborn_tree_in_many_sessions_leaves_nothing(host: Host) -> No
     guard.end("killed")
     ending = await guard.ended()
     assert (ending.reason, ending.signal) == ("killed", signal.SIGKILL)
-    assert {survivor.pid for survivor in ending.survivors} == set(pids) - {guard.pid}
-    assert all("agent.py" in survivor.command for survivor in ending.survivors)
+    assert {(each.pid, each.by) for each in ending.receipt} == {(pid, "KILL") for pid in pids}
+    assert all("agent.py" in each.command for each in ending.receipt)
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
@@ -153,8 +154,8 @@ async def test_what_an_agent_leaves_behind_is_ended_and_named(host: Host) -> Non
     script = f"{' '.join(argv)}; until [ -s marks ]; do :; done; exit 6"
     guard = await host.start(7, argv=("/bin/sh", "-c", script))
     ending = await guard.ended()
-    assert (ending.code, ending.reason, len(ending.survivors)) == (6, "exited", 2)
-    assert not [survivor for survivor in ending.survivors if psutil.pid_exists(survivor.pid)]
+    assert (ending.code, ending.reason, [each.by for each in ending.receipt]) == (6, "exited", ["INT", "KILL"])
+    assert not [each for each in ending.receipt if psutil.pid_exists(each.pid)]
 
 
 async def test_a_long_grace_is_cut_short_by_a_stricter_order(host: Host) -> None:

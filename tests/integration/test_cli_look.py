@@ -329,6 +329,25 @@ def test_logs_follow_until_the_run_has_ended(thawed: Cli) -> None:
         assert err.startswith("a/running completed after ")
 
 
+def test_logs_follow_a_log_that_was_shortened(thawed: Cli) -> None:
+    thawed.host()
+    grant = run(thawed, "--agent", "codex")
+    path = log_of(thawed, "a/running")
+    path.write_text("one\ntwo\n")
+    command = [*COMMAND, "logs", "a/running", "--follow"]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() + process.stdout.readline() == "one\ntwo\n"
+        path.write_text("one\n")
+        assert "lost its middle" in process.stderr.readline()
+        with path.open("a") as file:
+            file.write("three\n")
+        assert process.stdout.readline() == "three\n"
+        thawed.end(grant)
+        process.communicate(timeout=10)
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_tables_fit_the_terminal(thawed: Cli, columns: int) -> None:
     thawed("dispatch", "core/a-very-long-name-of-a-repository/and-of-a-task-5", "--task", "words " * 60)

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from coordinator.models import Held
-from coordinator.operations import Kill, Renew, Submit
+from coordinator.operations import Complete, Kill, Renew, Submit
 from coordinator.operations.renew import Renewed
 from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli
 from tests.waiting import wait_until_sync
@@ -68,7 +68,7 @@ def test_kill_of_everything_freezes_and_clears(busy: Cli) -> None:
 
 def test_kill_of_an_agent_leaves_the_others(busy: Cli) -> None:
     answer = busy.json("kill", "--agent", "codex", "--yes", "--no-wait")
-    assert answer == {"outcome": "killing", "running": ["a/1"], "cleared": 1, "ended": {}}
+    assert answer == {"outcome": "killing", "running": ["a/1"], "cleared": 1, "ended": {}, "receipts": {}}
     assert statuses(busy)["b/1"] == "queued"
     assert busy.json("status")["frozen"] is False
 
@@ -113,6 +113,36 @@ def test_cancel_and_retry(busy: Cli) -> None:
     assert busy.out("retry", "--status", "failed") == "2 queued again\n"
     busy.wrong("cancel", code=BAD_INPUT)
     busy.wrong("retry", "a/2", "--status", "failed", code=BAD_INPUT)
+
+
+def test_what_was_killed_or_stopped_comes_back_and_nothing_else(busy: Cli) -> None:
+    (row,) = busy.json("workspaces", "--status", "running")["workspaces"]
+    busy.do(Complete(workspace="a/1", token=row["token"], status="failed", verdict="stopped"))
+    busy("kill", "b/1")
+    busy("cancel", "a/2")
+    busy.do(Submit(workspace="c/1", agent="claude", asker="h2", ttl=60_000))
+    busy("complete", "c/1", "--status", "failed")
+    assert busy.json("retry", "--killed", "--newer", "0s")["count"] == 0
+    assert busy.out("retry", "--killed", "--newer", "1h") == "2 queued again\n"
+    assert statuses(busy) == {"a/1": "queued", "b/1": "queued", "a/2": "failed", "c/1": "failed"}
+    assert busy.out("retry", "--killed") == "0 queued again\n"
+    for words in (["a/1", "--killed"], ["--killed", "--status", "failed"], ["a/1", "--newer", "1h"]):
+        busy.wrong("retry", *words, code=BAD_INPUT)
+
+
+def test_the_receipt_of_an_end_is_told_to_whoever_asks_why(busy: Cli) -> None:
+    (row,) = busy.json("workspaces", "--status", "running")["workspaces"]
+    receipt = (
+        '{"ended":[{"pid":71,"command":"node server.js","by":"KILL"}],"more":2,"cpu_ms":1500,"peak_memory":4194304}'
+    )
+    busy.do(Complete(workspace="a/1", token=row["token"], status="failed", verdict="killed", receipt=receipt))
+    lines = [" ".join(line.split()) for line in busy.out("why", "a/1").splitlines()]
+    assert lines[1:] == ["KILL 71 node server.js", "and 2 more", "used 1.5s of a processor, at most 4 MiB of memory"]
+    (told,) = busy.json("workspaces", "--status", "failed")["workspaces"]
+    assert told["receipt"]["ended"] == [{"pid": 71, "command": "node server.js", "by": "KILL"}]
+    busy.do(Submit(workspace="c/1", agent="claude", asker="h2", ttl=60_000))
+    busy.do(Complete(workspace="c/1", status="failed", receipt="no JSON"))
+    assert len(busy.out("why", "c/1").splitlines()) == 1
 
 
 @pytest.mark.reference(21, 22, "T17")

@@ -1,6 +1,7 @@
 """What the ending of a process means for its workspace."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.ending import ending
-from workers.run import Exit, Reason, Run
+from workers.run import Ended, Exit, Reason, Run
 
 
 def _exit(reason: Reason = "exited", code: int | None = None, number: int | None = None, error: str = "") -> Exit:
@@ -30,6 +31,10 @@ def _exit(reason: Reason = "exited", code: int | None = None, number: int | None
         (_exit("timeout", number=9, error="Agent timed out after 60m"), None, "failed", "timed_out",
          "Agent timed out after 60m"),
         (_exit("timeout", number=9), "which port?", "blocked", "blocked", "which port?"),
+        (_exit("memory", number=9, error="too much"), None, "failed", "out_of_memory", "too much"),
+        (_exit("output", number=9, error="too long"), None, "failed", "too_much_output", "too long"),
+        (_exit("stalled", number=2, error="did nothing"), None, "failed", "stalled", "did nothing"),
+        (_exit("stalled", number=2, error="did nothing"), "which port?", "blocked", "blocked", "which port?"),
         (_exit("guard_died"), "which port?", "blocked", "blocked", "which port?"),
         (_exit("killed", number=15), "which port?", "failed", "killed", "killed on request"),
         (_exit("lost", number=9), "which port?", "failed", "lost", "the lease was lost"),
@@ -43,6 +48,23 @@ def _exit(reason: Reason = "exited", code: int | None = None, number: int | None
 def test_what_an_ending_means(how: Exit, question: str | None, status: str, verdict: str, said: str | None) -> None:
     told = ending("a/b", 7, how, question)
     assert (told.workspace, told.token, told.status, told.verdict, told.question) == ("a/b", 7, status, verdict, said)
+
+
+@pytest.mark.parametrize(
+    ("how", "question", "also"),
+    [
+        (_exit(code=0), None, ""),
+        (_exit(code=2), None, "\nAgent exited with code 2"),
+        (_exit("killed", number=9), None, "\nkilled on request"),
+        (_exit(code=0), "which port?", "\nwhich port?"),
+    ],
+)
+def test_what_can_not_be_proved_dead_holds_its_workspace_back(how: Exit, question: str | None, also: str) -> None:
+    receipt = (Ended(70, "sh", "KILL"), Ended(71, "sudo", "left"))
+    told = ending("a/b", 7, replace(how, receipt=receipt), question)
+    assert (told.status, told.verdict, told.exit_code) == ("blocked", "lost", how.code)
+    assert told.question == "no proof of death: these could not be ended: 71 sudo" + also
+    assert ending("a/b", 7, replace(how, receipt=receipt[:1]), None).status != "blocked"
 
 
 @pytest.mark.reference("W27", "W28")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workers.processes import Identity
-from workers.run import Exit, Survivor
+from workers.run import Ended, Exit
 from workers.slip import Birth, Slip
 
 BIRTH = Birth(Identity(12, 34), "b0-0t", 1720000000123456, 5000, 3_600_000, "core/go-io/task 5")
@@ -23,7 +23,7 @@ def test_it_says_what_was_written_to_whoever_opens_it(slip: Slip) -> None:
     slip.give_order("killed", 250, 777)
     slip.set_state("stilled", 55)
     slip.set_agent(Identity(56, 78), 1_720_000_000_000)
-    ending = Exit(None, 9, "timeout", 1, 2, "because €", (Survivor(3, "node server.js"),))
+    ending = Exit(None, 9, "timeout", 1, 2, "because €", (Ended(3, "node server.js", "TERM"),))
     slip.set_exit(ending)
     with Slip.open(slip.path) as other:
         assert other.birth() == BIRTH
@@ -65,12 +65,13 @@ def test_one_that_its_guard_has_not_written_yet_is_no_surprise(tmp_path: Path) -
 
 def test_its_size_and_place_never_change_however_much_survived(slip: Slip) -> None:
     before = slip.path.stat()
-    slip.set_exit(Exit(1, None, "exited", 1, 2, "e" * 10_000, tuple(Survivor(n, "€" * 120) for n in range(1000))))
+    many = tuple(Ended(n, "€" * 120, "KILL" if n < 999 else "left") for n in range(1000))
+    slip.set_exit(Exit(1, None, "exited", 1, 2, "e" * 10_000, many))
     after = slip.path.stat()
     assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
     ending = slip.exit()
     assert ending
-    assert ending.survivors[0] == Survivor(0, "€" * 120)
+    assert ending.receipt[:2] == (many[999], many[0])  # what may live is named in any case
     assert slip.birth() == BIRTH
 
 
@@ -85,3 +86,8 @@ def test_a_person_can_read_it(slip: Slip) -> None:
     lines = [line.split(" #")[0].rstrip() for line in slip.path.read_text().splitlines()]
     assert lines[0] == "deadline 99"
     assert [line.split()[0] for line in lines] == ["deadline", "order", "state", "agent", "guard", "run", "exit"]
+
+
+def test_an_ending_that_another_version_wrote_is_read() -> None:
+    text = '{"code": 3, "signal": null, "reason": "exited", "started_at": 1, "ended_at": 2, "survivors": [[9, "sh"]]}'
+    assert Exit.decode(text) == Exit(3, None, "exited", 1, 2)

@@ -38,6 +38,8 @@ def test_its_comments_are_lines_that_work_when_uncommented() -> None:
         ("  #   command:", "    command:"),
         ("  #   timeout:", "    timeout:"),
         ("  #   memory:", "    memory:"),
+        ("  #   memory_max:", "    memory_max:"),
+        ("  #   stalled:", "    stalled:"),
     ]:
         assert text.count(comment) == 1
         text = text.replace(comment, line)

@@ -110,6 +110,8 @@ def _table(found: HostList) -> None:
     for host in found.hosts:
         if host.freeze:
             say(f"{frozen(f'host:{host.host}', host.freeze)} (thaw it with: coordinator start --key host:{host.host})")
+        if host.trouble:
+            say(f"{host.host} takes no work: {host.trouble}")
     return None
 
 

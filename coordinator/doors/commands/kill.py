@@ -7,12 +7,13 @@ from typing import Annotated, Final
 import typer
 
 from coordinator import actions
-from coordinator.doors.endings import state, until_ended
+from coordinator.doors.endings import ended, receipt, state, until_ended
 from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.live import LiveLine
 from coordinator.doors.options import STEER, Json, Reason, Root, command
 from coordinator.doors.printing import emit, note, say
 from coordinator.doors.session import Session, opened, who
+from coordinator.models import Workspace
 from coordinator.operations import GetStatus, Kill
 
 WAIT: Final = 20.0
@@ -49,7 +50,8 @@ def kill(
     """End runs, and fail what waits.
 
     One workspace, those of an agent, a repository or a host, or everything; everything also freezes the queue.
-    Asks first, unless one workspace is named.
+    Asks first, unless one workspace is named. Of each run it says which processes were ended, and by which signal;
+    `coordinator why` says it later, from any machine. `coordinator retry --killed` brings back what was ended.
     """
     named = {"workspace": workspace, "agent": agent, "repo": repo, "host": host}
     asked = actions.chosen(everything, by=who(), reason=reason, **named)
@@ -65,20 +67,27 @@ async def _kill(asked: Kill, root: str | None, *, ask: bool, wait: bool, as_json
         if asked.workspace and not running and not killed.cleared:
             said = await state(session, asked.workspace)
             raise bad_input(said) if said.startswith("there is no") else refused(f"{said}: there is nothing to end")
-        ended: dict[str, str] = {}
+        ends: dict[str, str] = {}
+        records: dict[str, Workspace | None] = {}
         if wait and running:
             with contextlib.suppress(TimeoutError), LiveLine() as live:
                 live.show(f"waiting for {len(running)} runs to end")
                 async with asyncio.timeout(WAIT):
                     async for name, found in until_ended(session, running):
-                        ended[name] = found.status if found else "gone"
+                        ends[name] = found.status if found else "gone"
+            records = {name: await ended(session, name) for name in ends}
     if as_json:
-        return emit({"outcome": "killing", "running": running, "cleared": killed.cleared, "ended": ended})
+        receipts = {name: one.receipt.model_dump() for name, one in records.items() if one and one.receipt}
+        answer = {"outcome": "killing", "running": running, "cleared": killed.cleared, "ended": ends}
+        return emit(answer | {"receipts": receipts})
     for name in running:
-        say(f"  {name} {ended.get(name, 'is being ended')}")
+        say(f"  {name} {ends.get(name, 'is being ended')}")
+        if record := records.get(name):
+            for line in receipt(record):
+                say(f"    {line}")
     say(killed.text + ("; the queue is frozen, thaw it with: coordinator start" if killed.frozen else ""))
-    if wait and len(ended) < len(running):
-        note(f"{len(running) - len(ended)} have not ended yet; their hosts end them, see coordinator workspaces")
+    if wait and len(ends) < len(running):
+        note(f"{len(running) - len(ends)} have not ended yet; their hosts end them, see coordinator workspaces")
     return None
 
 

@@ -82,6 +82,9 @@ async def _copy(session: Session, record: Record, file: BinaryIO, *, follow: boo
     asked_at = loop.time()
     over = not follow or record.status in ENDED
     while True:
+        if os.fstat(file.fileno()).st_size < file.tell():
+            file.seek(0, os.SEEK_END)
+            note("this log was too long and lost its middle: what comes now follows, the rest stands in the file")
         for block in _blocks(file):
             _write(block, record.workspace, as_json=as_json)
         if over:

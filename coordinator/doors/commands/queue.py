@@ -8,12 +8,13 @@ import typer
 from coordinator import actions
 from coordinator.doors.endings import state
 from coordinator.doors.failing import bad_input, refused
+from coordinator.doors.listing import found
 from coordinator.doors.moments import moment
 from coordinator.doors.options import STEER, Deadline, Json, NotBefore, Root, command
 from coordinator.doors.printing import emit, say
-from coordinator.doors.session import Session, opened, question, who
+from coordinator.doors.session import Session, duration, opened, question, who
 from coordinator.errors import InvalidQuestion, Problem
-from coordinator.operations import Cancel, GetStatus, Retry
+from coordinator.operations import Cancel, GetStatus, Query, Retry
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="WORKSPACE...", help="One or more names.")]
 
@@ -21,7 +22,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="WORKSPACE...", help=
 def add(app: typer.Typer) -> None:
     """Register them."""
     command(app, STEER, "coordinator cancel core/go-io/task-5", "coordinator cancel --all")(cancel)
-    command(app, STEER, "coordinator retry core/go-io/task-5", "coordinator retry --status failed")(retry)
+    command(app, STEER, "coordinator retry core/go-io/task-5", "coordinator retry --killed --newer 1h")(retry)
     command(app, STEER, "coordinator poke")(poke)
 
 
@@ -43,6 +44,10 @@ def retry(
     status: Annotated[
         str | None, typer.Option(metavar="STATUS", help="All of a status: failed, blocked, completed ...")
     ] = None,
+    killed: Annotated[bool, typer.Option("--killed", help="All that kill or a worker's stop ended.")] = False,
+    newer: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="With --killed: ended in that time, such as 1h.")
+    ] = None,
     not_before: NotBefore = None,
     deadline: Deadline = None,
     json: Json = False,
@@ -52,13 +57,21 @@ def retry(
 
     Their attempts are forgiven, so a lost one is tried as often as a new one. Times that are still ahead hold;
     `--not-before now` and `--deadline none` end them."""
+    if killed:
+        if workspaces or status is not None:
+            raise InvalidQuestion([Problem("--killed", "chooses by itself", "leave names and --status out")])
+        if not_before is not None or deadline is not None:
+            raise InvalidQuestion([Problem("not_before, deadline", "is for workspaces that are named", "name one")])
+        return asyncio.run(_killed(root, duration("--newer", newer) if newer is not None else None, as_json=json))
+    if newer is not None:
+        raise InvalidQuestion([Problem("--newer", "goes with --killed", "leave it out")])
     chosen = _chosen(workspaces, status, "--status failed")
     times = {name: text for name, text in (("not_before", not_before), ("deadline", deadline)) if text is not None}
     if times and status is not None:
         raise InvalidQuestion([Problem(", ".join(times), "is for workspaces that are named", "name one")])
     for name, text in times.items():
         _moment(name, text, 0)
-    asyncio.run(_change(Retry, chosen, "queued again", root, times, as_json=json))
+    return asyncio.run(_change(Retry, chosen, "queued again", root, times, as_json=json))
 
 
 def poke(json: Json = False, root: Root = None) -> None:
@@ -106,6 +119,18 @@ async def _change(
 
 def _moment(name: str, text: str, now: int) -> int:
     return 0 if text == {"not_before": "now", "deadline": "none"}[name] else moment(name, text, now)
+
+
+async def _killed(root: str | None, newer: int | None, *, as_json: bool) -> None:
+    """Bring back what was ended by somebody's word. What may live yet is blocked, and is not among it."""
+    async with opened(root) as session:
+        after = max((await session.ask(GetStatus())).now - newer, 0) if newer is not None else None
+        failed = await found(session, Query(status="failed", after=after), 100_000)
+        names = [row.workspace for row in failed.workspaces if row.verdict in ("killed", "stopped")]
+        count = sum([await _all_parts(session, question(Retry, workspace=name, by=who())) for name in names])
+    if as_json:
+        return emit({"outcome": "done", "count": count})
+    return say(f"{count} queued again")
 
 
 async def _all_parts(session: Session, asked: Cancel | Retry) -> int:

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from coordinator.doors.endings import ended, sentence, way_on, when
+from coordinator.doors.endings import ended, receipt, sentence, way_on, when
 from coordinator.doors.failing import bad_input
 from coordinator.doors.options import LOOK, Json, Root, Workspace, command
 from coordinator.doors.pools import unserved, way_out
@@ -101,11 +101,14 @@ async def _does_not_wait(session: Session, found: Explained, now: int) -> None:
     record = await ended(session, found.workspace)
     if record and (on := way_on(record)):
         say(f"{when(record)}, and asks:")
-        for line in (record.question or "nothing that is known").splitlines():
+        for line in [*(record.question or "nothing that is known").splitlines(), *receipt(record)]:
             say(f"  {line}")
         return say(on)
     if found.status != "running":
-        return say(sentence(record) if record else f"{found.workspace} has {found.status}")
+        say(sentence(record) if record else f"{found.workspace} has {found.status}")
+        for line in receipt(record) if record else ():
+            say(f"  {line}")
+        return None
     since = f" since {ago(record.started_at, now)}" if record and record.started_at else ""
     say(f"{found.workspace} does not wait: it is running{f' on {found.host}' if found.host else ''}{since}")
     if record and record.kill:

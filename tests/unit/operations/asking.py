@@ -29,9 +29,9 @@ class Fleet:
         assert isinstance(answer, Renewed)
         return answer
 
-    async def beat(self, name: str, *held: Grant) -> Renewed:
+    async def beat(self, name: str, *held: Grant, **more: Any) -> Renewed:
         runs = [{"workspace": one.workspace, "token": one.token} for one in held]
-        answer = await self.store.run(Renew.model_validate({"host": name, "incarnation": "i1", "held": runs}))
+        answer = await self.store.run(Renew.model_validate({"host": name, "incarnation": "i1", "held": runs, **more}))
         assert isinstance(answer, Renewed)
         return answer
 

@@ -98,7 +98,7 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     }),
     "renew": ({"host": "h1", "incarnation": "i"}, {
         "host": "name", "incarnation": "name", "machine": "name", "pools": "names", "labels": "names", "slots": "small",
-        "mode": "word", "held": "held", "endings": "endings", "epoch": "count",
+        "mode": "word", "held": "held", "endings": "endings", "epoch": "count", "trouble": "name",
     }),
     "restore": ({"host": "h1", "incarnation": "i", "runs": []}, {
         "host": "name", "incarnation": "name", "machine": "name", "runs": "granted",
@@ -106,6 +106,7 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "complete": ({"workspace": "w", "status": "failed"}, {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
         "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
+        "receipt": "text",
         "as_of": "seq", "claim": "asking",
     }),
     "confirm": ({"workspace": "w", "token": 1}, {"workspace": "name", "token": "count", "pid": "count"}),
@@ -154,6 +155,7 @@ SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
     ("renew", "endings"): ("[%s]", {"workspace": "a", "token": 1, "status": "failed"}, {
         "workspace": "name", "token": "count", "status": "word", "verdict": "name", "exit_code": "signed",
         "question": "text", "pr_url": "name", "retry_after": "small", "session": "name", "cost_usd": "count",
+        "receipt": "text",
     }),
     ("restore", "runs"): ("[%s]", {"workspace": "a", "token": 1, "agent": "codex"}, {
         "workspace": "name", "token": "count", "agent": "name", "lane": "name", "task": "task", "repo": "name",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from coordinator.models import Grant
-from coordinator.operations import BackOff, Complete, GetStatus, Kill
+from coordinator.models import EndedProcess, Grant, Receipt
+from coordinator.operations import BackOff, Complete, GetStatus, Kill, Retry
 from coordinator.operations.complete import AlreadyEnded, Completed, Stale, UnknownWorkspace
 from tests.unit.operations.asking import Fleet
 
@@ -180,3 +180,14 @@ async def test_each_run_has_its_own_start(fleet: Fleet) -> None:
     record = await fleet.record("a")
     assert (record.status, record.runs) == ("running", 2)
     assert (record.started_at or 0) > 1
+
+
+async def test_a_receipt_is_kept_with_the_ending_until_the_next_run(fleet: Fleet) -> None:
+    grant = await _running(fleet)
+    receipt = Receipt(ended=(EndedProcess(pid=71, command="node server.js", by="KILL"),), cpu_ms=5)
+    await fleet.end(grant, "failed", receipt=receipt.model_dump_json(exclude_none=True))
+    assert (await fleet.record("a")).receipt == receipt
+    await fleet.store.run(Retry(workspace="a"))
+    assert (await fleet.record("a")).receipt == receipt
+    await fleet.claim()
+    assert (await fleet.record("a")).receipt is None

@@ -157,3 +157,11 @@ async def test_a_beat_tells_of_another_epoch_when_the_server_has_lost_what_it_kn
     assert (await fleet.beat("h1")).epoch == first.epoch
     await fleet.redis.flushall()
     assert ((await fleet.host("h1")).epoch or 0) > (first.epoch or 0) > 0
+
+
+async def test_a_host_says_in_a_beat_why_it_takes_no_work_until_it_says_nothing(fleet: Fleet) -> None:
+    await fleet.host()
+    await fleet.beat("h1", trouble="90 MiB of memory are free")
+    assert (await fleet.store.run(Hosts())).hosts[0].trouble == "90 MiB of memory are free"
+    await fleet.beat("h1")
+    assert (await fleet.store.run(Hosts())).hosts[0].trouble is None

@@ -1,0 +1,73 @@
+"""A host that is short of something takes no work, says why, and goes on; and many runs leave nothing behind."""
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from coordinator.models import HostView
+from coordinator.operations import Hosts, Submit
+from tests.fleet import Fleet
+from tests.waiting import wait_until
+from workers.forkserver import LOCK
+
+only_redis = pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
+RUNS = 200
+
+
+async def _host(fleet: Fleet) -> HostView | None:
+    found = (await fleet.store.run(Hosts())).hosts
+    return found[0] if found else None
+
+
+@only_redis
+async def test_a_host_without_the_memory_for_an_agent_claims_nothing_says_why_and_lives(
+    server_url: str, tmp_path: Path
+) -> None:
+    runner: dict[str, object] = {"command": ["true"], "memory": "80T"}
+    async with Fleet(server_url, tmp_path, {"codex": 2}, {"codex": runner}, beat="200ms") as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 2)
+        await fleet.heard()
+        host = await wait_until(lambda: _host(fleet), "the host is known", 20)
+        assert "of memory are free: an agent is reckoned at 83886080 MiB, and 256 MiB stay free" in (host.trouble or "")
+        await fleet.store.run(Submit(workspace="a/1", agent="codex", task="x"))
+        before = host.beat
+
+        async def beats() -> bool:
+            seen = await _host(fleet)
+            return seen is not None and seen.state == "live" and seen.beat > before + 600
+
+        await wait_until(beats, "the worker goes on")
+        assert (await fleet.record("a/1")).status == "queued"
+
+
+@only_redis
+async def test_hundreds_of_runs_leave_no_zombie_no_open_file_and_no_slip(server_url: str, tmp_path: Path) -> None:
+    runner: dict[str, object] = {"command": ["true"], "stdin": "none"}
+    async with Fleet(server_url, tmp_path, {"codex": 8}, {"codex": runner}) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 8)
+        await fleet.ready(1)
+        await _run(fleet, 0, 20)  # all that is opened once is open now
+        worker = psutil.Process(fleet.processes["h1"].pid)
+        server = psutil.Process(int((fleet.root / ".hosts/h1/runs" / LOCK).read_text()))
+        before = await _quiet(worker, server)
+        await _run(fleet, 20, 20 + RUNS)
+        assert await _quiet(worker, server) <= before
+        assert not list((fleet.root / ".hosts/h1/runs").glob("*.run"))
+
+
+async def _run(fleet: Fleet, first: int, end: int) -> None:
+    for number in range(first, end):
+        await fleet.store.run(Submit(workspace=f"many/t{number}", agent="codex", task="x"))
+    await fleet.drained(40)
+    assert (await fleet.status()).counts["completed"] == end
+
+
+async def _quiet(worker: psutil.Process, server: psutil.Process) -> int:
+    """Descriptors of worker and fork server, once no guard but the one that waits is there, dead or alive."""
+    await wait_until(lambda: len(server.children()) == 1, "all guards are gone and collected")
+    assert worker.children() == []
+    return worker.num_fds() + server.num_fds() + len(os.listdir(f"/proc/{server.children()[0].pid}/fd"))  # noqa: PTH208

@@ -1,0 +1,100 @@
+"""What the processes below this one use: memory and processor time. Read often, so only they are looked at."""
+
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import psutil
+
+
+class Usage(NamedTuple):
+    """Of all below this process: bytes in memory now, pages that are shared counted for each; milliseconds so far."""
+
+    memory: int
+    cpu_ms: int
+
+
+if sys.platform == "linux":
+    _TICK_MS, _PAGE = 1000 / os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    _LISTED = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # noqa: PTH110  # a kernel may leave them out
+
+    def _of(pid: int) -> Usage:
+        """Its own, and the time of its children that have ended."""
+        words = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+        return Usage(int(words[21]) * _PAGE, int(sum(map(int, words[11:15])) * _TICK_MS)) if words else Usage(0, 0)
+
+    def _children(pid: int) -> list[int]:
+        """By its threads: each has children of its own."""
+        if not _LISTED:
+            return [each.pid for each in psutil.Process(pid).children()] if psutil.pid_exists(pid) else []
+        try:
+            threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
+        except OSError:
+            return []
+        return [int(child) for each in threads for child in _text(f"/proc/{pid}/task/{each}/children").split()]
+
+    def _apart(pid: int) -> int:
+        """Bytes of its own, and its part of what it shares."""
+        for line in _text(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+        return _of(pid).memory
+
+    def _text(path: str) -> str:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+                return file.read()
+        except OSError:  # it has just ended
+            return ""
+
+else:
+
+    def _of(pid: int) -> Usage:
+        try:
+            seen = psutil.Process(pid)
+            return Usage(seen.memory_info().rss, int(sum(seen.cpu_times()[:4]) * 1000))
+        except psutil.Error:
+            return Usage(0, 0)
+
+    def _children(pid: int) -> list[int]:
+        try:
+            return [each.pid for each in psutil.Process(pid).children()]
+        except psutil.Error:
+            return []
+
+    def _apart(pid: int) -> int:
+        return _of(pid).memory
+
+
+def below() -> Usage:
+    """What all below this process use now, and the time of those that have ended and were collected."""
+    found = [_of(pid) for pid in _descendants()]
+    return Usage(sum(each.memory for each in found), ended_ms() + sum(each.cpu_ms for each in found))
+
+
+def memory_apart() -> int:
+    """As `below().memory`, with what several share counted once. Takes longer: for when the other is too much."""
+    return sum(_apart(pid) for pid in _descendants())
+
+
+def ended_ms() -> int:
+    """Processor time of all below this process that have ended and were collected."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int((ended.ru_utime + ended.ru_stime) * 1000)
+
+
+def largest() -> int:
+    """Bytes of the largest that has ended below this process; 0 where it may have been a copy of this one."""
+    ended, own = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return ended * unit if ended > own else 0
+
+
+def _descendants() -> Iterator[int]:
+    left = _children(os.getpid())
+    while left:
+        pid = left.pop()
+        yield pid
+        left += _children(pid)
