@@ -1,6 +1,7 @@
 """What every rule of the machine stands on: a world, its truth, hosts that answer their pokes."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
@@ -113,8 +114,7 @@ class Base(RuleBasedStateMachine):
         """Every poke is answered until all is quiet: then nothing that could start waits while a host waits for it."""
         fleet = self.fleet
         for _ in range(100):
-            while fleet.reap():
-                pass
+            _to_the_end(fleet.reap)
             poked = sorted(fleet.view.poked)
             if not poked:
                 break
@@ -122,10 +122,17 @@ class Base(RuleBasedStateMachine):
                 if name in fleet.dead or self._pushed(name):
                     fleet.pass_time(max(int(fleet.view.poked.get(name, 0)) - fleet.truth.now, 0))
                 else:
-                    while self._claim(name, None):
-                        pass
+                    _to_the_end(partial(self._claim, name, None))
         else:
             raise AssertionError("the pokes never end")
         for task in fleet.truth.queued():
             idle = fleet.view.waiting.get(task.route)
             assert not idle or fleet.truth.judge(task), f"{task.name} could start, and {sorted(idle)} wait for nothing"
+
+
+def _to_the_end(ask: Callable[[], bool]) -> None:
+    """Ask until it is answered that there is no more."""
+    for _ in range(500):
+        if not ask():
+            return
+    raise AssertionError("there is always more")
