@@ -46,8 +46,8 @@ PLANTED: Final = (
     Plant(
         "renewed_by_anyone",
         "A beat with an old token keeps the lease of a newer run alive.",
-        "row.host ~= ask.host or base.number(row.token) ~= one.token then",
-        "row.host ~= ask.host then",
+        "row.host == ask.host and base.number(row.token) == one.token then\n    lease.prolong",
+        "row.host == ask.host then\n    lease.prolong",
     ),
     Plant(
         "retry_counted",
@@ -232,8 +232,8 @@ PLANTED: Final = (
     Plant(
         "fence_not_lifted",
         "A server that came back without its fence gives tokens out again that a host holds.",
-        "if highest > (base.number(redis.call('GET', base.key('fence'))) or 0) then",
-        "if highest < 0 then",
+        "if highest <= (base.number(redis.call('GET', base.key('fence'))) or 0) then return end",
+        "if highest >= 0 then return end",
     ),
     Plant(
         "a_question_forgotten",
@@ -346,8 +346,8 @@ PLANTED: Final = (
     Plant(
         "told_with_the_attempt_before",
         "A start is told with the number of the attempt before it.",
-        "token = token, attempt = fresh.attempt })",
-        "token = token, attempt = base.number(row.attempt) })",
+        "token = token, attempt = fresh.attempt,",
+        "token = token, attempt = base.number(row.attempt),",
     ),
     Plant(
         "drained_miscounted",

@@ -20,8 +20,8 @@ ACCOUNTS: Final = (
     Plant(
         "account_not_given_back",
         "The end of a run leaves its account taken.",
-        "local function release(name, row)\n  local keys = lease.holds(row)",
-        "local function release(name, row)\n  local keys = lease.keys(row)",
+        "function lease.release(name, row)\n  local keys = lease.holds(row)",
+        "function lease.release(name, row)\n  local keys = lease.keys(row)",
     ),
     Plant(
         "ending_opens_no_group",
@@ -62,8 +62,8 @@ ACCOUNTS: Final = (
     Plant(
         "new_account_unfelt",
         "A pool that is given one account more, or needs none any more, goes on waiting.",
-        "call.control.accounts, call.accounts = text or nil, nil\n  latch.open",
-        "call.control.accounts, call.accounts = text or nil, nil\n  base.key",
+        "call.accounts = nil\n  latch.open",
+        "call.accounts = nil\n  base.key",
     ),
     Plant(
         "default_opens_no_group",
