@@ -8,6 +8,9 @@ function lease.record(name)
   return row
 end
 
+-- The highest token that is known of a workspace, 0 for none; `past` is that of before it was asked for anew.
+function lease.newest(row) return row and base.number(row.token or row.past) or 0 end
+
 function lease.keys(row)
   local _, keys = queue.parts(row.lane or '')
   return keys

@@ -28,7 +28,7 @@ function names.key(v)
   if v:find('^accounts:') then return false, "must not be a pool's accounts together: name the pool, or one like account:codex/work" end
   return v == '*' or matches(v, 160, '^%w[%w._:/@+*=-]*$'), 'must be * or a limit key like repo:core/go-io'
 end
-question.is_key = names.key
+question.is_key, question.is_label, question.is_host = names.key, names.label, names.host
 function names.repo(v) return matches(v, 100, '^%w[%w._-]*$'), 'must be letters, digits and . _ - , like go-io' end
 function names.repo_path(v) return matches(v, 201, '^%w[%w._/-]*$'), 'must be org/repo, like core/go-io' end
 function names.branch(v)

@@ -2,7 +2,7 @@
 local NUMBERS = { 'pid', 'token', 'priority', 'place', 'attempt', 'runs', 'ttl', 'started_at', 'ended_at', 'queued_at', 'updated_at', 'exit_code',
   'cost_usd', 'not_before', 'deadline' }
 local HIDDEN = { lane = true, asked = true, granted = true, confirmed = true, machine = true, pinned = true, tracked = true,
-  charged = true, front = true }
+  charged = true, front = true, past = true }
 
 -- A record as an answer shows it; `brief` cuts the task.
 function records.view(name, row, brief)

@@ -45,7 +45,7 @@ end
 
 -- Whether the registry has forgotten that it granted this run: what it knows of the workspace, if anything, is older.
 local function is_unknown(ask, one, row)
-  return ask.epoch and (not row or (base.number(row.token) or 0) < one.token)
+  return ask.epoch and lease.newest(row) < one.token
 end
 
 local function move_on(ask, one, answer)

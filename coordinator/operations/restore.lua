@@ -1,23 +1,35 @@
 -- restore: a host tells of the runs that it holds, and of those that have ended there lately, in an epoch in which it has not yet. What the
 -- registry has forgotten is known again: the server came back empty, or without its last words. It is a fact, not an admission: such a
 -- run holds its slots also beyond a limit, under its own token, with a lease that begins anew. An ending is counted once.
--- Answers restored{count, lost[]}: how many were forgotten, and which runs are not the host's any more. unregistered: renew first.
+-- Answers restored{count, lost[], ttl}: how many were forgotten, and which runs are not the host's any more; the leases of the others last
+-- ttl from now. unregistered: renew first.
 local RUN = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, agent = { is = 'agent', must = true },
   lane = 'path', task = 'task', repo = 'repo', org = 'repo', branch = 'branch', source = 'path', dir = 'path', session = 'line',
   account = 'account', attempt = 'integer', started_at = 'integer', pid = 'integer', ending = { is = 'shape', fields = ending.FIELDS } }
 
--- The lane it was granted from, or where that cannot be one, that of its agent and repo.
-local function lane_of(one)
-  local pool = queue.pool(one.agent)
+-- What a lane says beyond agent, org and repo: host, labels, front and priority; and its limit keys. Nothing where no submit could say it.
+local function wishes(one)
   local route, keys, band = queue.parts(one.lane or '')
-  local fine = keys[1] == pool and route:match('^[^@+]*') == pool and band < 20
+  local head, rest = (route or ''):match('^([^+]*)(.*)$')
+  local pool, host = head:match('^([^@]*)@?(.*)$')
+  local labels = base.split(rest, '+')
+  local fine = pool == queue.pool(one.agent) and keys[1] == pool and band < 20 and #labels <= 8 and #keys <= 20
+  fine = fine and (host == '' or question.is_host(host))
+  for _, label in ipairs(labels) do fine = fine and question.is_label(label) end
   for _, limit_key in ipairs(keys) do fine = fine and question.is_key(limit_key) end
-  return fine and one.lane or lease.lane { agent = one.agent, org = one.org, repo = one.repo }
+  if not fine then return {} end
+  return { requires = host ~= '' and host or nil, labels = labels[1] and base.encode(labels), priority = math.floor(band / 2),
+    front = band % 2 == 1 and '1' or nil }, keys
 end
 
-local function token_of(row) return row and base.number(row.token) or 0 end
+-- The lane it was granted from, as a submit makes it; and what that wishes.
+local function lane_of(one)
+  local wish, keys = wishes(one)
+  wish.agent, wish.org, wish.repo = one.agent, one.org, one.repo
+  return lease.lane(wish, keys), wish
+end
 
-local function is_forgotten(one, row) return token_of(row) < one.token end
+local function is_forgotten(one, row) return lease.newest(row) < one.token end
 
 local function check(ask, one)
   local name = one.workspace
@@ -34,24 +46,30 @@ end
 
 -- What was known of it is of an earlier run, which has ended, or of one that waited.
 local function take(ask, one, old)
-  local name, lane = one.workspace, lane_of(one)
+  local name = one.workspace
   if old.status == 'running' then
     lease.release(name, old)
   elseif old.status == 'queued' then
     later.leave(name, old)
   end
-  local route, _, band = queue.parts(lane)
-  local labels = base.split(route:match('%+(.*)$') or '', '+')
+  local lane, wish = lane_of(one)
   local attempt = math.max((one.attempt or 1) - 1, 0)
-  local row = { agent = one.agent, task = one.task, repo = one.repo, org = one.org, branch = one.branch, source = one.source, dir = one.dir,
-    session = one.session, lane = lane, requires = route:match('^[^+]*@([^+]+)'), labels = labels[1] and base.encode(labels),
-    priority = math.floor(band / 2), front = band % 2 == 1 and '1' or nil, place = old.place or base.next('place'),
-    queued_at = old.queued_at or one.started_at, attempt = attempt, runs = base.number(old.runs) or attempt }
-  base.write(base.key('workspace', name), row)
-  row.status, row.not_before, row.deadline = old.status, old.not_before, old.deadline
+  base.write(base.key('workspace', name), { agent = one.agent, task = one.task, repo = one.repo or false, org = one.org or false,
+    branch = one.branch or false, source = one.source or false, dir = one.dir or false, session = one.session, lane = lane,
+    requires = wish.requires or false, pinned = false, labels = wish.labels or false, priority = wish.priority or 5,
+    front = wish.front or false, place = old.place or base.next('place'), queued_at = old.queued_at or one.started_at, past = false })
+  local row = lease.record(name)
+  row.status, row.attempt, row.runs = old.status, attempt, base.number(old.runs) or attempt
   lease.start(name, row, { host = ask.host, mode = 'pull', machine = ask.machine, ttl = base.setting('lease_ttl'), token = one.token,
     account = one.account, restored = true })
   base.write(base.key('workspace', name), { started_at = one.started_at, pid = one.pid })
+end
+
+-- How it ended. When it began is not known where nobody says it: then it was no quick failure.
+local function report(one, row, was_forgotten)
+  if was_forgotten and not one.started_at then row.started_at = nil end
+  one.ending.workspace, one.ending.token = one.workspace, one.token
+  ending.report(one.ending, row)
 end
 
 verb.register {
@@ -63,17 +81,19 @@ verb.register {
     if redis.call('HGET', base.key('host', ask.host), 'incarnation') ~= ask.incarnation then return { outcome = 'unregistered' } end
     for _, one in ipairs(ask.runs) do check(ask, one) end
     lease.shown(ask.runs)
-    local answer = { outcome = 'restored', count = 0, lost = {} }
+    local answer = { outcome = 'restored', count = 0, lost = {}, ttl = base.setting('lease_ttl') }
     for _, one in ipairs(ask.runs) do
       local row = lease.record(one.workspace)
-      if is_forgotten(one, row) then
+      local was_forgotten = is_forgotten(one, row)
+      if was_forgotten then
         take(ask, one, row or {})
         row, answer.count = lease.record(one.workspace), answer.count + 1
       end
       if one.ending then
-        one.ending.workspace, one.ending.token = one.workspace, one.token
-        ending.report(one.ending, row)
-      elseif row.status ~= 'running' or row.host ~= ask.host or token_of(row) ~= one.token then
+        report(one, row, was_forgotten)
+      elseif row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token then
+        if not was_forgotten then lease.prolong(one.workspace, row, one.pid) end
+      else
         answer.lost[#answer.lost + 1] = one.workspace
       end
     end

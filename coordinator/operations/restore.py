@@ -8,15 +8,30 @@ from coordinator.models import LuaList, Question, Record
 from coordinator.operations._fields import Id, Line, PathText
 from coordinator.operations._operation import Operation
 from coordinator.operations.complete import HoldersEnding
-from coordinator.words import AccountName, AgentName, Branch, Count, HostName, RepoName, Task, Token, WorkspaceName
+from coordinator.words import (
+    AccountName,
+    AgentName,
+    Branch,
+    Count,
+    HostName,
+    Millis,
+    RepoName,
+    Task,
+    Token,
+    WorkspaceName,
+)
 
 
 class Restored(Record):
-    """So many runs were forgotten and are known again; those in `lost` are not the host's any more."""
+    """So many runs were forgotten and are known again; those in `lost` are not the host's any more.
+
+    The leases of all others that still run last `ttl` ms from now.
+    """
 
     outcome: Literal["restored"] = "restored"
     count: int
     lost: LuaList[str] = ()
+    ttl: Millis
 
 
 class Unregistered(Record):

@@ -13,7 +13,8 @@ end
 local function record_of(ask, old)
   local agent = ask.agent or call.control.default_agent or 'claude'
   local row = { agent = agent, priority = ask.priority or 5, runs = old.runs or 0, attempt = 0, queued_at = call.now,
-    requires = ask.host, labels = ask.labels and #ask.labels > 0 and base.encode(ask.labels) or nil, ran_on = old.ran_on }
+    requires = ask.host, labels = ask.labels and #ask.labels > 0 and base.encode(ask.labels) or nil, ran_on = old.ran_on,
+    past = old.token or old.past }
   for _, field in ipairs(FIELDS) do row[field] = ask[field] end
   row.session = queue.pool(agent) == queue.pool(old.agent or '') and old.session or nil
   row.lane = lease.lane(row, ask.keys)

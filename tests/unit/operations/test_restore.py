@@ -26,6 +26,8 @@ from coordinator.operations.renew import Renewed
 from coordinator.operations.restore import Restored, Unregistered
 from tests.unit.operations.asking import Fleet
 
+TTL = 300_000
+
 
 def told(grant: Grant, **more: Any) -> dict[str, Any]:
     """What its host says of a run, from its grant alone."""
@@ -109,7 +111,7 @@ async def test_a_run_is_known_again_as_it_was_granted(fleet: Fleet) -> None:
     before, record = await everything(fleet), await fleet.record("a")
     await emptied(fleet)
     await fleet.host("h1", slots=9, machine="m1", labels=["gpu"], epoch=0)
-    assert await restore(fleet, told(grant, started_at=record.started_at, pid=record.pid)) == Restored(count=1)
+    assert await restore(fleet, told(grant, started_at=record.started_at, pid=record.pid)) == Restored(count=1, ttl=TTL)
     after = await everything(fleet)
     changes = {"since", "queued_at", "not_before"}
     assert (await fleet.record("a")).model_dump(exclude=changes) == record.model_dump(exclude=changes)
@@ -129,7 +131,7 @@ async def test_a_second_telling_changes_nothing(fleet: Fleet) -> None:
     await beat(fleet)
     assert (await restore(fleet, told(grant))).count == 1
     before = await everything(fleet)
-    assert await restore(fleet, told(grant)) == Restored(count=0)
+    assert await restore(fleet, told(grant)) == Restored(count=0, ttl=TTL)
     assert await everything(fleet) == before
 
 
@@ -155,7 +157,7 @@ async def test_the_grant_is_newer_than_what_the_server_remembers(fleet: Fleet) -
     await beat(fleet)
     new = old.model_copy(update={"token": old.token + 5})
     waits = Grant(workspace="b", token=old.token + 6, ttl=1, agent="codex", lane=old.lane)
-    assert await restore(fleet, told(new), told(waits)) == Restored(count=2)
+    assert await restore(fleet, told(new), told(waits)) == Restored(count=2, ttl=TTL)
     assert {one.workspace: (one.host, one.token) for one in await of_status(fleet, "running")} == {
         "a": ("h1", new.token),
         "b": ("h1", waits.token),
@@ -171,13 +173,13 @@ async def test_an_older_grant_than_that_of_the_server_is_lost(fleet: Fleet) -> N
     await fleet.host("h2", machine="m2")
     (new,) = (await fleet.claim("h2")).grants
     await beat(fleet)
-    assert await restore(fleet, told(old)) == Restored(count=0, lost=("a",))
-    assert await restore(fleet, ended(old)) == Restored(count=0)
+    assert await restore(fleet, told(old)) == Restored(count=0, lost=("a",), ttl=TTL)
+    assert await restore(fleet, ended(old)) == Restored(count=0, ttl=TTL)
     (run,) = await of_status(fleet, "running")
     assert (run.host, run.token) == ("h2", new.token)
     await fleet.end(new)
     await fleet.host("h2", machine="m2", epoch=0)
-    assert await restore(fleet, told(new), host="h2") == Restored(count=0, lost=("a",))
+    assert await restore(fleet, told(new), host="h2") == Restored(count=0, lost=("a",), ttl=TTL)
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
@@ -187,7 +189,7 @@ async def test_an_ending_is_counted_once(fleet: Fleet, forgotten: bool) -> None:
         await emptied(fleet)
         await beat(fleet)
     for _ in range(2):
-        assert await restore(fleet, ended(grant)) == Restored(count=int(forgotten and not _))
+        assert await restore(fleet, ended(grant)) == Restored(count=int(forgotten and not _), ttl=TTL)
     (run,) = await of_status(fleet, "completed")
     assert (run.token, run.runs) == (grant.token, 1)
     assert (await fleet.facts()).count("AgentCompleted") == 1

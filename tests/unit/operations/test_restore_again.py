@@ -1,0 +1,101 @@
+"""restore where the server knows something else of the workspace: an older run, a newer wish, an odd lane."""
+
+from typing import Any
+
+import pytest
+
+from coordinator.models import Grant
+from coordinator.operations import Apply, GetStatus, Kill, Query, Submit
+from coordinator.operations.apply import FleetSettings
+from coordinator.operations.restore import Restored
+from tests.unit.operations.asking import Fleet
+from tests.unit.operations.test_restore import (
+    TTL,
+    beat,
+    emptied,
+    ended,
+    everything,
+    facts,
+    of_status,
+    restore,
+    running,
+    told,
+)
+
+
+async def test_what_was_said_of_an_older_run_is_not_said_of_the_one_that_is_restored(fleet: Fleet) -> None:
+    """The server lost that the older run ended, was asked for anew, and was granted."""
+    await fleet.host("h1", machine="m1", labels=["gpu"])
+    (old,) = await running(fleet, "a", labels=["gpu"], priority=7, repo="go-io")
+    await fleet.store.run(Kill(workspace="a", by="ana"))
+    await fleet.redis.hset("{t}:workspace:a", mapping={"question": "which?", "ended_at": 5, "verdict": "lost"})
+    new = Grant(workspace="a", token=old.token + 5, ttl=1, agent="codex", lane="codex codex")
+    assert (await restore(fleet, told(new))).count == 1
+    run = await fleet.record("a")
+    assert (run.kill, run.question, run.ended_at, run.verdict) == (None, None, None, None)
+    assert (run.labels, run.repo, run.priority) == ((), None, 5)
+    assert (await beat(fleet, new)).kill == ()
+
+
+async def test_an_ending_that_is_told_again_does_not_take_what_was_asked_for_since(fleet: Fleet) -> None:
+    (grant,) = await running(fleet, "a")
+    await fleet.end(grant)
+    await fleet.store.run(Submit(workspace="a", agent="codex", again=True))
+    assert await restore(fleet, ended(grant)) == Restored(count=0, ttl=TTL)
+    assert await restore(fleet, told(grant)) == Restored(count=0, lost=("a",), ttl=TTL)
+    assert [one.workspace for one in await of_status(fleet, "queued")] == ["a"]
+    assert await fleet.granted() == ["a"]
+
+
+@pytest.mark.parametrize("ago", [None, 3_600_000])
+async def test_runs_that_failed_late_are_no_quick_failures(fleet: Fleet, ago: int | None) -> None:
+    grants = await running(fleet, "a", "b", "c")
+    now = (await fleet.store.run(GetStatus())).now
+    await emptied(fleet)
+    await beat(fleet)
+    began = {} if ago is None else {"started_at": now - ago}
+    await restore(fleet, *(ended(grant, "failed") | began for grant in grants))
+    assert await facts(fleet, "RateLimitDetected") == []
+    assert len((await fleet.store.run(Query(status="failed"))).workspaces) == 3
+
+
+async def test_a_run_that_is_told_holds_a_lease_as_long_as_the_answer_says(fleet: Fleet) -> None:
+    first, second = await running(fleet, "a", "b")
+    await fleet.store.run(Apply(settings=FleetSettings(lease_ttl=90_000)))
+    await fleet.redis.zadd("{t}:leases", {"a": 5})
+    answer = await restore(fleet, told(first), told(second.model_copy(update={"token": second.token + 1})))
+    now = (await fleet.store.run(GetStatus())).now
+    found: Any = await fleet.redis.zrange("{t}:leases", 0, -1, withscores=True)
+    leases: dict[str, float] = dict(found)
+    assert answer.ttl == 90_000
+    assert all(now + 80_000 < leases[name] <= now + 90_000 for name in ("a", "b")), (now, leases)
+
+
+async def test_two_runs_of_one_workspace_in_one_question(fleet: Fleet) -> None:
+    (first,) = await running(fleet, "a")
+    second = first.model_copy(update={"token": first.token + 1, "attempt": 2})
+    await emptied(fleet)
+    await beat(fleet)
+    await restore(fleet, ended(first, "failed"), told(second))
+    run = await fleet.record("a")
+    assert (run.status, run.token, run.question, run.runs) == ("running", second.token, None, 2)
+    assert await fleet.redis.scard("{t}:slots:codex") == 1
+
+
+@pytest.mark.parametrize(
+    ("lane", "kept"),
+    [
+        ("codex@h1+a codex codex:big repo:core/go-io org:core label:a team #17", None),
+        ("codex codex", "codex codex codex:big repo:core/go-io org:core"),
+        ("codex codex * team team", "codex codex codex:big repo:core/go-io org:core team"),
+        ("codex+b+a codex", "codex+a+b codex codex:big repo:core/go-io org:core label:a label:b"),
+        ("codex@? codex", "codex codex codex:big repo:core/go-io org:core"),
+        ("codex codex " + " ".join(f"k{at}" for at in range(60)), "codex codex codex:big repo:core/go-io org:core"),
+        ("codex" + "".join(f"+l{at}" for at in range(60)) + " codex", "codex codex codex:big repo:core/go-io org:core"),
+    ],
+)
+async def test_a_lane_is_one_that_a_submit_could_have_made(fleet: Fleet, lane: str, kept: str | None) -> None:
+    await beat(fleet)
+    run = {"workspace": "a", "token": 5, "agent": "codex:big", "repo": "go-io", "org": "core", "lane": lane}
+    await restore(fleet, run)
+    assert (await everything(fleet))["workspace:a"]["lane"] == (kept or lane)
