@@ -1,6 +1,6 @@
 """apply: make a whole configuration true."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from coordinator.operations._operation import Operation
 from coordinator.words import Accounts, AgentName, Count, HostName, LimitKey, PoolName
 
 Duration = Annotated[Count, Field(ge=100)]
+MOST_HOSTS: Final = 1024
 #: How many shares of its route a lane gets that has this key: 1 where none of its keys has a weight.
 Weight = Annotated[Positive, Field(le=1000)]
 
@@ -49,6 +50,7 @@ class Apply(Operation[Applied]):
     """Make limits, rates, accounts, weights (absent ones go) and settings true; with `if_new` where there are none.
 
     `hosts` must have told all that they hold before anything is granted: the server had them before it came back empty.
+    `thaw`, once all is true: but not where somebody has frozen it.
     """
 
     limits: Annotated[dict[LimitKey, Count], Field(max_length=4096)] | None = None
@@ -59,4 +61,5 @@ class Apply(Operation[Applied]):
     default_agent: AgentName | None = None
     by: Line | None = None
     if_new: bool | None = Field(default=None, strict=True)
-    hosts: Annotated[list[HostName], Field(max_length=1024)] | None = None
+    hosts: Annotated[list[HostName], Field(max_length=MOST_HOSTS)] | None = None
+    thaw: bool | None = Field(default=None, strict=True)

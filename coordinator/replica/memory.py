@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from typing import Final
+from typing import Any, Final
 
-from coordinator.operations import Apply, BackOff, Backup, Freeze, Thaw
-from coordinator.operations.apply import FleetSettings, Rates
+from coordinator.errors import InvalidQuestion, StoreUnusable
+from coordinator.models import FreezeView
+from coordinator.operations import Apply, BackOff, Backup, Freeze
+from coordinator.operations._operation import Operation
+from coordinator.operations.apply import MOST_HOSTS, FleetSettings, Rates
 from coordinator.operations.backup import BackedUp
 from coordinator.replica.applying import parts
 from coordinator.steady import steadily
@@ -16,6 +19,7 @@ log = logging.getLogger(__name__)
 TICK: Final = 5.0  # seconds between looks that no fact asked for
 _PAUSE: Final = 0.2  # seconds, however many facts are heard: anybody may say that there is one
 _BY: Final = "serve"
+_LINE: Final = 500  # characters of a reason; one that is kept also says who gave it
 
 
 class Memory:
@@ -40,35 +44,43 @@ class Memory:
         if not kept.new:
             self._kept = kept
         elif self._kept:
-            await self._write_back(self._kept, kept.now)
+            await self._write_back(self._kept, kept)
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK):
                 await self._look.wait()
                 await asyncio.sleep(_PAUSE)
 
-    async def _write_back(self, kept: BackedUp, now: int) -> None:
+    async def _write_back(self, kept: BackedUp, found: BackedUp) -> None:
         """The configuration last: with it the server is no longer new, and every other replica leaves it alone."""
         log.warning(
             "the server came back empty: what was set is written back, hosts=%d tell what runs", len(kept.hosts)
         )
         for key, gate in kept.gates.items():
-            if gate.until > now:
-                await self._store.run(BackOff(key=key, until=gate.until, reason=gate.reason))
-        for key, freeze in kept.freezes.items():
-            if not freeze.until or freeze.until > now:
-                await self._store.run(Freeze(key=key, by=freeze.by, reason=freeze.reason, until=freeze.until))
-        async for _ in parts(self._store.run, _application(kept)):
+            if gate.until > found.now:
+                await self._set(BackOff(key=key, until=gate.until, reason=(gate.reason or "")[:_LINE] or None))
+        for key, of_key in kept.freezes.items():
+            if not _is_over(of_key, found.now):
+                await self._set(Freeze(key=key, by=of_key.by, reason=of_key.reason, until=of_key.until))
+        freeze, frozen = kept.freeze, kept.frozen and not (kept.freeze and _is_over(kept.freeze, found.now))
+        if frozen and freeze and not found.freeze:
+            await self._set(Freeze(by=freeze.by, reason=freeze.reason, until=freeze.until))
+        async for _ in parts(self._store.run, _application(kept, thaw=not frozen)):
             pass
-        if not kept.frozen:
-            await self._store.run(Thaw(by=_BY))
-        elif kept.freeze:
-            freeze = kept.freeze
-            until = freeze.until if freeze.until and freeze.until > now else None
-            await self._store.run(Freeze(by=freeze.by, reason=freeze.reason, until=until))
+
+    async def _set(self, verb: Operation[Any]) -> None:
+        """One that can not be set does not keep the rest away."""
+        try:
+            await self._store.run(verb)
+        except (InvalidQuestion, StoreUnusable) as error:
+            log.warning("not written back %s: %s", verb.encoded(), error)
 
 
-def _application(kept: BackedUp) -> Apply:
+def _is_over(freeze: FreezeView, now: int) -> bool:
+    return freeze.until is not None and freeze.until <= now
+
+
+def _application(kept: BackedUp, *, thaw: bool) -> Apply:
     return Apply(
         limits=kept.limits,
         rates={pool: Rates.model_validate(rates.model_dump(exclude_none=True)) for pool, rates in kept.rates.items()},
@@ -77,6 +89,7 @@ def _application(kept: BackedUp) -> Apply:
         settings=FleetSettings.model_validate(kept.settings),
         default_agent=kept.default_agent,
         if_new=True,
-        hosts=list(kept.hosts),
+        thaw=thaw or None,
+        hosts=list(kept.hosts[-MOST_HOSTS:]),  # those that were heard of last
         by=_BY,
     )

@@ -130,7 +130,7 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "limit": ({"key": "codex", "limit": 5}, {"key": "name", "limit": "count", "clear": "flag", "by": "name"}),
     "apply": ({}, {
         "limits": "limits", "rates": "rates", "accounts": "accounts", "weights": "weights", "settings": "settings",
-        "default_agent": "name", "by": "name", "if_new": "flag", "hosts": "names",
+        "default_agent": "name", "by": "name", "if_new": "flag", "thaw": "flag", "hosts": "names",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
     "reap": ({}, {"limit": "small"}),

@@ -1,0 +1,167 @@
+"""What a replica remembers is written back to a server that came back empty, also where a part can not be."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis as AsyncRedis
+
+from coordinator.operations import Apply, BackOff, Backup, Freeze, GetStatus, Limit, Thaw
+from coordinator.operations._operation import Operation
+from coordinator.operations.backup import BackedUp
+from coordinator.operations.status import FleetStatus
+from coordinator.replica.memory import Memory
+from coordinator.steady import end
+from coordinator.store import Store
+from tests.waiting import wait_until
+
+
+class Watched(Store):
+    """A store that counts what it is asked, and answers verbs of these names only when it is let."""
+
+    def __init__(self, redis: AsyncRedis) -> None:
+        super().__init__(redis, "{t}")
+        self.asked: list[str] = []
+        self.answered: list[str] = []
+        self.held: set[str] = set()
+        self.after: set[str] = set()
+        self.open = asyncio.Event()
+
+    async def run(self, operation: Operation[Any]) -> Any:
+        self.asked.append(operation.name)
+        if operation.name in self.held:
+            await self.open.wait()
+        answer = await super().run(operation)
+        self.answered.append(operation.name)
+        if operation.name in self.after:
+            await self.open.wait()
+        return answer
+
+
+@asynccontextmanager
+async def remembering(store: Watched) -> AsyncIterator[Memory]:
+    """A memory that has looked once."""
+    memory = Memory(store)
+    task = asyncio.create_task(memory.run())
+    await wait_until(lambda: "backup" in store.answered, "it has looked")
+    try:
+        yield memory
+    finally:
+        await end([task])
+
+
+@pytest.fixture
+async def store(raw: AsyncRedis) -> Watched:
+    store = Watched(raw)
+    await store.run(Apply(limits={"codex": 3}, if_new=True))
+    await store.run(Thaw())
+    return store
+
+
+async def emptied(store: Watched, memory: Memory) -> None:
+    """The server has lost all, and what the replica remembers is written back."""
+    await store.redis.flushall()
+    memory.look()
+
+    await wait_until(lambda: known(store), "it is written back")
+
+
+async def known(store: Watched) -> bool:
+    found: BackedUp = await store.run(Backup())
+    return not found.new
+
+
+async def frozen(store: Watched) -> bool:
+    status: FleetStatus = await store.run(GetStatus())
+    return status.frozen
+
+
+async def test_a_reason_as_long_as_can_be_comes_back_with_all_else(store: Watched) -> None:
+    far = (await store.run(GetStatus())).now + 3_600_000
+    await store.run(BackOff(key="codex", until=far, reason="x" * 500, by="ana"))
+    async with remembering(store) as memory:
+        await emptied(store, memory)
+        kept = await store.run(Backup())
+    assert (kept.limits, kept.gates["codex"].until) == ({"codex": 3}, far)
+
+
+async def test_more_hosts_than_a_question_holds(store: Watched) -> None:
+    await store.redis.zadd("{t}:hosts", {f"h{number}": number for number in range(1100)})
+    async with remembering(store) as memory:
+        await emptied(store, memory)
+        expected = str(await store.redis.hget("{t}:control", "expected")).split()
+    assert (len(expected), "h1099" in expected, "h0" in expected) == (1024, True, False)
+
+
+async def test_a_freeze_whose_time_was_over_meanwhile_does_not_come_back_for_ever(store: Watched) -> None:
+    await store.run(Freeze(until=(await store.run(GetStatus())).now + 400, reason="a short one"))
+    async with remembering(store) as memory:
+        await wait_until(lambda: _over(store), "its time is over")
+        await emptied(store, memory)
+        await wait_until(lambda: _thawed(store), "it is thawed")
+
+
+async def _over(store: Watched) -> bool:
+    now: Any = await store.redis.time()
+    until = await store.redis.hget("{t}:control", "frozen_until")
+    return bool(now[0] * 1000 + now[1] // 1000 > int(until or 0))
+
+
+async def _thawed(store: Watched) -> bool:
+    return not await frozen(store)
+
+
+async def test_who_froze_the_empty_server_is_not_thawed(store: Watched) -> None:
+    async with remembering(store) as memory:
+        await store.redis.flushall()
+        await store.run(Freeze(by="ana", reason="what is this?"))
+        memory.look()
+        await wait_until(lambda: known(store), "it is written back")
+    status = await store.run(GetStatus())
+    assert (status.frozen, status.freeze and status.freeze.by) == (True, "ana")
+
+
+async def test_a_freeze_comes_back_with_who_and_why(store: Watched) -> None:
+    await store.run(Freeze(by="ana", reason="release"))
+    async with remembering(store) as memory:
+        await emptied(store, memory)
+        status = await store.run(GetStatus())
+    assert (status.frozen, status.freeze and (status.freeze.by, status.freeze.reason)) == (True, ("ana", "release"))
+
+
+async def test_a_replica_that_is_late_undoes_nothing_of_what_was_said_since(store: Watched) -> None:
+    late = Watched(store.redis)
+    async with remembering(store) as memory, remembering(late) as other:
+        late.held |= {"apply", "thaw", "freeze"}
+        await store.redis.flushall()
+        other.look()
+        await wait_until(lambda: "apply" in late.asked, "it is about to write")
+        await emptied(store, memory)
+        await store.run(Freeze(by="ana"))
+        await store.run(Limit(key="codex", limit=1))
+        looks = late.asked.count("backup")
+        late.open.set()
+        await wait_until(lambda: late.asked.count("backup") > looks, "it has done all that it does")
+    assert await frozen(store)
+    assert (await store.run(Backup())).limits == {"codex": 1}
+
+
+async def test_a_replica_that_dies_as_it_has_written_back_leaves_nothing_undone(store: Watched) -> None:
+    async with remembering(store) as memory:
+        store.after |= {"apply"}
+        await emptied(store, memory)
+    assert not await frozen(store)
+
+
+async def test_one_thing_that_can_not_be_written_back_does_not_keep_the_rest_away(store: Watched) -> None:
+    far = (await store.run(GetStatus())).now + 3_600_000
+    await store.run(BackOff(key="claude", until=far))
+    await store.run(BackOff(key="codex", until=far))
+    async with remembering(store) as memory:
+        await store.redis.flushall()
+        await store.redis.set("{t}:slots:claude", "damaged")
+        memory.look()
+        await wait_until(lambda: known(store), "it is written back")
+    assert set((await store.run(Backup())).gates) == {"codex"}
