@@ -51,11 +51,12 @@ class Guard:
 
     @property
     def grant(self) -> Grant | None:
-        """What the run was granted as; None where that was not written down whole."""
+        """What the run was granted as; None where that was not written down whole, or is of another run."""
         try:
-            return Grant.model_validate_json(self.path.with_suffix(GRANT).read_bytes())
+            grant = Grant.model_validate_json(self.path.with_suffix(GRANT).read_bytes())
         except (OSError, ValueError):
             return None
+        return grant if (grant.workspace, grant.token) == (self.workspace, self.token) else None
 
     def extend(self, deadline_ms: int) -> None:
         """Move the lease's end (boot clock); a stilled tree goes on at once. Needs no free space on the disk."""

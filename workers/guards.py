@@ -68,6 +68,15 @@ class Guards:
         or there is no fork server.
         """
         path = self.home / f"{run.token}{SUFFIX}"
+        try:
+            return await self._start(run, deadline_ms)
+        except GuardError:
+            if not path.exists():  # nothing of it is left
+                path.with_suffix(GRANT).unlink(missing_ok=True)
+            raise
+
+    async def _start(self, run: Run, deadline_ms: int) -> Guard:
+        path = self.home / f"{run.token}{SUFFIX}"
         if not run.argv:
             raise GuardError(f"the command of {run.workspace} is empty")
         if path.exists():

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+import logging
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final, TypeVar, cast
 
 from coordinator.errors import GuardError, WorkerError
@@ -13,6 +14,7 @@ from coordinator.operations.restore import HeldRun
 from workers.guarded import Guard
 from workers.run import Order
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 READY_WITHIN: Final = 1800.0  # seconds for a workspace to be made ready, a clone of its source included
 
@@ -50,7 +52,7 @@ class Held:
                 pid = self.guard.pid
         return HeldLease(workspace=self.workspace, token=self.token, pid=pid or None)
 
-    def told(self) -> HeldRun | None:
+    def told(self, ending: HoldersEnding | None = None) -> HeldRun | None:
         """What it was granted as, for a server that has forgotten it; None where nothing here says so."""
         if not self.grant:
             return None
@@ -58,7 +60,12 @@ class Held:
         if self.guard:
             with contextlib.suppress(GuardError):
                 started_at = self.guard.started_at
-        return granted(self.grant, started_at=started_at, pid=self.lease().pid)
+        said = self.grant.model_dump(exclude={"ttl", "answer"}, exclude_none=True)
+        try:
+            return HeldRun(**said, started_at=started_at, pid=self.lease().pid, ending=ending)
+        except ValueError as error:
+            log.warning("can not be told again workspace=%s: %s", self.workspace, error)
+            return None
 
     def renewed(self, deadline_ms: int, *, lost: bool) -> None:
         """The server was told of it again: its lease lasts until then, or another run has its workspace."""
@@ -112,9 +119,6 @@ class Held:
                 self.guard.enforce()
 
 
-def granted(
-    grant: Grant, *, started_at: int | None = None, pid: int | None = None, ending: HoldersEnding | None = None
-) -> HeldRun:
-    """A grant as a run that is told again."""
-    said = grant.model_dump(exclude={"ttl", "answer"}, exclude_none=True)
-    return HeldRun(**said, started_at=started_at, pid=pid, ending=ending)
+def newest(runs: Iterable[Held]) -> dict[str, Held]:
+    """Of each workspace the newest run: what is left of an older one is being ended."""
+    return {held.workspace: held for held in sorted(runs, key=lambda held: held.token)}

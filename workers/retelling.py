@@ -2,10 +2,10 @@
 
 import logging
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from coordinator.models import Grant
+from coordinator.errors import InvalidQuestion, StoreUnusable
 from coordinator.operations import Restore
 from coordinator.operations.complete import Ending, HoldersEnding
 from coordinator.operations.renew import Renewed
@@ -13,10 +13,13 @@ from coordinator.operations.restore import HeldRun, Restored
 from coordinator.steady import insist
 from coordinator.store import Store
 from workers.clock import boot_ms
-from workers.held import Held, granted
+from workers.held import Held
 
 log = logging.getLogger(__name__)
 _MOST: Final = 16  # runs a question: the server does nothing else meanwhile
+_MOST_TEXT: Final = 1 << 20  # characters of tasks a question, where it is of more than one run
+_MOST_PAST: Final = 2000  # endings that are kept, whatever the lease; with them this many characters of tasks
+_MOST_PAST_TEXT: Final = 32 << 20
 
 
 class Retelling:
@@ -25,50 +28,102 @@ class Retelling:
     def __init__(self, store: Store, host: str, incarnation: str, machine: str) -> None:
         self._store, self._host, self._incarnation, self._machine = store, host, incarnation, machine
         self._past: deque[tuple[int, HeldRun]] = deque()
+        self._past_text = 0
         self._ttl_ms = 0
         self.epoch = 0  # none
 
     async def after(self, beat: Renewed, held: Collection[Held]) -> bool:
-        """Tell again what the answer to a beat shows to be forgotten. Whether the next beat shall say so at once."""
+        """Tell again what the answer to a beat shows to be forgotten. Whether the next beat shall say so at once.
+
+        `held` is what is held now, not what the beat said: a grant of the server's last moment came meanwhile.
+        """
         self._ttl_ms = beat.ttl
-        if beat.epoch == self.epoch and not beat.unknown:
+        epoch = beat.epoch or 0
+        new = epoch != self.epoch
+        if not new and not beat.unknown:
             return False
         self._forget()
-        told = {run.workspace: run for run in held}
-        for run in held:
-            if run.grant is None and run.workspace in beat.unknown:  # nothing says what it was granted as
+        told = {run.token: run for run in held if new or run.workspace in beat.unknown}
+        runs = []
+        for run in told.values():
+            if said := run.told():
+                runs.append(said)
+            elif run.workspace in beat.unknown:  # nothing says what it was granted as
                 run.end("lost")
-        runs = [said for run in held if (said := run.told())] + [said for _, said in self._past]
-        runs.sort(key=lambda said: said.token)
-        for start in range(0, len(runs), _MOST):
-            batch, asked_ms = runs[start : start + _MOST], boot_ms()
-            reply = await self._store.run(self._question(batch))
-            if not isinstance(reply, Restored):
+        if new:
+            runs += [said for _, said in self._past]
+        all_told = True
+        for batch in _batches(sorted(runs, key=lambda said: said.token)):
+            heard = await self._tell(batch, told)
+            if heard is None:
                 return True
-            for said in batch:
-                mine = told.get(said.workspace)
-                if mine and mine.token == said.token and not said.ending:
-                    mine.renewed(asked_ms + beat.ttl, lost=said.workspace in reply.lost)
-            if reply.count:
-                log.warning("restored host=%s runs=%d: the server had forgotten them", self._host, reply.count)
-        self.epoch = beat.epoch or 0
+            all_told = all_told and heard
+        if all_told:
+            self.epoch = epoch
+        return new and all_told
+
+    async def _tell(self, batch: Sequence[HeldRun], told: dict[int, Held]) -> bool | None:
+        """Whether the server took all of it; None where it does not know this host. One that it can not take, of a
+        damaged key, does not keep the others from it; nor is the epoch told then: the server waits for that lease."""
+        asked_ms = boot_ms()
+        try:
+            reply = await self._store.run(self._question(batch))
+        except (InvalidQuestion, StoreUnusable) as error:
+            if len(batch) == 1:
+                log.warning("not told again workspace=%s: %s", batch[0].workspace, error)
+                return False
+            heard = [await self._tell([said], told) for said in batch]
+            return None if None in heard else all(heard)
+        if not isinstance(reply, Restored):
+            return None
+        for said in batch:
+            mine = told.get(said.token)
+            if mine and not said.ending:
+                mine.renewed(asked_ms + reply.ttl, lost=said.workspace in reply.lost)
+        if reply.count:
+            log.warning("restored host=%s runs=%d: the server had forgotten them", self._host, reply.count)
         return True
 
-    async def ending(self, grant: Grant | None, told: Ending, outcome: str) -> None:
-        """A run has ended and was reported. Where the server knew nothing of it, it is told what it was granted as."""
-        if grant is None:
-            return
-        ending = HoldersEnding.model_validate(told.model_dump(exclude_none=True))
-        said = granted(grant, ending=ending)
+    async def ending(self, held: Held, told: Ending, outcome: str) -> bool:
+        """A run has ended and was reported. Where the server knew nothing of it, it is told what it was granted as.
+
+        False, and it is to be told once more, where the server does not even know this host.
+        """
+        said = held.told(HoldersEnding.model_validate(told.model_dump(exclude_none=True)))
+        if said is None:
+            return True
         if outcome in ("unknown", "stale"):  # stale also where the workspace was granted anew: then nothing changes
-            await insist("restore", lambda: self._store.run(self._question([said])))
+            reply = await insist("restore", lambda: self._store.run(self._question([said])))
+            if not isinstance(reply, Restored):
+                return False
         self._past.append((boot_ms(), said))
+        self._past_text += _text(said)
         self._forget()
+        return True
 
     def _question(self, runs: Collection[HeldRun]) -> Restore:
         return Restore(host=self._host, incarnation=self._incarnation, machine=self._machine, runs=list(runs))
 
     def _forget(self) -> None:
         """What ended longer ago than a lease lasts was known to every copy of the server that may still come."""
-        while self._past and self._past[0][0] < boot_ms() - self._ttl_ms:
-            self._past.popleft()
+        while self._past and (
+            self._past[0][0] < boot_ms() - self._ttl_ms
+            or len(self._past) > _MOST_PAST
+            or self._past_text > _MOST_PAST_TEXT
+        ):
+            self._past_text -= _text(self._past.popleft()[1])
+
+
+def _text(said: HeldRun) -> int:
+    return len(said.task or "")
+
+
+def _batches(runs: Sequence[HeldRun]) -> Iterator[list[HeldRun]]:
+    batch: list[HeldRun] = []
+    for said in runs:
+        if batch and (len(batch) == _MOST or sum(map(_text, batch)) + _text(said) > _MOST_TEXT):
+            yield batch
+            batch = []
+        batch.append(said)
+    if batch:
+        yield batch

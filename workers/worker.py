@@ -25,7 +25,7 @@ from workers.clock import boot_ms
 from workers.ending import ending
 from workers.guarded import Guard
 from workers.guards import Guards
-from workers.held import Held
+from workers.held import Held, newest
 from workers.hydrate import Disk
 from workers.journal import Journal
 from workers.retelling import Retelling
@@ -112,7 +112,7 @@ class Worker:
         self._beat_now.clear()
 
     async def _renew(self) -> None:
-        newest = {held.workspace: held for held in sorted(self._held.values(), key=lambda held: held.token)}
+        said = newest(self._held.values())
         asked_ms = boot_ms()
         reply = await self._store.run(
             Renew(
@@ -124,7 +124,7 @@ class Worker:
                 slots=0 if self._quiet else self._slots,
                 mode="pull",
                 trouble=self._capacity.trouble() or None,
-                held=[held.lease() for held in newest.values()],
+                held=[held.lease() for held in said.values()],
                 epoch=self._again.epoch,
             )
         )
@@ -133,14 +133,14 @@ class Worker:
             raise HostTaken(f"host {self._host} is a worker elsewhere: choose another --host, or wait {seconds} s")
         self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
         self._disk.heard(reply.epoch)
-        for held in newest.values():
+        for held in said.values():
             if held.workspace not in reply.unknown:
                 held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost)
             if held.workspace in reply.kill:
                 held.end("killed")
         for grant in reply.unseen:
             self._begin(grant, asked_ms)
-        if await self._again.after(reply, list(newest.values())):
+        if await self._again.after(reply, newest(self._held.values()).values()):
             self._beat_now.set()
 
     async def _hear(self) -> None:
@@ -235,7 +235,9 @@ class Worker:
             "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
             held.workspace, held.token, told.status, told.verdict, reply.outcome,
         )  # fmt: skip
-        await self._again.ending(held.grant, told, reply.outcome)
+        with contextlib.suppress(HostTaken):
+            while not await self._again.ending(held, told, reply.outcome):
+                await insist("register", self._renew)  # the server has forgotten this host, too
         self._done.append(held.token)
         self._drop(held)
 
