@@ -29,7 +29,12 @@ local function lane_of(one)
   return lease.lane(wish, keys), wish
 end
 
-local function is_forgotten(one, row) return lease.newest(row) < one.token end
+-- Where what has ended is forgotten before its host does not tell it any more, the fence says what was once known.
+local function has_been(one, row)
+  return not row and one.ending and one.token <= call.fence and base.setting('history') < base.setting('lease_ttl')
+end
+
+local function is_forgotten(one, row) return lease.newest(row) < one.token and not has_been(one, row) end
 
 local function check(ask, one)
   local name = one.workspace
@@ -41,7 +46,7 @@ local function check(ask, one)
     sound.run(name, { status = row and row.status, lane = lane_of(one) }, ask.host, 'running')
     row = { status = 'running', lane = lane_of(one), host = ask.host, account = one.account }
   end
-  if one.ending and row.status == 'running' then sound.run(name, row, row.host, one.ending.status) end
+  if one.ending and row and row.status == 'running' then sound.run(name, row, row.host, one.ending.status) end
 end
 
 -- What was known of it is of an earlier run, which has ended, or of one that waited.
@@ -79,6 +84,7 @@ verb.register {
   answer = function(ask)
     sound.claimer(ask.host)
     if redis.call('HGET', base.key('host', ask.host), 'incarnation') ~= ask.incarnation then return { outcome = 'unregistered' } end
+    call.fence = base.number(redis.call('GET', base.key('fence'))) or 0
     for _, one in ipairs(ask.runs) do check(ask, one) end
     lease.shown(ask.runs)
     local answer = { outcome = 'restored', count = 0, lost = {}, ttl = base.setting('lease_ttl') }
@@ -91,7 +97,7 @@ verb.register {
       end
       if one.ending then
         report(one, row, was_forgotten)
-      elseif row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token then
+      elseif row and row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token then
         if not was_forgotten then lease.prolong(one.workspace, row, one.pid) end
       else
         answer.lost[#answer.lost + 1] = one.workspace

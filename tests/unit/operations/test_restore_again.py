@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from coordinator.models import Grant
-from coordinator.operations import Apply, GetStatus, Kill, Query, Submit
+from coordinator.operations import Apply, GetStatus, Kill, Query, Reap, Submit
 from coordinator.operations.apply import FleetSettings
 from coordinator.operations.restore import Restored
 from tests.unit.operations.asking import Fleet
@@ -99,3 +99,25 @@ async def test_a_lane_is_one_that_a_submit_could_have_made(fleet: Fleet, lane: s
     run = {"workspace": "a", "token": 5, "agent": "codex:big", "repo": "go-io", "org": "core", "lane": lane}
     await restore(fleet, run)
     assert (await everything(fleet))["workspace:a"]["lane"] == (kept or lane)
+
+
+async def test_an_ending_that_history_has_forgotten_is_not_counted_again(fleet: Fleet) -> None:
+    """The server came back with all that it knew, of which what has ended is forgotten at once."""
+    await fleet.store.run(Apply(settings=FleetSettings(history=0)))
+    (grant,) = await running(fleet, "a")
+    await fleet.end(grant)
+    await fleet.store.run(Reap())
+    await fleet.redis.function_flush()
+    await beat(fleet)
+    assert await restore(fleet, ended(grant)) == Restored(count=0, ttl=TTL)
+    assert (await fleet.facts()).count("AgentCompleted") == 1
+    later = grant.model_copy(update={"token": grant.token + 5})
+    assert (await restore(fleet, ended(later))).count == 1, "of this grant it has never heard"
+
+
+@pytest.mark.parametrize("more", [{}, {"ending": {"workspace": "a", "token": 0, "status": "failed"}}])
+async def test_a_token_that_no_run_has_is_lost(fleet: Fleet, more: dict[str, Any]) -> None:
+    await beat(fleet)
+    answer = await restore(fleet, {"workspace": "a", "token": 0, "agent": "codex"} | more)
+    assert (answer.count, answer.lost) == (0, () if more else ("a",))
+    assert await of_status(fleet, None) == ()  # of any
