@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, Final, TypeVar, cast
 
 from coordinator.errors import GuardError, WorkerError
-from coordinator.models import Grant
+from coordinator.models import Grant, Workspace
 from coordinator.models import Held as HeldLease
 from coordinator.operations.complete import HoldersEnding
 from coordinator.operations.restore import HeldRun
@@ -51,6 +51,15 @@ class Held:
             with contextlib.suppress(GuardError):
                 pid = self.guard.pid
         return HeldLease(workspace=self.workspace, token=self.token, pid=pid or None)
+
+    def learn(self, record: Workspace) -> Grant | None:
+        """What the registry still knows of it, where nothing here says what it was granted as; None: nothing new."""
+        if self.grant or record.token != self.token:
+            return None
+        with contextlib.suppress(ValueError):
+            said = record.model_dump(include=set(Grant.model_fields), exclude_none=True)
+            self.grant = Grant.model_validate(said | {"ttl": 0})
+        return self.grant
 
     def told(self, ending: HoldersEnding | None = None) -> HeldRun | None:
         """What it was granted as, for a server that has forgotten it; None where nothing here says so."""

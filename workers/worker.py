@@ -102,6 +102,8 @@ class Worker:
 
     async def _resume(self, held: Held, guard: Guard) -> None:
         found = (await insist("find", lambda: self._store.run(Query(workspace=held.workspace)))).workspaces
+        if found and (grant := held.learn(found[0])):
+            self._guards.note(grant)
         await self._follow(held, guard, Workspace(self._root, held.workspace, found[0].dir if found else None))
 
     async def _beat(self) -> None:
@@ -151,9 +153,8 @@ class Worker:
                     self._beat_now.set()
 
     async def _watch(self) -> None:
-        await asyncio.sleep(
-            max(0.05, min(self._every, 1.0, self._kill_grace_ms / 8000))
-        )  # half the grace is left to act in
+        wait = max(0.05, min(self._every, 1.0, self._kill_grace_ms / 8000))  # half the grace is left to act in
+        await asyncio.sleep(wait)
         for held in list(self._held.values()):
             await asyncio.to_thread(held.enforce)
 

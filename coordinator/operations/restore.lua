@@ -43,6 +43,8 @@ local function check(ask, one)
   if is_forgotten(one, row) then
     if row and row.status == 'running' then sound.run(name, row, row.host, 'running') end
     if row and row.status == 'queued' then sound.lane(row.lane) end
+    local account = accounts.held { lane = lane_of(one), account = one.account }
+    if account then base.expect('set', base.key('slots', account)) end
     sound.run(name, { status = row and row.status, lane = lane_of(one) }, ask.host, 'running')
     row = { status = 'running', lane = lane_of(one), host = ask.host, account = one.account }
   end

@@ -52,8 +52,14 @@ async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") 
 
 async def _has_forgotten(store: Store) -> bool:
     """Whether a worker has told of a run that it was granted before. What only lies on disks is no sign of that."""
-    runs = (await store.run(Query(status="running"))).workspaces
-    return any(run.mode == "pull" for run in runs)
+    asked = Query(status="running", count=500)
+    while True:
+        page = await store.run(asked)
+        if any(run.mode == "pull" for run in page.workspaces):
+            return True
+        if page.cursor is None:
+            return False
+        asked = asked.model_copy(update={"cursor": page.cursor})
 
 
 async def serve(store: Store, stop: asyncio.Event) -> None:

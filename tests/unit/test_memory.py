@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis as AsyncRedis
 
-from coordinator.operations import Apply, BackOff, Backup, Freeze, GetStatus, Limit, Thaw
+from coordinator.config.fleet import Fleet
+from coordinator.operations import Apply, BackOff, Backup, Freeze, GetStatus, Limit, Renew, Restore, Thaw, Track
 from coordinator.operations._operation import Operation
 from coordinator.operations.backup import BackedUp
 from coordinator.operations.status import FleetStatus
 from coordinator.replica.memory import Memory
+from coordinator.replica.replica import begin
 from coordinator.steady import end
 from coordinator.store import Store
 from tests.waiting import wait_until
@@ -165,3 +167,15 @@ async def test_one_thing_that_can_not_be_written_back_does_not_keep_the_rest_awa
         memory.look()
         await wait_until(lambda: known(store), "it is written back")
     assert set((await store.run(Backup())).gates) == {"codex"}
+
+
+async def test_a_replica_that_begins_sees_what_workers_hold_behind_all_that_disks_tell(raw: AsyncRedis) -> None:
+    store = Watched(raw)
+    await store.run(Renew(host="h1", incarnation="i1", mode="pull"))
+    run = {"workspace": "held", "token": 5, "agent": "codex"}
+    await store.run(Restore.model_validate({"host": "h1", "incarnation": "i1", "runs": [run]}))
+    for start in range(0, 600, 200):
+        told = [{"workspace": f"w{start + at}", "status": "running", "pid": 5} for at in range(200)]
+        await store.run(Track.model_validate({"host": "h2", "workspaces": told}))
+    await begin(store, Fleet(), thawed=True)
+    assert await frozen(store)

@@ -147,6 +147,20 @@ def test_a_note_is_of_the_run_beside_which_it_lies(tmp_path: Path, workspace: st
     assert (Guard(path).grant == grant) is fits
 
 
+async def test_an_adopted_run_without_a_note_is_learnt_from_the_server_while_that_knows_it(store: Watched) -> None:
+    again, first, bare = host(store), held("a", 5, task="x" * 400), Held("a", 5, 0)
+    await again.after(await beat(store, again, first), [first])
+    found: Found = await store.run(Query(workspace="a"))
+    assert Held("a", 4, 0).learn(found.workspaces[0]) is None
+    assert bare.learn(found.workspaces[0])
+    assert bare.learn(found.workspaces[0]) is None
+    await store.redis.flushall()
+    await again.after(await beat(store, again, bare), [bare])
+    assert bare.order is None
+    (run,) = (await store.run(Query(workspace="a"))).workspaces
+    assert (run.status, run.task) == ("running", "x" * 400)
+
+
 async def test_nothing_is_left_of_a_grant_that_was_not_started(tmp_path: Path) -> None:
     async with a_host(tmp_path) as here:
         here.guards.note(Grant(workspace="a", token=7, ttl=5, agent="codex"))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from coordinator.errors import StoreUnusable
 from coordinator.models import Grant
 from coordinator.operations import Apply, GetStatus, Kill, Query, Reap, Submit
 from coordinator.operations.apply import FleetSettings
@@ -121,3 +122,12 @@ async def test_a_token_that_no_run_has_is_lost(fleet: Fleet, more: dict[str, Any
     answer = await restore(fleet, {"workspace": "a", "token": 0, "agent": "codex"} | more)
     assert (answer.count, answer.lost) == (0, () if more else ("a",))
     assert await of_status(fleet, None) == ()  # of any
+
+
+async def test_an_account_whose_slots_are_damaged_stops_all_of_it(fleet: Fleet) -> None:
+    await beat(fleet)
+    await fleet.redis.set("{t}:slots:account:codex/work", "damaged")
+    before = await everything(fleet)
+    with pytest.raises(StoreUnusable, match="account:codex/work"):
+        await restore(fleet, {"workspace": "a", "token": 5, "agent": "codex", "account": "work"})
+    assert await everything(fleet) == before
