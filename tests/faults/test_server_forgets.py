@@ -152,3 +152,20 @@ async def test_with_no_replica_that_remembers_an_empty_server_stays_frozen_while
         await fleet.store.run(Thaw())
         await fleet.becomes("b/0", "completed", deadline=20)
         told_once(fleet, ["a/0", "a/1", "b/0"], most=2)
+
+
+async def test_the_last_run_of_a_worker_that_leaves_is_told_to_one_that_comes_back_empty(
+    server: Forgetful, tmp_path: Path
+) -> None:
+    async with fleet_on(server, tmp_path, 6) as fleet:
+        await begin(fleet, slots=1)
+        await submit(fleet, ["a/0", "a/1"], 1)
+        await started(fleet, 2)
+        for host in HOSTS:
+            fleet.signal(host)  # quiet
+        server.kill()
+        server.go_back()
+        await wait_until(lambda: len(marks.read(fleet.marks)) >= 4, "they end while it is away")
+        server.start()
+        assert [await fleet.ended(host) for host in HOSTS] == [0, 0]
+        assert [(await fleet.record(name)).status for name in ("a/0", "a/1")] == ["completed", "completed"]
