@@ -67,9 +67,10 @@ local function take(ask, one, old)
     front = wish.front or false, place = old.place or base.next('place'), queued_at = old.queued_at or one.started_at, past = false })
   local row = lease.record(name)
   row.status, row.attempt, row.runs = old.status, attempt, base.number(old.runs) or attempt
-  lease.start(name, row, { host = ask.host, mode = 'pull', machine = ask.machine, ttl = base.setting('lease_ttl'), token = one.token,
+  local mode = hosts.mode(ask.host) == 'push' and 'push' or 'pull' -- a push host's are confirmed: it says that they run
+  lease.start(name, row, { host = ask.host, mode = mode, machine = ask.machine, ttl = base.setting('lease_ttl'), token = one.token,
     account = one.account, restored = true })
-  base.write(base.key('workspace', name), { started_at = one.started_at, pid = one.pid })
+  base.write(base.key('workspace', name), { started_at = one.started_at, pid = one.pid, confirmed = mode == 'push' and '1' or nil })
 end
 
 -- How it ended. When it began is not known where nobody says it: then it was no quick failure.

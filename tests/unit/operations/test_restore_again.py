@@ -131,3 +131,13 @@ async def test_an_account_whose_slots_are_damaged_stops_all_of_it(fleet: Fleet) 
     with pytest.raises(StoreUnusable, match="account:codex/work"):
         await restore(fleet, {"workspace": "a", "token": 5, "agent": "codex", "account": "work"})
     assert await everything(fleet) == before
+
+
+async def test_a_push_host_has_no_guard_whose_word_is_a_proof_of_death(fleet: Fleet) -> None:
+    await fleet.host("h1", machine="m1", mode="push", epoch=0)
+    await restore(fleet, {"workspace": "a", "token": 5, "agent": "codex"})
+    assert (await fleet.record("a")).mode == "push"
+    await fleet.host("h1", machine="m1", mode="push", epoch=(await beat(fleet)).epoch)
+    await fleet.lapse("a")
+    (lost,) = (await fleet.store.run(Reap())).lost
+    assert lost.status == "blocked"
