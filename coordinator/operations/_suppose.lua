@@ -55,7 +55,7 @@ local function keeps()
     if no and #out < MOST_KEPT then out[#out + 1] = { workspace = name, refusal = gates.with_holders(no) } end
   end
   for _, limit_key in ipairs(redis.call('ZRANGE', base.key('blocked'), 0, MOST_KEPT - 1)) do
-    local route = redis.call('SMEMBERS', base.key('groups', limit_key))[1]
+    local route = base.distinct(redis.call('SMEMBERS', base.key('groups', limit_key)))[1] -- of several the same, whenever it is asked
     local lane = route and redis.call('ZRANGE', base.key('blocked', limit_key, route), 0, 0)[1]
     if lane then add(lane) end
   end

@@ -49,7 +49,7 @@ def test_a_change_is_felt_by_steps_that_run_it_and_by_no_others(wire: Wire, tape
 @pytest.mark.parametrize("changed", [False, True])
 def test_the_model_goes_on_in_the_middle(servers: Servers, wire: Wire, tape: Tape, changed: bool) -> None:
     step = tape.steps[len(tape.steps) // 2]
-    text = library.TEXT.replace("return base.encode(answer)", "return '{}'") if changed else library.TEXT
+    text = library.TEXT.replace("return base.encode(answer)", "return '[]'") if changed else library.TEXT
     world = World(REDIS, servers, texts.as_run(text, tight=tape.tight), tight=tape.tight)
     before = tape.before(step.call)
     for channel in before.listening:
