@@ -5,9 +5,6 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from tests import servers
 from tests.waiting import wait_until_sync
 
@@ -39,9 +36,9 @@ class Forgetful:
                 [str(servers.program(servers.REDIS)), *words],
                 stdout=log,
                 stderr=log,
-                preexec_fn=servers._die_with_parent,  # noqa: PLW1509  # the child only makes one system call
+                preexec_fn=servers.die_with_parent,  # noqa: PLW1509  # the child only makes one system call
             )
-        wait_until_sync(self._answers, "the server answers")
+        wait_until_sync(lambda: servers.answers(self.url), "the server answers")
 
     def kill(self) -> None:
         """With -9, at once."""
@@ -57,10 +54,3 @@ class Forgetful:
         shutil.rmtree(self._data)
         if self._kept.exists():
             self._kept.rename(self._data)
-
-    def _answers(self) -> bool:
-        try:
-            with Redis.from_url(self.url) as client:
-                return bool(client.ping())
-        except RedisError:
-            return False

@@ -101,17 +101,18 @@ class Servers:
             cwd=directory,
             stdout=log,
             stderr=log,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  # the child only makes one system call
+            preexec_fn=die_with_parent,  # noqa: PLW1509  # the child only makes one system call
         )
         self._end.callback(_end, server)
         self.pids.add(server.pid)
         url = f"unix://{path}"
-        wait_until_sync(lambda: server.poll() is not None or _answers(url), f"{kind} answers")
+        wait_until_sync(lambda: server.poll() is not None or answers(url), f"{kind} answers")
         assert server.poll() is None, f"{command[0]} ended: {(directory / 'log').read_text()}"
         return url
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server listens there."""
     try:
         with Redis.from_url(url) as client:
             return bool(client.ping())
@@ -124,7 +125,7 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
     server.wait()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Even a test process that is killed leaves no server behind (where the kernel offers this)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -13,6 +13,7 @@ from coordinator.operations import Track
 from coordinator.operations.track import OnDisk
 from coordinator.store import Store
 from workers import strangers, tree
+from workers.batches import batches
 from workers.guarded import Guard
 from workers.slip import MARK, SUFFIX
 from workers.statement import Statement, read
@@ -59,9 +60,9 @@ async def hydrate(store: Store, root: Path, host: str, names: Collection[str] | 
     found = await asyncio.to_thread(look, root, names)
     new = changed = foreign = 0
     problems = list(found.problems)
-    batches = list(_batches(found.said))
-    for start in range(0, len(batches), _AT_ONCE):
-        told = await asyncio.gather(*(_tell(store, host, batch) for batch in batches[start : start + _AT_ONCE]))
+    parts = list(batches(found.said, _MOST, _MOST_BYTES, _text))
+    for start in range(0, len(parts), _AT_ONCE):
+        told = await asyncio.gather(*(_tell(store, host, batch) for batch in parts[start : start + _AT_ONCE]))
         for part in told:
             new, changed, foreign = new + part.new, changed + part.changed, foreign + part.foreign
             problems += part.problems
@@ -146,18 +147,8 @@ def _guarded(top: Path) -> Iterator[str]:
             yield Guard(path).workspace
 
 
-def _batches(said: list[OnDisk]) -> Iterator[list[OnDisk]]:
-    batch: list[OnDisk] = []
-    size = 0
-    for one in said:
-        bytes_ = len(one.task or "") + len(one.question or "")
-        if batch and (len(batch) == _MOST or size + bytes_ > _MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += bytes_
-    if batch:
-        yield batch
+def _text(said: OnDisk) -> int:
+    return len(said.task or "") + len(said.question or "")
 
 
 async def _tell(store: Store, host: str, batch: list[OnDisk]) -> Hydrated:

@@ -10,7 +10,7 @@ _MOST: Final = 100  # processes by name
 
 def receipt(exit_: Exit) -> str:
     """The text of one JSON object; what may live comes first."""
-    first = sorted(exit_.receipt, key=lambda each: each.by != "left")
+    first = exit_.worst_first
     said = {
         "ended": [each._asdict() for each in first[:_MOST]],
         "more": max(0, len(first) - _MOST) or None,

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from coordinator.errors import InvalidQuestion, StoreUnusable
@@ -12,6 +12,7 @@ from coordinator.operations.renew import Renewed
 from coordinator.operations.restore import HeldRun, Restored
 from coordinator.steady import insist
 from coordinator.store import Store
+from workers.batches import batches
 from workers.clock import boot_ms
 from workers.held import Held
 
@@ -53,7 +54,7 @@ class Retelling:
         if new:
             runs += [said for _, said in self._past]
         all_told = True
-        for batch in _batches(sorted(runs, key=lambda said: said.token)):
+        for batch in batches(sorted(runs, key=lambda said: said.token), _MOST, _MOST_TEXT, _text):
             heard = await self._tell(batch, told)
             if heard is None:
                 return True
@@ -116,14 +117,3 @@ class Retelling:
 
 def _text(said: HeldRun) -> int:
     return len(said.task or "")
-
-
-def _batches(runs: Sequence[HeldRun]) -> Iterator[list[HeldRun]]:
-    batch: list[HeldRun] = []
-    for said in runs:
-        if batch and (len(batch) == _MOST or sum(map(_text, batch)) + _text(said) > _MOST_TEXT):
-            yield batch
-            batch = []
-        batch.append(said)
-    if batch:
-        yield batch

@@ -91,6 +91,11 @@ class Exit:
         """The processes of the run that may live."""
         return tuple(each for each in self.receipt if each.by == "left")
 
+    @property
+    def worst_first(self) -> list[Ended]:
+        """The receipt, what may live first: where not all of it has room."""
+        return sorted(self.receipt, key=lambda each: each.by != "left")
+
     def encode(self) -> str:
         """This ending as one line of JSON."""
         return json.dumps(asdict(self))

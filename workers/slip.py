@@ -152,8 +152,7 @@ class Slip:
         width = _LINES["exit"][1] - 64
         ending = replace(ending, error=ending.error[:2000])
         while len(text := ending.encode()) > width:
-            first = sorted(ending.receipt, key=lambda each: each.by != "left")
-            ending = replace(ending, receipt=tuple(first[: len(first) // 2]))
+            ending = replace(ending, receipt=tuple(ending.worst_first[: len(ending.receipt) // 2]))
         self._write("exit", text)
 
     def _write(self, name: str, text: str) -> None:

@@ -172,7 +172,7 @@ function accounts.pools() return base.named('accounts') end
 function accounts.all()
   local out = {}
   for _, pool in ipairs(accounts.pools()) do out[pool] = accounts.names(pool) end
-  return next(out) and out or nil
+  return base.some(out)
 end
 
 -- Gives a pool these accounts, or none. What waits for one is judged again; who holds one that is gone keeps its slot.

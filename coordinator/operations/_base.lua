@@ -36,6 +36,16 @@ function base.hash(key)
   return row
 end
 
+-- A hash of whole numbers.
+function base.numbers(key)
+  local row = base.hash(key)
+  for field, text in pairs(row) do row[field] = base.number(text) end
+  return row
+end
+
+-- A table for an answer, nil where there is nothing in it: an empty object would be written as a list by some servers.
+function base.some(of) return of and next(of) and of or nil end
+
 -- As a record keeps it. Every number that is kept is whole and fits; `%d` takes a third of the time of `%.0f`.
 function base.text(value)
   if type(value) == 'number' then return string.format('%d', value) end
@@ -128,6 +138,13 @@ local DEFAULTS = { lease_ttl = 300000, beat = 10000, kill_grace = 15000, max_att
   ageing = 3600000 }
 
 function base.setting(name) return base.number(call.control[name]) or DEFAULTS[name] end
+
+-- Those settings that somebody has made, nil for none.
+function base.own_settings()
+  local out = {}
+  for name in pairs(DEFAULTS) do out[name] = base.number(call.control[name]) end
+  return base.some(out)
+end
 
 -- Every setting as it is in force.
 function base.settings()

@@ -6,8 +6,9 @@ local function publish(...)
 end
 
 local function write(kind, body)
-  local seq = redis.call('XADD', base.key('events'), 'MAXLEN', '~', 10000, '*', 'type', kind, 'json', body)
-  call.checked[base.key('events')] = 'stream'
+  local events = base.key('events')
+  local seq = redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'type', kind, 'json', body)
+  call.checked[events] = 'stream'
   if not call.unheard then publish('{"seq":"', seq, '",', body:sub(2)) end
   return seq
 end

@@ -82,5 +82,5 @@ function history.summary()
       end
     end
   end
-  return next(pools) and pools or nil
+  return base.some(pools)
 end

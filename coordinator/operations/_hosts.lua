@@ -12,11 +12,17 @@ local function set_of(list)
   return out
 end
 
-local function fits(route, host, pools, labels)
+-- The pool of a route, the host that it names ('' for any), and its labels.
+function hosts.parts(route)
   local head, rest = route:match('^([^+]*)(.*)$')
   local pool, wanted = head:match('^([^@]*)@?(.*)$')
+  return pool, wanted, base.split(rest, '+')
+end
+
+local function fits(route, host, pools, labels)
+  local pool, wanted, needs = hosts.parts(route)
   if not pools[pool] or (wanted ~= '' and wanted ~= host) then return false end
-  for _, one in ipairs(base.split(rest, '+')) do
+  for _, one in ipairs(needs) do
     if not labels[one] then return false end
   end
   return true

@@ -2,6 +2,8 @@
 -- The delay is that of the moment of asking: `burst_delay` in the last `burst_window` before the reset, else `sustained_delay`;
 -- `min_delay` is the least of both. Without `sustained_delay` there is none, as in the reference runner. Times are milliseconds.
 local DAY = 86400000
+pace.FIELDS = { reset_utc = 'line', daily_limit = 'integer', min_delay = 'integer', sustained_delay = 'integer',
+  burst_window = 'integer', burst_delay = 'integer' }
 
 -- HH:MM as the reference runner reads it: a part that is no number keeps its default, one out of range rolls over.
 local function time_of_day(text)
@@ -130,16 +132,16 @@ end
 -- Its rates were changed in this call.
 function pace.forget(limit_key) call.paces[limit_key] = nil end
 
--- The rates of all pools, as they stand in the keys; nil for none: an empty object would be written as a list by some servers.
+-- The rates of all pools, as they stand in the keys; nil for none.
 function pace.rates()
   local out = {}
   for _, pool in ipairs(base.named('paced')) do
-    local rates = base.hash(base.key('rates', pool))
-    local view = { reset_utc = rates.reset_utc }
-    for _, field in ipairs { 'daily_limit', 'min_delay', 'sustained_delay', 'burst_window', 'burst_delay' } do
-      view[field] = base.number(rates[field])
+    local view, row = {}, base.hash(base.key('rates', pool))
+    for field, kind in pairs(pace.FIELDS) do
+      view[field] = row[field]
+      if kind == 'integer' then view[field] = base.number(row[field]) end
     end
-    if next(view) then out[pool] = view end
+    out[pool] = base.some(view)
   end
-  return next(out) and out or nil
+  return base.some(out)
 end

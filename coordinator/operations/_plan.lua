@@ -3,8 +3,6 @@
 -- become higher (defaults after their keys), rates, accounts, weights. So in between, too, no key may run more than before or after.
 -- A step: {kind, name, now, changes[{path, was?, now?}]}.
 local MOST_STEPS = 16 -- a call
-plan.RATES = { reset_utc = 'line', daily_limit = 'integer', min_delay = 'integer', sustained_delay = 'integer',
-  burst_window = 'integer', burst_delay = 'integer' }
 
 local find, expect, take = {}, {}, {} -- by kind
 
@@ -29,12 +27,6 @@ local function both(one, other, each)
   end
 end
 
-local function numbers(key)
-  local row = base.hash(key)
-  for field, text in pairs(row) do row[field] = base.number(text) end
-  return row
-end
-
 local function one_change(kind, name, was, now) return { { path = kind .. '.' .. name, was = was, now = now } } end
 
 local function add(found, kind, names, old, wanted)
@@ -46,7 +38,7 @@ end
 local function in_force(limits, limit_key) return limits[limit_key] or limits[defaults.of(limit_key) or ''] or math.huge end
 
 function find.limits(wanted, found)
-  local old, lower, higher = numbers(base.key('limits')), { {}, {} }, { {}, {} } -- of defaults, of keys
+  local old, lower, higher = base.numbers(base.key('limits')), { {}, {} }, { {}, {} } -- of defaults, of keys
   both(old, wanted, function(limit_key)
     if old[limit_key] == wanted[limit_key] then return end
     local lists = in_force(wanted, limit_key) < in_force(old, limit_key) and lower or higher
@@ -61,7 +53,7 @@ function find.rates(wanted, found)
   for _, pool in ipairs(base.named('paced')) do paced[pool] = true end
   both(paced, wanted, function(pool)
     local old, now, changes = base.hash(base.key('rates', pool)), wanted[pool] or {}, {}
-    for field, kind in pairs(plan.RATES) do
+    for field, kind in pairs(pace.FIELDS) do
       local was = kind == 'integer' and base.number(old[field]) or old[field]
       if was ~= now[field] then changes[#changes + 1] = { path = 'rates.' .. pool .. '.' .. field, was = was, now = now[field] } end
     end
@@ -86,7 +78,7 @@ function find.accounts(wanted, found)
 end
 
 function find.weights(wanted, found)
-  local old, names = numbers(base.key('weights')), {}
+  local old, names = base.numbers(base.key('weights')), {}
   both(old, wanted, function(limit_key)
     if old[limit_key] ~= wanted[limit_key] then put(names, limit_key) end
   end)
@@ -113,7 +105,7 @@ end
 function take.rates(part)
   for _, one in ipairs(part) do
     local pool, fields = one.name, {}
-    for field in pairs(plan.RATES) do fields[field] = one.now[field] or false end
+    for field in pairs(pace.FIELDS) do fields[field] = one.now[field] or false end
     if one.changes[1] then ramp.settle(pool) end
     base.write(base.key('rates', pool), fields)
     base.name('paced', pool, next(one.now) ~= nil)

@@ -1,14 +1,13 @@
 -- Whether the hosts of a route have room, asked where a person or a new workspace wants to know: no grant reads this.
 -- The two reasons that are not a key's: nobody serves this route; everybody who does is busy.
 function rooms.none(route)
-  local head, rest = route:match('^([^+]*)(.*)$')
-  local pool, wanted = head:match('^([^@]*)@?(.*)$')
+  local pool, wanted, labels = hosts.parts(route)
   local who = 'no host serves'
   if wanted ~= '' then
     who = 'host ' .. wanted .. (redis.call('EXISTS', base.key('host', wanted)) == 1 and ' does not serve' or ' is not there to serve')
   end
   local text = who .. ' \'' .. pool .. '\''
-  if rest ~= '' then text = text .. ' with labels ' .. table.concat(base.split(rest, '+'), ', ') end
+  if labels[1] then text = text .. ' with labels ' .. table.concat(labels, ', ') end
   return { key = route, reason = 'no_host', used = 0, limit = 0, text = text }
 end
 

@@ -49,7 +49,7 @@ end
 verb.register {
   name = 'apply', writes = true,
   question = { limits = { is = 'map', names = 'key', of = 'integer' },
-    rates = { is = 'map', names = 'pool', of = { is = 'shape', fields = plan.RATES } },
+    rates = { is = 'map', names = 'pool', of = { is = 'shape', fields = pace.FIELDS } },
     accounts = { is = 'map', names = 'pool', of = { is = 'list', of = 'account', most = accounts.MOST } },
     weights = { is = 'map', names = 'key', of = { is = 'integer', least = 1, most = 1000 } },
     settings = { is = 'shape', fields = SETTINGS }, default_agent = 'agent', by = 'line', if_new = 'boolean',

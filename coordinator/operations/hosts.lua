@@ -1,5 +1,4 @@
 -- hosts: every host, what it can serve and what it holds. Read-only. Answers hosts{hosts[]}.
-local function shown(freeze) return freeze and next(freeze) and freeze or nil end -- an empty one would be written as a list
 
 local function view(host)
   local row = base.hash(base.key('host', host))
@@ -8,7 +7,7 @@ local function view(host)
   if call.now - beat > hosts.silent_after() then state = 'silent' end
   return { host = host, state = state, beat = beat, slots = base.number(row.slots) or 0, mode = row.mode, machine = row.machine,
     held = base.list(redis.call('SMEMBERS', base.key('held', host))), pools = base.parse(row.pools) or {}, labels = base.parse(row.labels) or {},
-    waiting = base.number(row.waiting), freeze = shown(freezes.of(host)), incarnation = row.incarnation, trouble = row.trouble }
+    waiting = base.number(row.waiting), freeze = base.some(freezes.of(host)), incarnation = row.incarnation, trouble = row.trouble }
 end
 
 verb.register {

@@ -10,9 +10,7 @@ local RUN = { workspace = { is = 'workspace', must = true }, token = { is = 'int
 -- What a lane says beyond agent, org and repo: host, labels, front and priority; and its limit keys. Nothing where no submit could say it.
 local function wishes(one)
   local route, keys, band = queue.parts(one.lane or '')
-  local head, rest = (route or ''):match('^([^+]*)(.*)$')
-  local pool, host = head:match('^([^@]*)@?(.*)$')
-  local labels = base.split(rest, '+')
+  local pool, host, labels = hosts.parts(route or '')
   local fine = pool == queue.pool(one.agent) and keys[1] == pool and band < 20 and #labels <= 8 and #keys <= 20
   fine = fine and (host == '' or question.is_host(host))
   for _, label in ipairs(labels) do fine = fine and question.is_label(label) end

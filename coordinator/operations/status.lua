@@ -38,12 +38,6 @@ local function key_view(limit_key)
     waiting = redis.call('ZSCORE', base.key('blocked'), limit_key) and true or nil }
 end
 
-local function weights_in_force()
-  local out = {}
-  for limit_key, weight in pairs(base.hash(base.key('weights'))) do out[limit_key] = base.number(weight) end
-  return next(out) and out or nil
-end
-
 verb.register {
   name = 'status', question = {},
   answer = function()
@@ -56,14 +50,14 @@ verb.register {
     local completed = counts.completed + counts.merged + counts['ready-for-review']
     local failed = counts.failed + counts.blocked
     return { outcome = 'status', new = not call.control.schema or nil,
-      frozen = freeze and true or false, freeze = freeze and next(freeze) and freeze or nil,
+      frozen = freeze and true or false, freeze = base.some(freeze),
       settling = gates.settling(), counts = counts, running = counts.running, queued = counts.queued,
       completed = completed, failed = failed, total = counts.running + counts.queued + completed + failed,
       unserved = nobodys, unserved_more = more,
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),
-      settings = base.settings(), rates = pace.rates(), accounts = accounts.all(), weights = weights_in_force(),
+      settings = base.settings(), rates = pace.rates(), accounts = accounts.all(), weights = base.some(base.numbers(base.key('weights'))),
       now = call.now }
   end,
 }

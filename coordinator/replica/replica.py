@@ -6,13 +6,14 @@ import logging
 import signal
 
 from coordinator.config.fleet import Fleet
-from coordinator.operations import Apply, GetStatus, Query, Thaw
+from coordinator.operations import Apply, GetStatus, Thaw
 from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.replica.applying import parts
 from coordinator.replica.bus import Bus
 from coordinator.replica.inbox import Inbox
 from coordinator.replica.memory import Memory
 from coordinator.replica.reports import Reports
+from coordinator.replica.running import running
 from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import end
 from coordinator.store import Store
@@ -52,14 +53,10 @@ async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") 
 
 async def _has_forgotten(store: Store) -> bool:
     """Whether a worker has told of a run that it was granted before. What only lies on disks is no sign of that."""
-    asked = Query(status="running", count=500)
-    while True:
-        page = await store.run(asked)
-        if any(run.mode == "pull" for run in page.workspaces):
+    async for run in running(store):
+        if run.mode == "pull":
             return True
-        if page.cursor is None:
-            return False
-        asked = asked.model_copy(update={"cursor": page.cursor})
+    return False
 
 
 async def serve(store: Store, stop: asyncio.Event) -> None:

@@ -19,6 +19,7 @@ from coordinator.operations import BackOff, Complete, Confirm, Query
 from coordinator.replica.floods import Budget, Lines
 from coordinator.replica.memory import Memory
 from coordinator.replica.notices import Notices
+from coordinator.replica.running import running
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 
@@ -36,7 +37,7 @@ class Reports:
     reports that name no workspace, each of which reads all that runs, beyond 100 and 20 a second.
     """
 
-    def __init__(self, store: Store, sweeper: Sweeper, memory: Memory | None = None) -> None:
+    def __init__(self, store: Store, sweeper: Sweeper, memory: Memory) -> None:
         self._store, self._sweeper, self._memory, self._notices = store, sweeper, memory, Notices()
         self._fruitless, self._told, self._wide = Budget(200, 5), Budget(1000, 50), Budget(100, 20)
         self._wrong, self._vain, self._over = Lines(), Lines(), Lines()
@@ -55,7 +56,7 @@ class Reports:
         """Act on a message said after the fact `as_of`, or kept in the inbox as `entry`. Answers a fact's own id."""
         match parse(text):
             case Fact(seq=seq, type=kind):
-                if self._memory and kind in _SET:
+                if kind in _SET:
                     self._memory.look()
                 return seq
             case PokeQueue():
@@ -78,8 +79,7 @@ class Reports:
     def after_a_gap(self) -> None:
         """What was said meanwhile nobody heard: the keys are looked at again."""
         self._sweeper.poke()
-        if self._memory:
-            self._memory.look()
+        self._memory.look()
 
     async def _tell(self, notice: Notice, text: str, as_of: str, entry: str | None) -> None:
         if self._told.spend():
@@ -141,14 +141,7 @@ class Reports:
 
         One that another replica ends meanwhile is `already`; one that starts meanwhile is newer than `as_of`.
         """
-        found: list[Workspace] = []
-        asked = Query(status="running", repo=report.repo, agent=report.agent or None, count=500)
-        while True:
-            page = await self._store.run(asked)
-            found += page.workspaces
-            if page.cursor is None:
-                break
-            asked = asked.model_copy(update={"cursor": page.cursor})
+        found = [run async for run in running(self._store, repo=report.repo, agent=report.agent or None)]
         if report.token is not None:
             return [run for run in found if run.token == report.token]
         return [run for run in found if run.mode != "pull"]

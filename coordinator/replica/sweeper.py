@@ -17,7 +17,7 @@ TICK: Final = 30.0  # seconds
 class Sweeper:
     """One of these runs in every replica; any number may sweep at once, each thing is done once."""
 
-    def __init__(self, store: Store, memory: Memory | None = None) -> None:
+    def __init__(self, store: Store, memory: Memory) -> None:
         self._store, self._memory = store, memory
         self._poked = asyncio.Event()
 
@@ -36,7 +36,7 @@ class Sweeper:
             log.warning("lost workspace=%s host=%s now=%s", lost.workspace, lost.host, lost.status)
         for key in reaped.opened:
             log.info("opened key=%s", key)
-        if reaped.new and self._memory:
+        if reaped.new:
             self._memory.look()
         if reaped.more:
             return

@@ -13,6 +13,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from coordinator.operations import Query, Submit, Thaw
 from coordinator.replica.inbox import Inbox
+from coordinator.replica.memory import Memory
 from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
@@ -30,7 +31,7 @@ class World:
     def __init__(self, redis: AsyncRedis) -> None:
         self.redis, self.store = redis, Store(redis, "{t}")
         self.fleet = Fleet(self.store, redis)
-        self.reports = Reports(self.store, Sweeper(self.store))
+        self.reports = Reports(self.store, Sweeper(self.store, memory := Memory(self.store)), memory)
 
     async def hear(self, **message: Any) -> None:
         await self.reports.act(json.dumps(message), LATE)

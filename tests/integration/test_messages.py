@@ -14,6 +14,7 @@ from coordinator import actions
 from coordinator.operations import Apply, GetStatus, Push, Thaw
 from coordinator.replica import serve
 from coordinator.replica.bus import Bus
+from coordinator.replica.memory import Memory
 from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
@@ -273,7 +274,7 @@ async def test_a_forged_fact_of_the_future_is_forgotten_with_the_next(server_url
     async with Store.connect(server_url, ROOT) as store, AsyncRedis.from_url(server_url) as redis:
         fleet = Fleet(store, redis)
         await store.run(Thaw())
-        bus = Bus(store, Reports(store, Sweeper(store)))
+        bus = Bus(store, Reports(store, Sweeper(store, memory := Memory(store)), memory))
         await fleet.ask_for("a")
         before = await store.latest()
         await bus.hear('{"type":"X","seq":"99999999999999-0"}')

@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis as AsyncRedis
 
 from coordinator.operations import BackOff, Cancel, Thaw
+from coordinator.replica.memory import Memory
 from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
@@ -105,7 +106,7 @@ class World:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet, self.key = fleet, fleet.store.key
-        self.reports = Reports(fleet.store, Sweeper(fleet.store))
+        self.reports = Reports(fleet.store, Sweeper(fleet.store, memory := Memory(fleet.store)), memory)
 
     async def build(self) -> None:
         await self.fleet.host(slots=1, pools="claude")

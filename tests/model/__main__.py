@@ -16,7 +16,7 @@ from redis import Redis
 from tests.model.base import Base
 from tests.model.running import run, run_together
 from tests.model.world import World
-from tests.servers import ALL, FAKE, Servers, _die_with_parent
+from tests.servers import ALL, FAKE, Servers, die_with_parent
 
 STEPS_EACH: Final = 50
 EXAMPLES: Final = 40  # of a part
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def _work(options: argparse.Namespace, number: int, parts: "SimpleQueue[Part | None]", ends: Flag) -> None:
-    _die_with_parent()
+    die_with_parent()
     servers = Servers()
     try:
         server, mine = _name(options.server, servers), options.steps // options.jobs

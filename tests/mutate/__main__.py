@@ -17,7 +17,7 @@ from tests.mutate.hunt import Hunt
 from tests.mutate.mutants import Mutant
 from tests.mutate.prepare import Recorded
 from tests.mutate.units import TOP, Units
-from tests.servers import Servers, _die_with_parent
+from tests.servers import Servers, die_with_parent
 
 #: What steps are made of.
 _MADE_OF = (
@@ -85,7 +85,7 @@ def _try_all(chosen: list[Mutant], options: argparse.Namespace, path: Path) -> N
 
 
 def _work(recorded: Recorded, waiting: "SimpleQueue[Mutant | None]", results: "SimpleQueue[dict[str, object]]") -> None:
-    _die_with_parent()
+    die_with_parent()
     hunt = Hunt(recorded, Units())
     try:
         while mutant := waiting.get():

@@ -25,7 +25,7 @@ from tests import conftest
 from tests.model.world import ROOT
 from tests.mutate import texts
 from tests.mutate.overheard import Asked, Ear
-from tests.servers import REDIS, Servers, _die_with_parent
+from tests.servers import REDIS, Servers, die_with_parent
 
 TOP: Final = Path(__file__).parent.parent.parent
 _WHERE: Final = ("tests/unit/operations", "tests/model/test_found.py", "tests/model/test_bounds.py")
@@ -77,7 +77,7 @@ class Units:
 
 
 def _wait_with_tests(there: "Connection[Any, Any]") -> None:
-    _die_with_parent()
+    die_with_parent()
     os.chdir(TOP)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -120,7 +120,7 @@ class _Loop:
     def _catch(self, items: list[pytest.Item], text: str) -> str | None:
         ends, self._failed = os.pipe()
         if not (child := os.fork()):
-            _die_with_parent()
+            die_with_parent()
             library.TEXT = text
             for item in items:
                 os.write(self._failed, b".")  # the next test begins

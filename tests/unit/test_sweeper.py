@@ -9,6 +9,7 @@ from redis.asyncio import Redis as AsyncRedis
 from coordinator.operations import Submit, Thaw
 from coordinator.operations._operation import Operation
 from coordinator.replica import sweeper
+from coordinator.replica.memory import Memory
 from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import end
 from coordinator.store import Store
@@ -40,7 +41,7 @@ async def store(raw: AsyncRedis) -> Counted:
 
 @pytest.mark.reference(23, "T16", "T18")
 async def test_many_pokes_are_one_sweep(store: Counted) -> None:
-    swept = Sweeper(store)
+    swept = Sweeper(store, Memory(store))
     store.open.clear()
     task = asyncio.create_task(swept.run())
     await wait_until(lambda: store.sweeps == 1, "it looks when it begins")
@@ -61,7 +62,7 @@ async def test_many_pokes_are_one_sweep(store: Counted) -> None:
 
 @pytest.mark.reference(22, "T17")
 async def test_a_poke_before_the_sweeper_runs_is_no_error(store: Counted) -> None:
-    swept = Sweeper(store)
+    swept = Sweeper(store, Memory(store))
     swept.poke()
     swept.poke()
     task = asyncio.create_task(swept.run())
@@ -73,7 +74,7 @@ async def test_a_poke_before_the_sweeper_runs_is_no_error(store: Counted) -> Non
 async def test_a_poke_that_is_lost_costs_at_most_a_tick(store: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sweeper.TICK == 30.0
     monkeypatch.setattr(sweeper, "TICK", 0.05)
-    task = asyncio.create_task(Sweeper(store).run())
+    task = asyncio.create_task(Sweeper(store, Memory(store)).run())
     await wait_until(lambda: store.sweeps >= 1, "it has looked and sleeps")
     fleet = Fleet(store, store.redis)
     await store.run(Submit(workspace="a", agent="codex", asker="svc"))
@@ -90,7 +91,7 @@ async def test_a_poke_that_is_lost_costs_at_most_a_tick(store: Counted, monkeypa
 async def test_the_sweeper_looks_when_the_next_thing_falls_due(store: Counted) -> None:
     """A tick is 30 s: only the due time can have woken it."""
     await store.run(Submit(workspace="a", agent="codex", asker="svc", ttl=100))
-    task = asyncio.create_task(Sweeper(store).run())
+    task = asyncio.create_task(Sweeper(store, Memory(store)).run())
     fleet = Fleet(store, store.redis)
 
     async def is_lost() -> bool:
