@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from redis.asyncio import Redis as AsyncRedis
 
-from tests import leftovers
+from tests import leftovers, seeds
 from tests.servers import ALL, FAKE, REAL, Servers, connect
 from tests.waiting import wait_until_sync
 
@@ -20,6 +20,7 @@ LONGEST = {"test_laws.py", "test_damaged_keys.py", "test_compose.py"}
 
 def pytest_configure() -> None:
     leftovers.mark()
+    seeds.depend_on_nothing_else()
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: children would ignore it too
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests import seeds
 from tests.model import build
 from tests.model.machine import FleetMachine
 from tests.model.mirror import Mirror
@@ -50,6 +51,7 @@ def _run(opened: Callable[[bool], World], examples: int, steps: int, start: int,
 
 def search(machine: type[FleetMachine], examples: int, steps: int, start: int, *, shrink: bool) -> None:
     """Raise the first thing that a machine finds."""
+    seeds.depend_on_nothing_else()
     run_state_machine_as_test(
         seed(start)(machine),
         settings=settings(
