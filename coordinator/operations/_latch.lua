@@ -82,6 +82,7 @@ function latch.thaw(limit_key, by)
     local gone = { frozen = '0', frozen_by = false, frozen_reason = false, frozen_at = false, frozen_until = false }
     base.write(base.key('control'), gone)
     for field, value in pairs(gone) do call.control[field] = value or nil end
+    base.keep('probation', false)
   else
     redis.call('HDEL', base.key('frozen'), limit_key)
   end
@@ -123,6 +124,7 @@ function latch.freeze(limit_key, by, reason, until_ms)
     local fields = { frozen = '1', frozen_by = by or false, frozen_reason = reason or false, frozen_at = call.now, frozen_until = until_ms or false }
     base.write(base.key('control'), fields)
     for field, value in pairs(fields) do call.control[field] = value or nil end
+    base.keep('probation', false)
   else
     redis.call('HSET', base.key('frozen'), limit_key, base.encode { by = by, reason = reason, at = call.now, ['until'] = until_ms })
   end
@@ -140,4 +142,27 @@ function latch.set_limit(limit_key, limit)
   latch.open(limit_key)
   defaults.changed(limit_key)
   return was
+end
+
+-- A fleet that was never frozen or thawed by anybody is thawed. `remembered`: who asks knows which hosts there were. Where nobody knows,
+-- in an epoch in which the server may have come back empty, it is on probation: see latch.forgotten.
+function latch.begin(by, remembered)
+  if call.control.frozen == '0' then return end
+  if call.control.frozen_at and not (remembered and call.control.frozen_by == 'restore') then return end
+  latch.thaw('*', by)
+  if not remembered then base.keep('probation', call.control.epoch) end
+  latch.time('*')
+  latch.open('*')
+end
+
+-- Whether what this namespace has forgotten, as a host now tells, may be more than a run: also who froze it, and what was set.
+function latch.is_new()
+  if not call.control.schema then return call.control.frozen ~= '0' end
+  return call.control.probation == call.control.epoch
+end
+
+-- Nothing starts in such a one until somebody who knows says so.
+function latch.forgotten(host)
+  if call.control.frozen_at then return end
+  latch.freeze('*', 'restore', 'the server came back empty: ' .. host .. ' tells of runs that it forgot')
 end

@@ -1,7 +1,8 @@
 -- apply: make a whole configuration true: limits, rates, accounts and weights (absent ones go), settings, the default agent.
 -- Every host beats at once when the times it lives by have changed. A call does a part: with `more`, ask the same again.
 -- With `if_new` only in a namespace that has none yet; a part is none. `hosts`: those that must have told all that they hold before
--- anything is granted, where the server came back empty. `thaw`: with the last part, but not where somebody has frozen the fleet since.
+-- anything is granted, where the server came back empty. `thaw`: with the last part, but not where somebody has frozen the fleet since;
+-- without `hosts`, until a host tells of a run that such a namespace can not know (see restore).
 -- Answers applied{changes[{path, was?, now?}], more?}.
 local DURATION = { is = 'integer', least = 100 }
 local SETTINGS = { lease_ttl = DURATION, beat = DURATION, kill_grace = 'integer', max_attempts = { is = 'integer', least = 1 },
@@ -39,13 +40,6 @@ local function contradiction(settings)
     string.format('%.0f', least) .. ' ms, got ' .. string.format('%.0f', ttl), fix = 'raise lease_ttl or shorten beat' } } }
 end
 
-local function thaw(by)
-  if call.control.frozen == '0' or call.control.frozen_at then return end
-  latch.thaw('*', by)
-  latch.time('*')
-  latch.open('*')
-end
-
 verb.register {
   name = 'apply', writes = true,
   question = { limits = { is = 'map', names = 'key', of = 'integer' },
@@ -71,7 +65,7 @@ verb.register {
     if theirs then beat_now() end
     plan.take(part, changes)
     if ask.hosts and not more then hosts.expect(ask.hosts) end
-    if ask.thaw and not more then thaw(ask.by) end
+    if ask.thaw and not more then latch.begin(ask.by, ask.hosts ~= nil) end
     table.sort(changes, function(a, b) return a.path < b.path end)
     if #changes > 0 then facts.tell('ConfigChanged', { changes = changes, by = ask.by }) end
     return { outcome = 'applied', changes = changes, more = more or nil }

@@ -1,6 +1,7 @@
 -- restore: a host tells of the runs that it holds, and of those that have ended there lately, in an epoch in which it has not yet. What the
 -- registry has forgotten is known again: the server came back empty, or without its last words. It is a fact, not an admission: such a
--- run holds its slots also beyond a limit, under its own token, with a lease that begins anew. An ending is counted once.
+-- run holds its slots also beyond a limit, under its own token, with a lease that begins anew. An ending is counted once. A namespace that
+-- has no configuration yet, or was only just made and thawed by the environment, is frozen: it may have forgotten that it was.
 -- Answers restored{count, lost[], ttl}: how many were forgotten, and which runs are not the host's any more; the leases of the others last
 -- ttl from now. unregistered: renew first.
 local RUN = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, agent = { is = 'agent', must = true },
@@ -86,6 +87,7 @@ verb.register {
     sound.claimer(ask.host)
     if redis.call('HGET', base.key('host', ask.host), 'incarnation') ~= ask.incarnation then return { outcome = 'unregistered' } end
     call.fence = base.number(redis.call('GET', base.key('fence'))) or 0
+    if latch.is_new() then sound.key('*') end
     for _, one in ipairs(ask.runs) do check(ask, one) end
     lease.shown(ask.runs)
     local answer = { outcome = 'restored', count = 0, lost = {}, ttl = base.setting('lease_ttl') }
@@ -104,6 +106,7 @@ verb.register {
         answer.lost[#answer.lost + 1] = one.workspace
       end
     end
+    if answer.count > 0 and latch.is_new() and hosts.mode(ask.host) ~= 'push' then latch.forgotten(ask.host) end
     return answer
   end,
 }

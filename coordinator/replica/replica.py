@@ -4,24 +4,27 @@ import asyncio
 import contextlib
 import logging
 import signal
+from typing import Final
 
 from coordinator.config.fleet import Fleet
-from coordinator.operations import Apply, GetStatus, Thaw
+from coordinator.messages import PokeQueue
+from coordinator.operations import Apply, GetStatus
 from coordinator.operations.apply import FleetSettings, Rates
 from coordinator.replica.applying import parts
 from coordinator.replica.bus import Bus
 from coordinator.replica.inbox import Inbox
 from coordinator.replica.memory import Memory
 from coordinator.replica.reports import Reports
-from coordinator.replica.running import running
 from coordinator.replica.sweeper import Sweeper
 from coordinator.steady import end
 from coordinator.store import Store
 
 log = logging.getLogger(__name__)
+_GIVEN_BACK_WITHIN: Final = 2.0  # seconds
+_LOOK_EVERY: Final = 0.1  # seconds
 
 
-def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) -> Apply:
+def application(fleet: Fleet, *, if_new: bool = False, thaw: bool = False, by: str | None = None) -> Apply:
     """The verb that makes a fleet's shared part true: limits, rates, accounts, weights, settings; never its runners."""
     return Apply(
         limits=fleet.limits(),
@@ -31,6 +34,7 @@ def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) ->
         settings=FleetSettings.model_validate(fleet.settings()),
         default_agent=fleet.dispatch.default_agent,
         if_new=if_new or None,
+        thaw=thaw or None,
         by=by,
     )
 
@@ -38,25 +42,27 @@ def application(fleet: Fleet, *, if_new: bool = False, by: str | None = None) ->
 async def begin(store: Store, fleet: Fleet, *, thawed: bool, by: str = "serve") -> None:
     """Give a new namespace its configuration; it begins frozen unless `thawed`. A known one is left as it is.
 
-    One in which workers already run something is not new, but has lost what was set: it stays frozen.
+    One that hosts or other replicas remember is not new, but has lost what was set: they give it back, or it is frozen.
     """
-    status = await store.run(GetStatus())
-    if status.new:
-        async for _ in parts(store.run, application(fleet, if_new=True, by=by)):
+    if await _is_new(store):
+        async for _ in parts(store.run, application(fleet, if_new=True, thaw=thawed, by=by)):
             pass
-        if thawed and not await _has_forgotten(store):
-            await store.run(Thaw(by=by))
-        status = await store.run(GetStatus())
+    status = await store.run(GetStatus())
     if status.frozen:
         log.warning("frozen: nothing starts until somebody runs `coordinator start`")
 
 
-async def _has_forgotten(store: Store) -> bool:
-    """Whether a worker has told of a run that it was granted before. What only lies on disks is no sign of that."""
-    async for run in running(store):
-        if run.mode == "pull":
-            return True
-    return False
+async def _is_new(store: Store) -> bool:
+    """Whether nobody has configured it, nor does so in the time that a replica needs which remembers what was set."""
+    new = (await store.run(GetStatus())).new
+    if not new or not await store.publish(PokeQueue().model_dump_json(exclude_none=True)):
+        return new
+    with contextlib.suppress(TimeoutError):  # else those that listen are no replicas, or new themselves
+        async with asyncio.timeout(_GIVEN_BACK_WITHIN):
+            while new:
+                await asyncio.sleep(_LOOK_EVERY)
+                new = (await store.run(GetStatus())).new
+    return new
 
 
 async def serve(store: Store, stop: asyncio.Event) -> None:

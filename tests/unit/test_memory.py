@@ -14,7 +14,7 @@ from coordinator.operations._operation import Operation
 from coordinator.operations.backup import BackedUp
 from coordinator.operations.status import FleetStatus
 from coordinator.replica.memory import Memory
-from coordinator.replica.replica import begin
+from coordinator.replica.replica import begin, serve
 from coordinator.steady import end
 from coordinator.store import Store
 from tests.waiting import wait_until
@@ -179,3 +179,34 @@ async def test_a_replica_that_begins_sees_what_workers_hold_behind_all_that_disk
         await store.run(Track.model_validate({"host": "h2", "workspaces": told}))
     await begin(store, Fleet(), thawed=True)
     assert await frozen(store)
+
+
+async def test_a_replica_that_begins_on_an_empty_server_leaves_it_to_one_that_remembers(
+    store: Watched, raw: AsyncRedis
+) -> None:
+    await store.run(Freeze(by="ana", reason="the disk is full"))
+    remembers = Watched(raw)
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(remembers, stop))
+    await wait_until(lambda: remembers.answered.count("backup") > 0, "it has looked")
+
+    async def listens() -> bool:
+        return bool((await raw.pubsub_numsub("{t}:bus"))[0][1])
+
+    await wait_until(listens, "it listens")
+    await raw.flushall()
+    await begin(store, Fleet(), thawed=True)
+    status: FleetStatus = await store.run(GetStatus())
+    found: BackedUp = await store.run(Backup())
+    stop.set()
+    await task
+    assert (status.frozen, status.freeze and status.freeze.by) == (True, "ana")
+    assert found.limits == {"codex": 3}
+
+
+async def test_who_only_listens_does_not_keep_a_new_namespace_from_its_configuration(raw: AsyncRedis) -> None:
+    store = Watched(raw)
+    async with raw.pubsub() as listener:
+        await listener.subscribe("{t}:bus")
+        await begin(store, Fleet(), thawed=True)
+    assert not await frozen(store)

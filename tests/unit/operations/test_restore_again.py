@@ -6,7 +6,7 @@ import pytest
 
 from coordinator.errors import StoreUnusable
 from coordinator.models import Grant
-from coordinator.operations import Apply, GetStatus, Kill, Query, Reap, Submit
+from coordinator.operations import Apply, GetStatus, Kill, Query, Reap, Renew, Submit, Thaw
 from coordinator.operations.apply import FleetSettings
 from coordinator.operations.restore import Restored
 from tests.unit.operations.asking import Fleet
@@ -141,3 +141,61 @@ async def test_a_push_host_has_no_guard_whose_word_is_a_proof_of_death(fleet: Fl
     await fleet.lapse("a")
     (lost,) = (await fleet.store.run(Reap())).lost
     assert lost.status == "blocked"
+
+
+HELD = {"workspace": "a", "token": 5, "agent": "codex"}
+
+
+async def frozen_by(fleet: Fleet) -> str | None:
+    """Who froze the fleet; `-`: it is not frozen."""
+    status = await fleet.store.run(GetStatus())
+    return (status.freeze and status.freeze.by) if status.frozen else "-"
+
+
+async def test_who_tells_an_empty_server_of_runs_freezes_it_before_the_environment_thaws_it(fleet: Fleet) -> None:
+    await emptied(fleet, thawed=False)
+    await beat(fleet)
+    await restore(fleet, HELD)
+    await fleet.store.run(Apply(if_new=True, thaw=True))
+    assert await frozen_by(fleet) == "restore"
+
+
+async def test_who_tells_an_empty_server_of_runs_freezes_it_after_the_environment_thawed_it(fleet: Fleet) -> None:
+    await emptied(fleet, thawed=False)
+    await fleet.store.run(Apply(if_new=True, thaw=True))
+    await beat(fleet)
+    assert await frozen_by(fleet) == "-"
+    await restore(fleet, HELD)
+    assert await frozen_by(fleet) == "restore"
+    assert [(fact["key"], fact["by"]) for fact in await facts(fleet, "Frozen")] == [("*", "restore")]
+    await fleet.store.run(Thaw())
+    await restore(fleet, HELD | {"workspace": "b", "token": 6})
+    assert await frozen_by(fleet) == "-"
+
+
+async def test_a_replica_that_remembers_thaws_what_was_frozen_for_want_of_a_memory(fleet: Fleet) -> None:
+    await emptied(fleet, thawed=False)
+    await beat(fleet)
+    await restore(fleet, HELD)
+    await fleet.store.run(Apply(if_new=True, thaw=True, hosts=["h1"]))
+    await beat(fleet)
+    await restore(fleet, HELD | {"workspace": "b", "token": 6})
+    assert await frozen_by(fleet) == "-"
+
+
+async def test_a_server_without_its_last_words_is_as_it_was_before_them(fleet: Fleet) -> None:
+    await emptied(fleet, thawed=False)
+    await fleet.store.run(Apply(if_new=True, thaw=True))
+    await beat(fleet)
+    await fleet.redis.function_flush()  # a restart
+    await beat(fleet)
+    await restore(fleet, HELD)
+    assert await frozen_by(fleet) == "-"
+
+
+async def test_what_a_push_host_tells_freezes_nothing(fleet: Fleet) -> None:
+    await emptied(fleet, thawed=False)
+    await fleet.store.run(Apply(if_new=True, thaw=True))
+    await fleet.store.run(Renew(host="h1", incarnation="i1", machine="m1", mode="push", pools=["codex"], slots=9))
+    await restore(fleet, HELD)
+    assert await frozen_by(fleet) == "-"
