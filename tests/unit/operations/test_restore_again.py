@@ -149,7 +149,7 @@ HELD = {"workspace": "a", "token": 5, "agent": "codex"}
 async def frozen_by(fleet: Fleet) -> str | None:
     """Who froze the fleet; `-`: it is not frozen."""
     status = await fleet.store.run(GetStatus())
-    return (status.freeze and status.freeze.by) if status.frozen else "-"
+    return status.freeze.by if status.freeze else "-"
 
 
 async def test_who_tells_an_empty_server_of_runs_freezes_it_before_the_environment_thaws_it(fleet: Fleet) -> None:
