@@ -69,15 +69,14 @@ end
 
 -- cjson escapes every slash; names are full of them and people read these answers.
 function base.encode(value)
-  local text = cjson.encode(value)
-  return text:find('\\/', 1, true) and text:gsub('\\/', '/') or text
+  local text = cjson.encode(value):gsub('\\/', '/')
+  return text
 end
 
 -- A whole number from a record; nil when it is absent or was edited into something else by hand.
 function base.number(text)
   local n = tonumber(text)
   if n and n == n and n > -1e14 and n < 1e14 then return math.floor(n) end
-  return nil
 end
 
 -- A moment so long from now, or the last one that a number can tell.
@@ -111,9 +110,8 @@ function base.split(text, by)
 end
 
 function base.parse(text) -- JSON from a record; nil when it was edited into something else by hand
-  local fine, value = pcall(cjson.decode, text or '')
-  if fine and type(value) == 'table' then return value end
-  return nil
+  local _, value = pcall(cjson.decode, text or '')
+  if type(value) == 'table' then return value end
 end
 
 local function type_of(key)
@@ -123,7 +121,7 @@ end
 
 function base.damaged(key, expected)
   error({ damaged = { key = key, expected = expected, found = type_of(key),
-    fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' and do what docs/keys.md says of it, or restore it' } }, 0)
+    fix = 'it was changed by hand: look at it, then DEL ' .. key .. ' and do what docs/keys.md says of it, or restore it' } })
 end
 
 -- A key has this type or is absent; else the call stops here. Looked at once a call: a call itself writes no wrong type.
@@ -192,14 +190,13 @@ end
 
 function base.flush()
   if call.kept then base.write(base.key('control'), call.kept) end
-  call.kept = nil
 end
 
 -- The next number of a line that only grows, also when the server comes back without the last one.
 -- Its first command stops at a key of the wrong type and changes nothing else.
 function base.next(name)
   local now = base.text(call.now)
-  local last = base.number(redis.call('SET', base.key(name), now, 'GET') or nil)
+  local last = base.number(redis.call('SET', base.key(name), now, 'GET'))
   if not last or last < call.now then return call.now end
   redis.call('SET', base.key(name), base.text(last + 1))
   return last + 1

@@ -1,5 +1,5 @@
 -- What a question may hold. Every verb lists its fields; one walk names everything that is wrong with them.
-local STATUSES = { queued = 1, running = 1, completed = 1, merged = 1, ['ready-for-review'] = 1, failed = 1, blocked = 1 }
+local ENDED = { completed = true, merged = true, ['ready-for-review'] = true, failed = true, blocked = true }
 local MIB = 1048576
 
 local function matches(text, longest, pattern) return #text >= 1 and #text <= longest and text:find(pattern) ~= nil end
@@ -54,10 +54,11 @@ function names.channel(v)
 end
 function names.path(v) return matches(v, 4096, '^[^%z\n]*$'), 'must be a path of at most 4096 bytes' end
 function names.id(v) return matches(v, 100, '^[%w._:-]+$'), 'must be letters, digits and . _ : -' end
-function names.status(v) return STATUSES[v] ~= nil, 'must be one of queued running completed merged ready-for-review failed blocked' end
-function names.ended(v)
-  return STATUSES[v] ~= nil and v ~= 'queued' and v ~= 'running', 'must be one of completed merged ready-for-review failed blocked'
+function names.status(v)
+  return v == 'queued' or v == 'running' or ENDED[v] or false,
+    'must be one of queued running completed merged ready-for-review failed blocked'
 end
+function names.ended(v) return ENDED[v] or false, 'must be one of completed merged ready-for-review failed blocked' end
 function names.mode(v) return v == 'pull' or v == 'push', 'must be pull or push' end
 function names.otherwise(v) return v == 'queue' or v == 'refuse', 'must be queue or refuse' end
 function names.action(v) return v == 'quiet' or v == 'thaw' or v == 'forget', 'must be quiet, thaw or forget' end
