@@ -2,13 +2,12 @@
 local ENDED = { completed = true, merged = true, ['ready-for-review'] = true, failed = true, blocked = true }
 local MIB = 1048576
 
-local function matches(text, longest, pattern) return #text >= 1 and #text <= longest and text:find(pattern) ~= nil end
+local function matches(text, longest, pattern) return #text <= longest and text:find(pattern) ~= nil end
 
 -- No part between slashes is empty, or nothing but dots.
 local function parts_are_names(text)
-  if not text:find('[/.]') then return true end
   text = '/' .. text .. '/'
-  return not text:find('//', 1, true) and not text:find('/%.+/')
+  return not text:find('//') and not text:find('/%.+/')
 end
 
 local names = {}
@@ -47,12 +46,12 @@ end
 
 function names.task(v) return #v <= MIB, 'must be at most 1 MiB of text, got ' .. #v .. ' bytes' end
 function names.text(v) return #v <= 65536, 'must be at most 64 KiB of text' end
-function names.line(v) return matches(v, 500, '^[^%c]*$') or v == '', 'must be one line of at most 500 characters' end
+function names.line(v) return matches(v, 500, '^[^%c]*$'), 'must be one line of at most 500 characters' end
 function names.channel(v)
   if not v:find('[^ ]') then return false, 'is required' end
   return names.line(v)
 end
-function names.path(v) return matches(v, 4096, '^[^%z\n]*$'), 'must be a path of at most 4096 bytes' end
+function names.path(v) return matches(v, 4096, '^[^%z\n]+$'), 'must be a path of at most 4096 bytes' end
 function names.id(v) return matches(v, 100, '^[%w._:-]+$'), 'must be letters, digits and . _ : -' end
 function names.status(v)
   return v == 'queued' or v == 'running' or ENDED[v] or false,

@@ -6,6 +6,7 @@ It judges nothing: where a mutant answers otherwise, the laws are asked. Where i
 import json
 import socket
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import hiredis
@@ -121,7 +122,7 @@ def _answered(commands: Sequence[Command]) -> int:
 
 
 def _text(answer: Any) -> str:
-    return f"{answer.decode() if isinstance(answer, bytes) else answer!r:.300}"[:300]
+    return f"{answer.decode(errors='replace') if isinstance(answer, bytes) else answer!r:.300}"[:300]
 
 
 def _plain(answer: Any) -> Any:
@@ -129,7 +130,8 @@ def _plain(answer: Any) -> Any:
     if isinstance(answer, hiredis.ReplyError):
         return None
     if isinstance(answer, bytes) and answer.startswith(b"{"):
-        return _sorted(json.loads(answer))
+        with suppress(ValueError):  # what a mutant answers may be no JSON
+            return _sorted(json.loads(answer))
     return answer
 
 
