@@ -16,7 +16,7 @@ from tests.mutate.mutants import Mutant
 from tests.mutate.prepare import Recorded
 from tests.mutate.steps import Step
 from tests.mutate.units import NEVER_ENDS, Units
-from tests.mutate.wire import Wire
+from tests.mutate.wire import Felt, Wire
 from tests.servers import REDIS, Servers
 
 _MOST_STEPS: Final = 1500  # of the model, and as many of unit tests
@@ -85,10 +85,12 @@ class Hunt:
         order.sort(key=lambda at: -scores[at])
         steps = self._recorded.of_tapes
         try:
-            for at, what in self._felt(steps, order[:_MOST_STEPS]):
+            for at, felt in self._felt(steps, order[:_MOST_STEPS]):
+                if felt.wrong:
+                    return felt.wrong, None
                 if steps[at].ran in played:
                     continue
-                seen = seen or what
+                seen = seen or felt.what
                 with self._at_most(_PLAY_SECONDS):
                     caught = self._lawless(steps[at])
                 if caught:
@@ -101,7 +103,7 @@ class Hunt:
             return NEVER_ENDS, None
         return None, seen
 
-    def _felt(self, steps: Sequence[Step], order: Sequence[int]) -> Iterator[tuple[int, str]]:
+    def _felt(self, steps: Sequence[Step], order: Sequence[int]) -> Iterator[tuple[int, Felt]]:
         """Those steps from which something else comes, and what: few are asked at first, then more at once."""
         left, size = iter(order), 3
         while some := [*islice(left, size)]:
@@ -113,7 +115,7 @@ class Hunt:
                     part = asked[start : start + size]
                     with self._at_most(_BARE_SECONDS):
                         others = self._wire.others([steps[at] for at in part])
-                    yield from ((part[place], what) for place, what in others)
+                    yield from ((part[felt.place], felt) for felt in others)
 
     def _load(self, tight: bool) -> None:
         if self._loaded is not tight:
@@ -142,8 +144,10 @@ class Hunt:
         steps, seen, felt = self._recorded.of_tests, None, dict[str, None]()
         order = _varied(steps, ran)
         try:
-            for at, what in self._felt(steps, order[:_MOST_STEPS]):
-                seen = seen or what
+            for at, one in self._felt(steps, order[:_MOST_STEPS]):
+                if one.wrong:
+                    return one.wrong, True, None
+                seen = seen or one.what
                 felt[str(steps[at].owner)] = None
         except NeverEndsError:
             return NEVER_ENDS, True, None

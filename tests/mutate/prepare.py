@@ -58,6 +58,6 @@ def _sure(steps: list[Step], wire: Wire) -> list[Step]:
         for start in range(0, len(of_it), _BATCH):
             part = of_it[start : start + _BATCH]
             part = [step._replace(told=told) for step, told in zip(part, wire.told(part), strict=True)]
-            other = {place for _ in range(2) for place, _ in wire.others(part)}
+            other = {felt.place for _ in range(2) for felt in wire.others(part)}
             found += [step for place, step in enumerate(part) if place not in other]
     return found

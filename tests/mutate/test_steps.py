@@ -29,7 +29,7 @@ def wire(servers: Servers) -> Iterator[Wire]:
 
 def _others(wire: Wire, steps: list[Step], text: str) -> set[int]:
     assert wire.load(texts.as_run(text, tight=steps[0].tight))
-    return {place for place, _ in wire.others(steps)}
+    return {felt.place for felt in wire.others(steps)}
 
 
 def test_a_change_is_felt_by_steps_that_run_it_and_by_no_others(wire: Wire, tape: Tape) -> None:

@@ -7,7 +7,7 @@ import json
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import hiredis
 
@@ -15,6 +15,7 @@ from tests.mutate.steps import LOOK, State, Step
 from tests.mutate.texts import MEMORY
 
 Command = tuple[str | bytes, ...]
+_STOPS: Final = "test_a_key_of_the_wrong_type_stops_a_question_before_it_writes"
 
 
 class _Came(NamedTuple):
@@ -23,6 +24,14 @@ class _Came(NamedTuple):
     answer: Any
     digest: bytes | None
     told: tuple[bytes, ...]
+
+
+class Felt(NamedTuple):
+    """A step, by its place, from which something else came: `wrong` where that can be no answer, whatever was asked."""
+
+    place: int
+    what: str
+    wrong: str | None = None
 
 
 class Wire:
@@ -45,16 +54,16 @@ class Wire:
         self._send([("FUNCTION", "LOAD", "REPLACE", library)])
         return not isinstance(self._answers(1)[0], Exception)
 
-    def others(self, steps: Sequence[Step]) -> list[tuple[int, str]]:
-        """The places of those from which something else came, and what."""
+    def others(self, steps: Sequence[Step]) -> list[Felt]:
+        """Those from which something else came, and what."""
         found = []
         for place, (step, came) in enumerate(zip(steps, self._ask(steps), strict=True)):
             if came.answer != step.answer and _plain(came.answer) != _plain(step.answer):
-                found.append((place, f"{_text(step.answer)} became {_text(came.answer)}"))
+                found.append(Felt(place, f"{_text(step.answer)} became {_text(came.answer)}", _wrong(came.answer)))
             elif came.digest != step.digest:
-                found.append((place, "the keys"))
+                found.append(Felt(place, "the keys", _of_damage(step)))
             elif came.told != step.told:
-                found.append((place, f"{step.told!r:.300} was told as {came.told!r:.300}"))
+                found.append(Felt(place, f"{step.told!r:.300} was told as {came.told!r:.300}"))
         return found
 
     def told(self, steps: Sequence[Step]) -> list[tuple[bytes, ...]]:
@@ -119,6 +128,16 @@ class Wire:
 def _answered(commands: Sequence[Command]) -> int:
     """How many of them have an answer of their own."""
     return sum(command[0] not in ("SUBSCRIBE", "UNSUBSCRIBE") for command in commands)
+
+
+def _wrong(answer: Any) -> str | None:
+    return "an error of the library" if isinstance(answer, hiredis.ReplyError) else None
+
+
+def _of_damage(step: Step) -> str | None:
+    """The test that damages each key compares all of them before and after."""
+    stops = isinstance(step.answer, bytes) and b'"outcome":"damaged"' in step.answer
+    return "a damaged key stops a call before it writes" if stops and _STOPS in str(step.owner) else None
 
 
 def _text(answer: Any) -> str:
