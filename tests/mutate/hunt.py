@@ -25,6 +25,7 @@ _TEST_SECONDS: Final = (
     2.5  # of tests that it answers otherwise, how many run: what caught one of its file, then the quickest
 )
 _BLIND_SECONDS: Final = 1.0  # of tests that run its statement in no step: they ask too much, or nothing
+_MOST_BLIND: Final = 12
 _BARE_SECONDS, _PLAY_SECONDS = 3.0, 6.0  # ten times what they take
 
 
@@ -153,7 +154,8 @@ class Hunt:
             return NEVER_ENDS, True, None
         met = {steps[at].owner for at in order}
         blind = [test for test, one in self._recorded.tests.items() if one.ran & ran and test not in met]
-        tests = [*self._some(felt, file, _TEST_SECONDS), *self._some(blind, file, _BLIND_SECONDS)]
+        blind.sort(key=lambda test: self._recorded.tests[test].ran.bit_count())  # who runs little else looks at it
+        tests = [*self._some(felt, file, _TEST_SECONDS), *self._some(blind[:_MOST_BLIND], file, _BLIND_SECONDS)]
         caught = self._units.catch(changed, tests) if tests else None
         if caught:
             self._by_test[file][caught] += 1

@@ -143,17 +143,19 @@ def test_what_is_kept_is_written_once_and_seen_at_once(trial: Trial, client: Red
     assert client.hgetall("{t}:control") == {"one": "5", "three": "x"}
 
 
-def test_the_next_of_a_line_is_one_more_or_the_time(trial: Trial, client: Redis) -> None:
-    ahead = LAST - 10
-    client.set("{t}:fence", ahead)
-    assert trial.of("base.next('fence')") == ahead + 1
-    assert client.get("{t}:fence") == str(ahead + 1)
-    for behind in ("5", "x"):
-        client.set("{t}:fence", behind)
+def test_the_next_of_a_line_is_the_time(trial: Trial, client: Redis) -> None:
+    for behind in ("5", "x", None):
+        client.delete("{t}:fence")
+        if behind:
+            client.set("{t}:fence", behind)
         assert trial.of("base.next('fence') - call.now") == 0
-    client.delete("{t}:fence")
-    assert trial.of("base.next('fence') - call.now") == 0
-    assert int(str(client.get("{t}:fence"))) > 1_700_000_000_000
+        assert int(str(client.get("{t}:fence"))) > 1_700_000_000_000
+
+
+def test_the_next_of_a_line_that_is_ahead_is_one_more(trial: Trial, client: Redis) -> None:
+    client.set("{t}:fence", LAST - 10)
+    assert trial.of("base.next('fence')") == LAST - 9
+    assert client.get("{t}:fence") == str(LAST - 9)
 
 
 def test_a_command_that_is_wrong_names_the_line_that_asked_it(trial: Trial) -> None:
