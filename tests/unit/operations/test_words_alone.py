@@ -1,5 +1,6 @@
 """The words of the library by themselves, to their edges: numbers, names, texts, lists, times."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,68 @@ def test_a_text_is_unicode_whatever_its_first_byte(trial: Trial) -> None:
 def test_a_name_with_dots_is_taken_by_the_letter(trial: Trial) -> None:
     assert trial.takes("branch", "a..b", "..", "a.b", "ab/c") == [False, False, True, True]
     assert trial.takes("workspace", "a//b", "a/./b", "a/b", "a.b", "a/...") == [False, False, True, True, False]
+
+
+MANY = "{ is = 'list', of = 'signed' }"
+MAP = "{ is = 'map', names = 'key', of = 'integer' }"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "field", "problem"),
+    [
+        (MANY, str([1] * 64), None, ""),
+        (MANY, str([1] * 65), "field", "must have at most 64 entries"),
+        (MANY, '[1,"a"]', "field.1", "must be a whole number"),
+        (MANY, "[-99999999999999,99999999999999]", None, ""),
+        (MANY, "[1e14]", "field.0", "must be a whole number"),
+        (MANY, "[-1e14]", "field.0", "must be a whole number"),
+        (MANY, '{"a":1}', "field", "must be a list"),
+        ("'integer'", "99999999999999", None, ""),
+        ("'integer'", "1e14", "field", "must be a whole number from 0 to 99999999999999"),
+        ("'integer'", "null", "field", "must not be null"),
+        ("'line'", "null", "field", "must not be null"),
+        ("'line'", b'"\xff"', "field", "must be UTF-8 text"),
+        ("'line'", "5", "field", "must be a text"),
+        (MAP, '{"":1}', "field.''", "must be * or a limit key like repo:core/go-io"),
+        (MAP, json.dumps({" " * 61: 1}), f"field.{' ' * 60}", "must be * or a limit key like repo:core/go-io"),
+        (MAP, '{"a\u00e9":1}', "field.a??", "must be * or a limit key like repo:core/go-io"),
+        (MAP, "[1]", "field", "must be an object"),
+        ("'json'", '"[[[]]]"', None, ""),
+        ("'json'", '"false"', None, ""),
+        ("'json'", '"nul"', "field", "must be the text of one JSON value, at most 64 KiB and 64 deep"),
+        ("'integer'", "0x5", "", "the question must be one JSON object"),
+        ("'line'", '"0x5"', None, ""),
+        ("'line'", '"\\"0x5"', None, ""),
+    ],
+)
+def test_what_is_wrong_is_named(trial: Trial, kind: str, text: str, field: str | None, problem: str) -> None:
+    told = [(one["field"], one["problem"]) for one in trial.problems(kind, text)]
+    assert told == ([] if field is None else [(field, problem)])
+
+
+@pytest.mark.parametrize("text", ["[5]", "5", "", "[]", "{", ' {"field":5} x'])
+def test_a_question_is_one_object(trial: Trial, text: str) -> None:
+    (told,) = trial.problems("'integer'", text, b"%s")
+    assert told["problem"] == "the question must be one JSON object"
+
+
+def test_a_field_may_be_required(trial: Trial) -> None:
+    told = trial.problems("{ is = 'line', must = true }", ' {"other":null}', b"%s")
+    assert [(one["field"], one["problem"]) for one in told] == [("field", "is required")]
+
+
+def test_what_is_wrong_is_told_in_the_order_of_its_fields_each_with_what_to_write(trial: Trial) -> None:
+    entries = ",".join(f'"k{number}":-1' for number in range(9, 0, -1))
+    told = trial.problems(MAP, f'{{{entries},"k0":null}}')
+    assert [one["field"] for one in told] == [f"field.k{number}" for number in range(10)]
+    assert [one["fix"] for one in told[:2]] == ["leave the field out", "write field.k1: 1"]
+    assert trial.problems(MAP, "5")[0]["fix"] == ""
+
+
+@pytest.mark.parametrize(("deep", "problems"), [(64, 0), (65, 1)])
+def test_what_is_told_as_json_is_at_most_so_deep(trial: Trial, deep: int, problems: int) -> None:
+    for text in ("[" * deep + "]" * deep, "[" + "[]," * 70 + "[" * (deep - 1) + "]" * (deep - 1) + "]"):
+        assert len(trial.problems("'json'", f'"{text}"')) == problems
 
 
 @pytest.mark.parametrize(

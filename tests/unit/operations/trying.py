@@ -37,6 +37,13 @@ class Trial:
         self._load(f"'{kind}'", "true")
         return [self._ask({"field": value})["outcome"] == "tried" for value in values]
 
+    def problems(self, kind: str, value: str | bytes, question: bytes = b'{"field":%s}') -> list[dict[str, str]]:
+        """What is wrong with a JSON text as the value of a field of this kind (a Lua rule)."""
+        self._load(kind, "true")
+        text = question.replace(b"%s", value.encode() if isinstance(value, str) else value)
+        answer: dict[str, Any] = json.loads(self._redis.fcall("dispatch_try", 1, "{t}", text))
+        return answer.get("problems") or []
+
     def _load(self, kind: str, lua: str) -> None:
         self._redis.function_load(library.TEXT + _VERB % (kind, lua), replace=True)
 
