@@ -26,6 +26,7 @@ _TEST_SECONDS: Final = (
 )
 _BLIND_SECONDS: Final = 1.0  # of tests that run its statement in no step: they ask too much, or nothing
 _MOST_BLIND: Final = 12
+_CHECKS: Final = "_sound"  # the file that only looks for damage
 _BARE_SECONDS, _PLAY_SECONDS = 3.0, 6.0  # ten times what they take
 
 
@@ -144,6 +145,8 @@ class Hunt:
         """The test that caught it; whether any test runs it; what was seen."""
         steps, seen, felt = self._recorded.of_tests, None, dict[str, None]()
         order = _varied(steps, ran)
+        if file == _CHECKS:
+            order = _damaged_first(steps, order)
         try:
             for at, one in self._felt(steps, order[:_MOST_STEPS]):
                 if one.wrong:
@@ -199,6 +202,17 @@ def _named(error: Exception) -> str:
     if laws and laws[0] != "refusal_is_true":
         return f"law {laws[0]}"
     return f"answer of {verbs[0]}" if verbs else f"{type(error).__name__} in {frames[-1].name}"
+
+
+def _damaged_first(steps: Sequence[Step], order: Sequence[int]) -> list[int]:
+    """The same places: first one that met each damaged key, then another of each, and those that met none at last."""
+    rounds: Counter[bytes] = Counter()
+    found = []
+    for place, at in enumerate(order):
+        damaged = steps[at].damaged
+        rounds[damaged] += bool(damaged)
+        found.append((not damaged, rounds[damaged], place, at))
+    return [at for *_, at in sorted(found)]
 
 
 def _varied(steps: Sequence[Step], ran: int) -> list[int]:

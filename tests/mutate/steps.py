@@ -73,8 +73,13 @@ class Step(NamedTuple):
     @property
     def way(self) -> tuple[object, ...]:
         """Steps of one way differ little: the same verb ran the same statements, or stopped at the same damaged key."""
-        damaged = _DAMAGED.search(self.answer) if self.answer and b'"damaged"' in self.answer else None
-        return str(self.command[1]), self.ran, damaged and damaged[0]
+        return str(self.command[1]), self.ran, self.damaged
+
+    @property
+    def damaged(self) -> bytes:
+        """The damaged key at which it stopped; empty when it met none."""
+        found = _DAMAGED.search(self.answer) if self.answer and b'"damaged"' in self.answer else None
+        return found[0] if found else b""
 
 
 class Watched:
