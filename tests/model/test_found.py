@@ -255,6 +255,15 @@ def test_what_comes_of_age_while_its_key_is_full_starts_with_the_ending_that_ope
     assert fleet.truth.tasks["b"].status == "running"
 
 
+def test_who_was_awaited_in_vain_is_not_awaited_again_after_a_restart(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    fleet.apply(ops.Apply(hosts=["gone"]))
+    fleet.pass_time(300_000)
+    fleet.restart()
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    assert "settling" not in fleet.view.control
+
+
 def test_the_ending_of_a_forgotten_run_is_told_as_the_last(fleet: Driver) -> None:
     fleet.renew(ops.Renew(host="h1", incarnation="i"))
     ending = HoldersEnding(workspace="w", token=5, status="completed")
