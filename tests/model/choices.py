@@ -194,7 +194,7 @@ changes = st.one_of(kills, kills, tracks, tracks, applies, cancels)
 endings = st.sampled_from(
     [
         {"status": "completed", "cost_usd": 7},
-        {"status": "failed", "retry_after": 5},
+        {"status": "failed", "retry_after": 5, "receipt": '{"cpu_ms":5}'},
         {"status": "failed"},
         {"status": "failed", "verdict": "start_failed"},
         {"status": "failed", "verdict": "stopped", "receipt": '{"cpu_ms":7}'},

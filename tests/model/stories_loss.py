@@ -41,9 +41,15 @@ _PICKS: Final = st.lists(st.tuples(st.integers(0, 9), _ODD, st.one_of(st.none(),
 class LosingStories(TimedStories):
     """The server loses what it knew."""
 
-    @rule(copies=some.mostly)
-    def remember(self, copies: bool) -> None:
-        """A replica asks what operators have set; perhaps a copy of the server falls behind from here."""
+    @rule(copies=some.mostly, early=st.sampled_from([None, None, 0, 1]))
+    def remember(self, copies: bool, early: int | None) -> None:
+        """A replica asks what operators have set; perhaps a copy of the server falls behind from here.
+
+        It may ask when a gate has just ended, or is just about to.
+        """
+        if early is not None:
+            self.fleet.back_off(ops.BackOff.model_validate({"key": "claude", "for": 1000}))
+            self.fleet.pass_time(1000 - early)
         saved = self.fleet.back_up()
         self.saved = self.saved if saved.new else saved
         if copies:
@@ -83,7 +89,7 @@ class LosingStories(TimedStories):
             self._submit(ask)
         self._settle_down()
         if kept in ("all", "saved"):
-            self.remember(copies=kept == "all")
+            self.remember(copies=kept == "all", early=None)
         elif kept == "copy":
             self.copy = self.fleet.keep()
         if last:
@@ -139,15 +145,19 @@ class LosingStories(TimedStories):
         self.fleet.restore(asked, twice=twice)
 
     @rule(
-        sure=some.rarely,
-        names=st.sets(some.hosts, max_size=2),
-        new=st.sampled_from([None, True]),
-        thaw=st.sampled_from([None, True]),
+        names=st.none() | st.sets(some.hosts, max_size=2),
+        new=st.sampled_from([None, None, True]),
+        thaw=st.sampled_from([True, None]),
+        frozen=some.rarely,
     )
-    def expect(self, sure: bool, names: set[str], new: Literal[True] | None, thaw: Literal[True] | None) -> None:
-        """Somebody says which hosts there were."""
-        if sure:
-            self.fleet.apply(ops.Apply(hosts=sorted(names), if_new=new, thaw=thaw), whole=False)
+    def begin_anew(
+        self, names: set[str] | None, new: Literal[True] | None, thaw: Literal[True] | None, frozen: bool
+    ) -> None:
+        """A replica begins, perhaps one that knows which hosts there were; perhaps somebody has frozen the fleet."""
+        if frozen:
+            self.fleet.freeze(ops.Freeze(by="op"))
+        hosts = None if names is None else sorted(names)
+        self.fleet.apply(ops.Apply(hosts=hosts, if_new=new, thaw=thaw), whole=False)
 
     @precondition(lambda self: self.fleet.truth.settling > self.fleet.truth.now)
     @rule(forgets=st.booleans(), early=st.integers(0, 1), twice=some.rarely)
