@@ -269,3 +269,12 @@ def test_the_ending_of_a_forgotten_run_is_told_as_the_last(fleet: Driver) -> Non
     ending = HoldersEnding(workspace="w", token=5, status="completed")
     run = HeldRun(workspace="w", token=5, agent="codex", ending=ending)
     fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[run]), twice=True)
+
+
+def test_what_somebody_thaws_after_its_environment_goes_on_when_a_worker_tells_of_a_run(fleet: Driver) -> None:
+    fleet.lose_everything()
+    fleet.apply(ops.Apply(thaw=True))
+    fleet.thaw(ops.Thaw())
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[HeldRun(workspace="w", token=5, agent="codex")]))
+    assert fleet.view.control["frozen"] == "0"
