@@ -105,6 +105,6 @@ RESTORE: Final = (
         "told_under_one_id_again",
         "A notification is told as often as somebody asks.",
         "if ask.id and not is_new(ask.id) then return",
-        "if ask.id and not is_new(ask.id .. call.now) then return",
+        "if ask.id and is_new(ask.id) == nil then return",
     ),
 )
