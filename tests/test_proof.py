@@ -9,5 +9,5 @@ TEXT = (Path(__file__).parent.parent / "docs" / "proof.md").read_text(encoding="
 
 
 def test_the_page_tells_each_law_as_it_is() -> None:
-    told = re.findall(r"^\| `(\w+)` \| (.+) \|$", TEXT, re.MULTILINE)
+    told = re.findall(r"^\| `(\w+)` \| (.*) \|$", TEXT, re.MULTILINE)
     assert told == [(law.__name__, " ".join((law.__doc__ or "").split())) for law in (*laws.ALWAYS, *laws.OF_ANSWERS)]

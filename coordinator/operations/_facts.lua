@@ -48,9 +48,9 @@ function facts.notify(status, name, row, seq)
     .. ',"running":' .. string.format('%.0f', running) .. ',"limit":' .. string.format('%.0f', limit) .. '}')
 end
 
--- One more ending.
+-- One more ending, perhaps of what this call has started: a run that its host tells of is started first.
 function facts.ended()
-  call.ended = true
+  call.ended, call.started = true, nil
   base.keep('ended', (base.number(call.control.ended) or 0) + 1)
 end
 

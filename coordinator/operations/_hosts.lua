@@ -220,6 +220,7 @@ function hosts.new_epoch()
   if call.control.epoch and base.epochs[call.root] == call.control.epoch then return end
   local epoch = string.format('%.0f', math.max((base.number(call.control.epoch) or 0) + 1, call.now))
   base.epochs[call.root] = epoch
+  if call.control.expected and not gates.settling() then base.keep('expected', false) end -- they were waited for in vain
   local fields = { epoch = epoch }
   if redis.call('EXISTS', base.key('hosts')) == 1 then fields.settling = base.until_after(base.setting('lease_ttl')) end
   base.write(base.key('control'), fields)

@@ -65,7 +65,7 @@ local function take(ask, one, old)
     requires = wish.requires or false, pinned = false, labels = wish.labels or false, priority = wish.priority or 5,
     front = wish.front or false, place = old.place or base.next('place'), queued_at = old.queued_at or one.started_at, past = false })
   local row = lease.record(name)
-  row.status, row.attempt, row.runs = old.status, attempt, base.number(old.runs) or attempt
+  row.status, row.attempt, row.runs = old.status, attempt, math.max(base.number(old.runs) or 0, attempt)
   local mode = hosts.mode(ask.host) == 'push' and 'push' or 'pull' -- a push host's are confirmed: it says that they run
   lease.start(name, row, { host = ask.host, mode = mode, machine = ask.machine, ttl = base.setting('lease_ttl'), token = one.token,
     account = one.account, restored = true })

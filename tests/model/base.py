@@ -9,9 +9,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
 
 from coordinator import operations as ops
 from coordinator.operations.apply import Rates
+from coordinator.operations.backup import BackedUp
+from coordinator.operations.restore import HeldRun
 from tests.model import choices as some
 from tests.model.driver import Driver
-from tests.model.fleet_model import Task
+from tests.model.retelling import Kept
+from tests.model.task_model import Task
 from tests.model.world import World
 
 
@@ -41,6 +44,10 @@ class Base(RuleBasedStateMachine):
         self.world = type(self).open_world(tight)
         self.fleet = type(self).driver(self.world)
         self.fact = "0-0"
+        self.copy: Kept | None = None  # a copy of the server that may take its place
+        self.saved: BackedUp | None = None  # what a replica remembers
+        self.losses = 0
+        self.memory: dict[str, list[HeldRun]] = {}  # what hosts were granted by a server that is gone
         self.fleet.apply(ops.Apply(limits=limits, rates={"codex": Rates(min_delay=5)}, accounts=accounts))
         self.fleet.thaw(ops.Thaw())
         for place, (name, count) in enumerate(zip(some.HOSTS, slots, strict=False)):

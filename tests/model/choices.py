@@ -155,6 +155,8 @@ _settings = st.builds(
     lease_ttl=st.sampled_from([60_000, 300_000]),
     max_attempts=st.sampled_from([1, 3]),
     spawn_timeout=st.sampled_from([1000, 60_000]),
+    beat=st.sampled_from([None, None, 5000]),
+    kill_grace=st.sampled_from([None, None, 0]),
     history=st.sampled_from([None, None, 60_000, 0]),
     ageing=st.sampled_from([None, None, 60_000, 0]),
 )
@@ -192,14 +194,14 @@ changes = st.one_of(kills, kills, tracks, tracks, applies, cancels)
 endings = st.sampled_from(
     [
         {"status": "completed", "cost_usd": 7},
-        {"status": "failed", "retry_after": 5},
+        {"status": "failed", "retry_after": 5, "receipt": '{"cpu_ms":5}'},
         {"status": "failed"},
         {"status": "failed", "verdict": "start_failed"},
-        {"status": "failed", "verdict": "stopped"},
+        {"status": "failed", "verdict": "stopped", "receipt": '{"cpu_ms":7}'},
         {"status": "failed", "retry_after": 600, "cost_usd": 40},
         {"status": "completed", "retry_after": 5},
         {"status": "blocked", "retry_after": 0},
-        {"status": "merged"},
+        {"status": "merged", "receipt": '{"ended":[{"pid":71,"command":"node","by":"KILL"}]}'},
         {"status": "ready-for-review"},
     ]
 )
@@ -223,6 +225,11 @@ trials = st.tuples(
         ]
     ),
 )
+#: What is said of a gate or a freeze.
+whys = st.sampled_from([{"by": "op"}, {"by": "op"}, {}, {"reason": "limit"}, {"by": "op", "reason": "limit"}])
+hows = st.sampled_from(["until", "least", "for", "clear"])
+#: In which epoch a host has told what it holds: it can not tell (None), in none, so many before the last.
+epochs = st.sampled_from([None, None, None, 0, -1, 1])
 host_rows = st.fixed_dictionaries(
     {"incarnation": st.sampled_from(["i0", "i0", "i1"])},
     optional={

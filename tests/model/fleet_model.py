@@ -1,124 +1,13 @@
 """The truth: a fleet in plain Python, with no queue, no index and no timer. Times are epoch milliseconds."""
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from coordinator.words import limit_keys, pool_of
+from coordinator.words import pool_of
 from tests.model.fair_model import Fairness, Lane
 from tests.model.pace_model import Pace
 from tests.model.ramp_model import MINUTE, Ramp
+from tests.model.task_model import Host, No, Signed, Task
 from tests.model.world import START
-
-COMMON = 10  # the band of those that asked for nothing
-
-
-class No(NamedTuple):
-    """What a refusal must say."""
-
-    key: str
-    reason: str
-    used: int
-    limit: int | None
-    until: int | None = None
-
-
-@dataclass
-class Task:
-    """A workspace. `order` is its place in its lane; `extra` are limit keys it names."""
-
-    name: str
-    agent: str
-    order: int
-    org: str | None = None
-    repo: str | None = None
-    extra: tuple[str, ...] = ()
-    priority: int = 5
-    front: bool = False  # put before the others of its priority, for its next run
-    requires: str | None = None
-    labels: frozenset[str] = frozenset()
-    status: str = ""
-    attempt: int = 0
-    runs: int = 0
-    host: str | None = None
-    mode: str | None = None
-    machine: str | None = None
-    token: int = 0
-    ttl: int = 0
-    deadline: int = 0
-    confirmed: bool = False
-    killed: bool = False
-    asked: str | None = None
-    answer: str | None = None  # told to every run until one ends
-    ran_on: str | None = None
-    account: str | None = None  # that it runs under
-    pinned: bool = False  # `requires` is where it last ran, for an answer's sake
-    not_before: int | None = None
-    awaited: bool = False  # it waits for `not_before`, in no lane
-    start_by: int | None = None  # the deadline it was given; `deadline` is its lease's
-    since: int = 0  # its last change of status
-    started: int = 0
-    charged: int | None = None  # what its lane was charged for the run
-    took: int = 0  # its last run
-    cost: int = 0  # all its runs
-    tracked: bool = False  # its run was entered by track
-    told: bool = False  # its ending was told by track
-    lapsed: bool = False  # that run has no proof of death
-    dated: int | None = None  # the date of the last statement that track took
-    ended_at: int = 0
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """Its limit keys, in the order of admission, without `*`."""
-        return tuple(limit_keys(self.agent, self.org or "", self.repo or "", self.extra, self.labels)[1:])
-
-    @property
-    def held(self) -> tuple[str, ...]:
-        """The keys whose slots a run of it holds, without `*`."""
-        own = [f"account:{self.keys[0]}/{self.account}"] if self.account else []
-        return tuple(dict.fromkeys((*self.keys, *own)))
-
-    @property
-    def route(self) -> str:
-        where = f"@{self.requires}" if self.requires else ""
-        return pool_of(self.agent) + where + "".join(f"+{label}" for label in sorted(self.labels))
-
-    @property
-    def lane(self) -> str:
-        return " ".join((self.route, *self.keys, *([] if self.band == COMMON else [f"#{self.band}"])))
-
-    @property
-    def band(self) -> int:
-        return 2 * self.priority + self.front
-
-
-@dataclass
-class Host:
-    """A host as it registered itself."""
-
-    name: str
-    incarnation: str = ""
-    machine: str | None = None
-    pools: frozenset[str] = frozenset()
-    labels: frozenset[str] = frozenset()
-    slots: int | None = None  # an asker's own host may name none
-    mode: str = "pull"
-    quiet: bool = False
-    beat: int = 0
-    epoch: int = 0
-    seq: int = 0
-    given: list[tuple[str, int]] = field(default_factory=list)
-
-    @property
-    def room(self) -> int:
-        """The slots that its worker may fill."""
-        return self.slots or 0
-
-    @property
-    def slots_text(self) -> str | None:
-        return None if self.slots is None else str(self.slots)
-
-    def fits(self, task: Task) -> bool:
-        return pool_of(task.agent) in self.pools and task.requires in (None, self.name) and task.labels <= self.labels
 
 
 class Fleet:
@@ -133,38 +22,56 @@ class Fleet:
         self.rates: dict[str, dict[str, int | str]] = {}
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
+        self.signed: dict[str, Signed] = {}  # those that somebody froze
+        self.probation = 0  # the epoch in which it was thawed by one who knows of no hosts
+        self.whys: dict[str, str | None] = {}  # why a gate is shut
         self.paces: dict[str, Pace] = {}
         self.ramps: dict[str, Ramp] = {}
         self.by_hand: set[str] = set()  # the keys that an operator opened in the last call
         self.failures: dict[str, int] = {}  # pool -> fast ones in a row
         self.settings = {"lease_ttl": 300_000, "beat": 10_000, "max_attempts": 3, "spawn_timeout": 60_000}
         self.settings["history"] = 30 * 86_400_000
-        self.settings["ageing"] = 3_600_000
+        self.settings |= {"ageing": 3_600_000, "kill_grace": 15_000}
+        self.own: dict[str, int] = {}  # the settings that somebody has made
+        self.configured = False  # a whole configuration was applied
         self.fair = Fairness()
         self.summary: dict[str, int] = {}
         self.forgotten = 0
         self.default_agent = "claude"
+        self.named_agent: str | None = None  # the default that somebody has named
         self.settling = 0
-        self.epoch = 0
+        self.expected: set[str] = set()  # that had runs before the server came back empty
+        self.epoch, self.epochs = 0, 0  # its number, and how many there were
         self.remembers = False  # whether the library still knows its epoch
         self.ended = 0  # since nothing ran and nothing waited
-        self.told: list[tuple[str, ...]] = []  # of runs, in this call: what must be a fact
+        self.told: list[tuple[str, ...]] = []  # in this call: what must be a fact
+        self.restored: set[str] = set()  # in this call: those that run on a host's word, not by a grant
+        self.pushed: dict[str, int] = {}  # ids of notifications, and when
         self._order = 0
 
     def begin(self) -> None:
         """What every writing verb does first: after a restart a new epoch begins."""
         self.by_hand = set()
         self.settle_ramps()
+        if self.settling <= self.now:
+            self.expected = set()
         if self.remembers:
             return
         self.remembers = True
-        self.epoch += 1
+        self.epoch, self.epochs = max(self.epoch + 1, self.now), self.epochs + 1
         if self.hosts:
             self.settling = self.now + self.settings["lease_ttl"]
 
     def settle(self) -> None:
-        if all(host.epoch == self.epoch for host in self.hosts.values()):
-            self.settling = 0
+        """All is known when every host that there is, and every one that is expected, has told it in this epoch."""
+        told = {host.name for host in self.hosts.values() if host.epoch == self.epoch}
+        if {*self.hosts, *self.expected} <= told:
+            self.settling, self.expected = 0, set()
+
+    def expect(self, hosts: Iterable[str]) -> None:
+        """Nothing is granted until these have told what they hold, or their leases would be over."""
+        self.expected, self.settling = {*hosts}, self.now + self.settings["lease_ttl"]
+        self.settle()
 
     def next_order(self) -> int:
         self._order += 1
@@ -255,11 +162,11 @@ class Fleet:
         if key in self.paces and self.paces[key].lapsed(self.now):
             self.paces[key].count = 0
 
-    def shut(self, key: str, until: int) -> None:
+    def shut(self, key: str, until: int, why: str) -> None:
         """A gate is shut until later than it was."""
         if until > self.gate(key):
             self.stop_ramp(key)
-            self.gates[key] = until
+            self.gates[key], self.whys[key] = until, why
 
     def _end_trial(self, task: Task, *, by_itself: bool) -> None:
         for key in ("*", *task.held) if task.status == "running" else ():
@@ -316,13 +223,20 @@ class Fleet:
         if lane and lane.waits and all(task.lane != name for task in self.standing()):
             self.fair.leave(name)
 
+    def give_back(self, task: Task) -> None:
+        """What a run holds is free, though nobody says that it ended."""
+        self._end_trial(task, by_itself=False)
+        self._settle_run(task)
+
     def _settle_run(self, task: Task) -> None:
         if task.status == "running" and task.charged is not None:
             self.fair.settle(task.lane, task.charged, task.started, self.now)
             task.charged = None
 
-    def start(self, task: Task, host: str, mode: str, ttl: int, *, granted: bool = True) -> None:
-        """A run begins; its token is told by the answer."""
+    def start(
+        self, task: Task, host: str, mode: str, ttl: int, *, granted: bool = True, restored: bool = False
+    ) -> None:
+        """A run begins, by a grant or on somebody's word; its token is told by the answer."""
         task.account = self._account(task)
         for key in ("*", *task.held):
             ramp = self.ramp_of(key, self.limit(key))
@@ -337,10 +251,10 @@ class Fleet:
         task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
         task.since = task.started = self.now
         self.left(task.lane)
-        task.charged = None
+        task.charged = task.receipt = None
         task.tracked = task.lapsed = task.told = False
-        self.told.append(("AgentStarted", task.name, host, str(task.attempt)))
-        if mode == "push":
+        self.told.append(("AgentStarted", task.name, host, str(task.attempt), "True" if restored else ""))
+        if mode == "push" and granted:
             self.told.append(("SpawnQueued", task.name, host))
 
     def finish(self, task: Task, status: str, *, by_itself: bool = False) -> None:
@@ -369,8 +283,7 @@ class Fleet:
         if self.missed(task):
             self.finish(task, "failed")
             return
-        self._end_trial(task, by_itself=False)
-        self._settle_run(task)
+        self.give_back(task)
         task.status, task.host, task.mode, task.killed, task.since = "queued", None, None, False, self.now
         task.took, task.account = 0, None
         task.lapsed = task.tracked = task.told = False
@@ -387,6 +300,7 @@ class Fleet:
         """The end of every call: what ended since there was something to do is told when there is nothing left."""
         if self.ended and not self.running() and not self.queued():
             self.told.append(("QueueDrained", str(self.ended)))
+            self.told.append(("ChannelPush", "queue.status", str({"completed": self.ended})))
             self.ended = 0
 
     def pick(self, host: Host, told: str | None = None) -> Task | None:

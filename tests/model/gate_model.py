@@ -3,8 +3,9 @@
 from coordinator.operations import Apply, BackOff, Freeze, Limit
 from coordinator.operations.apply import Applied, Rates
 from tests.model import applied
-from tests.model.fleet_model import Fleet, Host, No, Task
+from tests.model.fleet_model import Fleet
 from tests.model.pace_model import Pace
+from tests.model.task_model import Host, No, Signed, Task
 
 
 class Gates(Fleet):
@@ -12,12 +13,21 @@ class Gates(Fleet):
 
     def freeze(self, ask: Freeze) -> None:
         self.begin()
-        self.freezes[ask.key or "*"] = ask.until
+        self.sign(ask.key or "*", ask.until, ask.by, ask.reason)
+
+    def sign(self, key: str, until: int | None, by: str | None, reason: str | None) -> None:
+        self.freezes[key], self.signed[key] = until, Signed(by, reason, self.now)
+        self.probation = 0 if key == "*" else self.probation
 
     def thaw(self, key: str | None) -> None:
         self.begin()
-        self.freezes.pop(key or "*", None)
+        self._thaw(key or "*")
         self.stop_ramp(key or "*")
+
+    def _thaw(self, key: str) -> None:
+        self.freezes.pop(key, None)
+        self.signed.pop(key, None)
+        self.probation = 0 if key == "*" else self.probation
 
     def back_off(self, ask: BackOff) -> tuple[int, int]:
         """Until when the gate was and is shut."""
@@ -31,6 +41,7 @@ class Gates(Fleet):
         if opens or (until > self.now and until != was):
             self.stop_ramp(ask.key)
             self.gates[ask.key] = until if until > self.now else 0
+            self.whys[ask.key] = " ".join([*filter(None, [ask.reason]), *([f"by {ask.by}"] if ask.by else [])]) or None
             self.by_hand.add(ask.key)
         return was, self.gate(ask.key)
 
@@ -46,6 +57,26 @@ class Gates(Fleet):
     def apply(self, ask: Apply, answer: Applied) -> None:
         """What the answer says was a part of it, or all of it."""
         self.begin()
+        if ask.if_new and self.configured:
+            assert not answer.changes, f"there is a configuration, and {answer} changed it"
+            assert not answer.more
+            return
+        self._configure(ask, answer)
+        if answer.more:
+            return
+        self.configured = True
+        if ask.hosts is not None:
+            self.expect(ask.hosts)
+        if ask.thaw and "*" in self.freezes and self._is_nobodys(ask.hosts is not None):
+            self._thaw("*")
+            self.probation = self.epoch if ask.hosts is None else 0
+
+    def _is_nobodys(self, knows_hosts: bool) -> bool:
+        """Whether nobody has frozen the fleet, but one who tells of runs to whoever knows of more."""
+        signed = self.signed.get("*")
+        return not signed or (knows_hosts and signed.by == "restore")
+
+    def _configure(self, ask: Apply, answer: Applied) -> None:
         if ask.limits is not None:
             before, asked = dict(self.limits), ask.limits
             self.limits = applied.part(answer, "limits", before, asked)
@@ -64,27 +95,30 @@ class Gates(Fleet):
         if ask.weights is not None:
             self.fair.weights = applied.part(answer, "weights", self.fair.weights, ask.weights)
         if ask.settings:
-            self.settings |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
+            self.own |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
+            self.settings |= self.own
             self.fair.ageing = self.settings["ageing"]
-        self.default_agent = ask.default_agent or self.default_agent
+        self.named_agent = ask.default_agent or self.named_agent
+        self.default_agent = self.named_agent or self.default_agent
 
     def at_fault(self, task: Task) -> str:
         """What a provider refuses when it refuses a run: its account where the pool has a group, else the pool."""
         pool = task.keys[0]
         return task.held[-1] if task.account and pool in self.accounts else pool
 
-    def count_failure(self, task: Task, status: str, verdict: str | None) -> None:
+    def count_failure(self, task: Task, status: str, verdict: str | None, *, quick: bool) -> None:
         """Three fast failures in a row rest the pool for half an hour; every further one does so again."""
         if task.killed or verdict in ("killed", "stopped", "lost"):
             return
         pool = self.at_fault(task)
-        if status != "failed" or self.now - task.started >= 60_000:
+        if status != "failed" or not quick:
             if verdict not in ("start_failed", "guard_died"):
                 self.failures.pop(pool, None)
             return
         self.failures[pool] = self.failures.get(pool, 0) + 1
         if self.failures[pool] >= 3:
-            self.shut(pool, self.now + 1_800_000)
+            why = f"{self.failures[pool]} failures in a row within a minute of starting by {task.host}"
+            self.shut(pool, self.now + 1_800_000, why)
 
     def refuses_asker(self, asker: str, task: Task) -> No | None:
         """Why an asker may not run a task itself, or None."""

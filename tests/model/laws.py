@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from coordinator.doors.keys import family
 from coordinator.models import Refusal
-from tests.model.fleet_model import No
 from tests.model.ramp_laws import a_gate_never_opens_early, no_ramp_is_left_behind, the_ramp_never_exceeds_its_allowance
 from tests.model.refusal_law import first_refusals_are_told
+from tests.model.task_model import No
 from tests.model.truth import Truth
 from tests.model.view import View, fits, keys_of
 from tests.model.world import ROOT
@@ -33,7 +33,8 @@ def never_over_a_limit(at: Moment) -> None:
         limit = at.truth.limit(key)
         if limit is not None and len(holders) > limit:
             grown = holders - at.before.slots.get(key, set())
-            facts = {name for name in grown if "tracked" in at.now.records[name]}  # it runs already: no admission
+            # What is tracked or told again runs already: no admission.
+            facts = {name for name in grown if name in at.truth.restored or "tracked" in at.now.records[name]}
             assert grown == facts, f"{key} grew to {len(holders)}, its limit is {limit}"
 
 
@@ -194,10 +195,13 @@ def tokens_only_grow(at: Moment) -> None:
     """A run has a higher token than every run before it."""
     assert int(at.now.keys.get("fence", 0)) >= int(at.before.keys.get("fence", 0)), "the fence went back"
     highest = max((int(one.get("token", 0)) for one in at.before.records.values()), default=0)
+    known = max((int(one.get("token", 0)) for one in at.now.records.values()), default=0)
+    assert int(at.now.keys.get("fence", 0)) >= known, "a token may be given again"
     for name, record in at.now.records.items():
         old = int(at.before.records.get(name, {}).get("token", 0))
         token = int(record.get("token", 0))
         if record["status"] == "running" and token != old:
+            highest = 0 if name in at.truth.restored else highest
             assert token > max(old, highest), f"{name} has token {token} after {max(old, highest)}"
 
 
@@ -248,6 +252,7 @@ def the_keys_tell_the_truth(at: Moment) -> None:
             assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name
             assert (("confirmed" in record), ("tracked" in record)) == (task.confirmed, task.tracked), name
             assert record.get("account") == task.account, f"{name} runs under another account"
+        assert record.get("receipt") == task.receipt, f"{name}: what its end found is {record.get('receipt')}"
 
 
 def what_was_forgotten_is_counted(at: Moment) -> None:
@@ -262,7 +267,8 @@ def hosts_tell_the_truth(at: Moment) -> None:
     for name, host in at.truth.hosts.items():
         row = at.now.hosts[name]
         assert (row["incarnation"], row.get("slots"), row["mode"]) == (host.incarnation, host.slots_text, host.mode)
-        assert ("quiet" in row, int(row.get("seq", 0))) == (host.quiet, host.seq), name
+        told = "quiet" in row, int(row.get("seq", 0)), int(row["epoch"])
+        assert told == (host.quiet, host.seq, host.epoch), name
     failures = {pool: int(count) for pool, count in at.now.keys.get("fail_count", {}).items()}
     assert failures == at.truth.failures, "fast failures in a row"
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}
@@ -272,18 +278,29 @@ def hosts_tell_the_truth(at: Moment) -> None:
     rates = {name.partition(":")[2]: fields for name, fields in at.now.keys.items() if name.startswith("rates:")}
     assert rates == {pool: {name: str(value) for name, value in one.items()} for pool, one in at.truth.rates.items()}
     assert at.now.control.get("paced", "").split() == sorted(at.truth.rates), "the pools that have rates"
+
+
+def it_settles_until_all_have_told(at: Moment) -> None:
+    """After a loss nothing is granted until every host that is or was there has told what it holds, or in time."""
     settling = int(at.now.control.get("settling", 0))
     assert max(settling, at.truth.now) == max(at.truth.settling, at.truth.now), "settling"
+    if settling <= at.truth.now:
+        return
+    assert {*at.now.control.get("expected", "").split()} == at.truth.expected, "other hosts are expected"
+    started = {fact["workspace"] for fact in at.facts if fact["type"] == "AgentStarted" and "restored" not in fact}
+    granted = {name for name in started if not at.truth.tasks[name].tracked}
+    assert not granted, f"{granted} were granted before all have told"
 
 
-#: What a fact of each of these kinds says beside the workspace.
+#: What a fact of each of these kinds says.
 _OF_RUNS = {
-    "AgentStarted": ("workspace", "host", "attempt"),
+    "AgentStarted": ("workspace", "host", "attempt", "restored"),
     "SpawnQueued": ("workspace", "host"),
     "AgentCompleted": ("workspace", "host", "status"),
     "AgentLost": ("workspace", "host"),
     "KillRequested": ("workspace", "host"),
     "QueueDrained": ("completed",),
+    "ChannelPush": ("channel", "data"),
 }
 
 
@@ -292,7 +309,7 @@ def what_happened_is_told(at: Moment) -> None:
     told = sorted(
         (fact["type"], *(str(fact.get(field, "")) for field in _OF_RUNS[fact["type"]]))
         for fact in at.facts
-        if fact["type"] in _OF_RUNS
+        if fact["type"] in _OF_RUNS and fact.get("channel") != "ratelimit.status"
     )
     assert told == sorted(at.truth.told), f"told {told}, what happened is {sorted(at.truth.told)}"
     for fact in at.facts:
@@ -311,7 +328,8 @@ def a_retry_changes_nothing_twice(before: View, after: View, first: Any, second:
     """A question that is asked again changes nothing and is answered alike."""
     nothing_changed(before, after, wakes=first.outcome not in ("set", "thawed"))  # those wake a host more: no harm
     if first.outcome == second.outcome:
-        for part in ("grants", "more", "kill", "unseen", "place"):
+        lost = ("lost", "unknown", "ttl") if first.outcome in ("renewed", "restored") else ()
+        for part in ("grants", "more", "kill", "unseen", "place", *lost):
             assert _as_set(getattr(first, part, None)) == _as_set(getattr(second, part, None)), (
                 f"{first}, then {second}"
             )
@@ -356,6 +374,7 @@ ALWAYS: tuple[Law, ...] = (
     the_keys_tell_the_truth,
     what_was_forgotten_is_counted,
     hosts_tell_the_truth,
+    it_settles_until_all_have_told,
     what_happened_is_told,
 )
 

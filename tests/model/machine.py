@@ -74,10 +74,10 @@ class FleetMachine(Stories):
         name = data.draw(st.sampled_from(queued) | some.workspaces if queued else some.workspaces)
         self.fleet.prioritize(ops.Prioritize(workspace=name, priority=priority), twice=twice)
 
-    @rule(key=some.cold_keys, ahead=some.until, twice=some.rarely)
-    def freeze(self, key: str, ahead: int | None, twice: bool) -> None:
+    @rule(key=some.cold_keys, ahead=some.until, why=some.whys, twice=some.rarely)
+    def freeze(self, key: str, ahead: int | None, why: dict[str, Any], twice: bool) -> None:
         until = None if ahead is None else self.fleet.truth.now + max(ahead, 1)
-        self.fleet.freeze(ops.Freeze(key=key, until=until, by="op"), twice=twice)
+        self.fleet.freeze(ops.Freeze(key=key, until=until, **why), twice=twice)
 
     @rule(every=st.booleans(), key=some.cold_keys, twice=some.rarely)
     def thaw(self, every: bool, key: str, twice: bool) -> None:
@@ -86,14 +86,14 @@ class FleetMachine(Stories):
         if every:
             self.fleet.thaw(ops.Thaw(), twice=twice)
 
-    @rule(key=some.keys, ahead=some.until, how=st.sampled_from(["until", "least", "for", "clear"]), twice=some.rarely)
-    def back_off(self, key: str, ahead: int | None, how: str, twice: bool) -> None:
+    @rule(key=some.keys, ahead=some.until, how=some.hows, why=some.whys, twice=some.rarely)
+    def back_off(self, key: str, ahead: int | None, how: str, why: dict[str, Any], twice: bool) -> None:
         shut = sorted(key for key in self.fleet.truth.gates if self.fleet.truth.gate(key))
         key = shut[0] if shut and how in ("least", "clear") else key
         when: dict[str, Any] = {"clear": True} if how == "clear" else {"for": 5000}
         if how in ("until", "least") and ahead is not None:
             when = {"until": self.fleet.truth.now + ahead}
-        self.fleet.back_off(ops.BackOff(key=key, at_least=how == "least" or None, **when), twice=twice)
+        self.fleet.back_off(ops.BackOff(key=key, at_least=how == "least" or None, **when, **why), twice=twice)
 
     @rule(key=some.limit_names, limit=some.limit, twice=some.rarely)
     def limit(self, key: str, limit: int | None, twice: bool) -> None:
@@ -166,15 +166,23 @@ class FleetMachine(Stories):
         (self.world.listen if listens else self.world.deafen)(name)
         self.fleet.renew(ops.Renew(host=name, **row), twice=twice)
 
-    @rule(name=some.hosts, knows=st.integers(0, 3), which=st.sampled_from([0, 0, 0, 1, 2]), twice=some.rarely)
-    def beat(self, name: str, knows: int, which: int, twice: bool) -> None:
-        """A host beats with the runs it knows of: mostly all."""
+    @rule(
+        name=some.hosts,
+        knows=st.integers(0, 3),
+        which=st.sampled_from([0, 0, 0, 1, 2]),
+        epoch=some.epochs,
+        twice=some.rarely,
+    )
+    def beat(self, name: str, knows: int, which: int, epoch: int | None, twice: bool) -> None:
+        """A host beats with the runs it knows of: mostly all. One that can tell of them again says when it last did."""
         host = self.fleet.truth.hosts.get(name)
         if host is None or name in self.fleet.dead:
             return
         runs = self.fleet.truth.held(name)[: None if knows else 1]
         held = [Held(workspace=task.name, token=self._token(task.name, which), pid=4) for task in runs]
-        self.fleet.renew(ops.Renew(host=name, incarnation=host.incarnation, held=held), twice=twice)
+        self.fleet.renew(
+            ops.Renew(host=name, incarnation=host.incarnation, held=held, epoch=self._epoch(epoch)), twice=twice
+        )
 
     @rule(name=some.hosts, task=some.workspaces, which=st.sampled_from([0, 1]), ending=some.endings)
     def beat_with_an_ending(self, name: str, task: str, which: int, ending: dict[str, Any]) -> None:
@@ -213,22 +221,7 @@ class FleetMachine(Stories):
         if whens:
             self.fleet.pass_time(max(int(min(whens)) - now - early, 0))
 
-    @rule(sure=st.sampled_from([False, False, False, False, True]))
-    def lose_everything(self, sure: bool) -> None:
-        """The server comes back empty, and the hosts tell what they hold."""
-        if not sure:
-            return
-        hosts = list(self.fleet.truth.hosts.values())
-        held = {
-            host.name: [Held(workspace=task.name, token=task.token) for task in self.fleet.truth.held(host.name)]
-            for host in hosts
-        }
-        self.fleet.lose_everything()
-        for host in hosts:
-            row = {"pools": sorted(host.pools), "labels": sorted(host.labels), "slots": host.room, "mode": host.mode}
-            self.fleet.renew(ops.Renew(host=host.name, incarnation=host.incarnation, held=held[host.name], **row))
-
-    @precondition(lambda self: self.fleet.truth.epoch < 3)
+    @precondition(lambda self: self.fleet.truth.epochs < 3)
     @rule(settles=st.booleans())
     def restart(self, settles: bool) -> None:
         self.fleet.restart()

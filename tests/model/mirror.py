@@ -27,6 +27,13 @@ class Mirror(World):
         for world in self.worlds:
             world.clear()
 
+    def kept(self) -> Any:
+        return [world.kept() for world in self.worlds]
+
+    def put_back(self, kept: Any) -> None:
+        for world, keys in zip(self.worlds, kept, strict=True):
+            world.put_back(keys)
+
     def set_clock(self, now: int) -> None:
         for world in self.worlds:
             world.set_clock(now)
@@ -66,7 +73,7 @@ class Mirror(World):
 def _told(value: Any) -> str:
     """An answer without the order of its lists and maps, which may be that of a set."""
     if isinstance(value, Record):
-        return _told(value.model_dump())
+        return _told(value.model_dump(exclude={"seq"}))  # the id of a fact is each server's own
     if isinstance(value, dict):
         return str(sorted((name, _told(one)) for name, one in value.items()))
     return str(sorted(map(_told, value))) if isinstance(value, tuple | list) else repr(value)

@@ -10,6 +10,7 @@ from tests.model.planted_keys import KEYS
 from tests.model.planted_line import LINE
 from tests.model.planted_pace import PACE
 from tests.model.planted_ramp import RAMP
+from tests.model.planted_restore import RESTORE
 from tests.model.planted_times import TIMES
 
 PLANTED: Final = (
@@ -361,6 +362,7 @@ PLANTED: Final = (
     *FAIR,
     *LINE,
     *RAMP,
+    *RESTORE,
     *TIMES,
     *FREEZES,
 )

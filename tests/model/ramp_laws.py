@@ -14,7 +14,8 @@ def _granted(at: Moment) -> list[tuple[str, tuple[str, ...]]]:
     """What was granted in this call and still runs, each with its limit keys; not what ran already."""
     tokens = {name: record.get("token") for name, record in at.before.records.items()}
     new = {name for name in at.now.of_status("running") if at.now.records[name]["token"] != tokens.get(name)}
-    return [(name, ("*", *at.truth.tasks[name].keys)) for name in sorted(new) if not at.truth.tasks[name].tracked]
+    new = {name for name in new - at.truth.restored if not at.truth.tasks[name].tracked}
+    return [(name, ("*", *at.truth.tasks[name].keys)) for name in sorted(new)]
 
 
 def the_ramp_never_exceeds_its_allowance(at: Moment) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from coordinator.operations import Query
 from coordinator.operations.status import FleetStatus
 from coordinator.words import pool_of
-from tests.model.fleet_model import No, Task
+from tests.model.task_model import No, Task
 from tests.model.truth import Truth
 from tests.model.view import View
 
@@ -58,7 +58,9 @@ def status_is_true(truth: Truth, told: FleetStatus) -> None:
     assert told.counts == counts
     assert (told.running, told.queued, told.total) == (counts["running"], counts["queued"], len(truth.tasks))
     assert (told.completed, told.failed) == (sum(counts[one] for one in _DONE), counts["failed"] + counts["blocked"])
-    assert (told.frozen, told.hosts) == (bool(truth.freeze_of("*")), len(truth.hosts))
+    settling = truth.settling if truth.settling > truth.now else None
+    state = bool(truth.freeze_of("*")), settling, not truth.configured, len(truth.hosts)
+    assert (told.frozen, told.settling, told.new, told.hosts) == state
     summed = {pool: sum(one.counts.values()) for pool, one in told.summary.items()}
     assert sum(summed.values()) == truth.forgotten, told.summary
     settings = told.settings.model_dump()
@@ -105,6 +107,15 @@ def in_order(truth: Truth, asked: Query) -> list[str]:
     if not asked.recent:
         found.sort(key=lambda task: _STATUSES.index(task.status))
     return [task.name for task in found]
+
+
+def found(truth: Truth, asked: Query) -> set[str]:
+    """Those of a name or a host."""
+    return {
+        task.name
+        for task in truth.tasks.values()
+        if asked.workspace in (None, task.name) and asked.host in (None, task.host)
+    }
 
 
 def later(one: str, other: str) -> bool:

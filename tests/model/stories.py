@@ -11,10 +11,10 @@ from coordinator.operations.apply import Rates
 from coordinator.operations.claim import Asking
 from coordinator.operations.track import OnDisk
 from tests.model import choices as some
-from tests.model.stories_times import TimedStories
+from tests.model.stories_loss import LosingStories
 
 
-class Stories(TimedStories):
+class Stories(LosingStories):
     """Rules of several calls."""
 
     @rule(key=some.limit_names, most=st.integers(0, 1), eased=st.booleans(), data=st.data())
@@ -259,14 +259,6 @@ class Stories(TimedStories):
         if ahead is None:
             fleet.thaw(ops.Thaw(key=key))
         self._settle_down()
-
-    @rule(ending=some.endings)
-    def work(self, ending: dict[str, Any]) -> None:
-        """Every worker ends what it runs and asks for the next."""
-        for task in self._running():
-            if task.mode != "asker" and task.status == "running" and task.host in self.fleet.truth.hosts:
-                claim = Asking(**self._asking(task.host, None))
-                self.fleet.complete(ops.Complete(workspace=task.name, token=task.token, claim=claim, **ending))
 
     @precondition(lambda self: self.fleet.truth.running())
     @rule(data=st.data(), early=st.sampled_from([0, 0, 1, 900]), limit=st.sampled_from([1, 64]))

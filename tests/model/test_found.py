@@ -9,6 +9,8 @@ from coordinator import operations as ops
 from coordinator.models import Held
 from coordinator.operations.apply import FleetSettings
 from coordinator.operations.claim import Asking
+from coordinator.operations.complete import HoldersEnding
+from coordinator.operations.restore import HeldRun
 from tests.model import build
 from tests.model.driver import Driver
 from tests.model.world import World
@@ -251,3 +253,28 @@ def test_what_comes_of_age_while_its_key_is_full_starts_with_the_ending_that_ope
     ending = ops.Complete(workspace="a", token=fleet.truth.tasks["a"].token, status="completed")
     fleet.complete(ending.model_copy(update={"claim": Asking(host="h1", incarnation="i", seq=3)}))
     assert fleet.truth.tasks["b"].status == "running"
+
+
+def test_who_was_awaited_in_vain_is_not_awaited_again_after_a_restart(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    fleet.apply(ops.Apply(hosts=["gone"]))
+    fleet.pass_time(300_000)
+    fleet.restart()
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    assert "settling" not in fleet.view.control
+
+
+def test_the_ending_of_a_forgotten_run_is_told_as_the_last(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    ending = HoldersEnding(workspace="w", token=5, status="completed")
+    run = HeldRun(workspace="w", token=5, agent="codex", ending=ending)
+    fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[run]), twice=True)
+
+
+def test_what_somebody_thaws_after_its_environment_goes_on_when_a_worker_tells_of_a_run(fleet: Driver) -> None:
+    fleet.lose_everything()
+    fleet.apply(ops.Apply(thaw=True))
+    fleet.thaw(ops.Thaw())
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[HeldRun(workspace="w", token=5, agent="codex")]))
+    assert fleet.view.control["frozen"] == "0"

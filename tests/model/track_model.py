@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from coordinator.operations import Track
 from coordinator.operations.track import OnDisk
-from tests.model.fleet_model import Task
 from tests.model.gate_model import Gates
+from tests.model.task_model import Task
 
 LONG: Final = 3_600_000  # ms; the lease of an asker that names none, and of a run that was found
 NOBODY: Final = "tracked"

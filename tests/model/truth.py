@@ -7,9 +7,9 @@ from coordinator.operations import Claim, Complete, Confirm, Host, Kill, Priorit
 from coordinator.operations.claim import Asking
 from coordinator.operations.complete import Ending
 from coordinator.words import pool_of
-from tests.model import fleet_model
-from tests.model.fleet_model import No, Task
+from tests.model import task_model
 from tests.model.ramp_model import MINUTE
+from tests.model.task_model import No, Task
 from tests.model.track_model import LONG, Tracked
 
 FORGOTTEN = ("completed", "merged", "ready-for-review", "failed")  # never what is blocked
@@ -48,7 +48,7 @@ class Truth(Tracked):
         task.priority = 5 if ask.priority is None else ask.priority
         task.not_before, task.start_by = ask.not_before, ask.deadline
         task.requires, task.labels = ask.host, frozenset(ask.labels or ())
-        task.runs, task.ran_on = (old.runs, old.ran_on) if old else (0, None)
+        task.runs, task.ran_on, task.past = (old.runs, old.ran_on, old.newest) if old else (0, None, 0)
         if ask.asker:
             no = self.refuses_asker(ask.asker, task)
             if not no:
@@ -100,13 +100,13 @@ class Truth(Tracked):
         return answer
 
     def _next(
-        self, host: fleet_model.Host, told: list[str] | None, given: list[str], hints: Sequence[str]
+        self, host: task_model.Host, told: list[str] | None, given: list[str], hints: Sequence[str]
     ) -> Task | None:
         if told is not None:
             return self._allowed(host, told[len(given) :])
         return self.pick(host, next(iter(hints[len(given) :]), None))
 
-    def _grant(self, task: Task, host: fleet_model.Host) -> None:
+    def _grant(self, task: Task, host: task_model.Host) -> None:
         ttl = self.settings["spawn_timeout" if host.mode == "push" else "lease_ttl"]
         charged = self.fair.charge(task.lane, self.now)
         self.start(task, host.name, host.mode, ttl)
@@ -124,7 +124,7 @@ class Truth(Tracked):
         assert task is self.tasks[name], f"{name} was handed to {host_name}, the best that fits is {task}"
         self._grant(self.tasks[name], host)
 
-    def _allowed(self, host: fleet_model.Host, told: list[str]) -> Task | None:
+    def _allowed(self, host: task_model.Host, told: list[str]) -> Task | None:
         task = self.tasks[told[0]] if told else None
         if task:
             waits = task.status == "queued" and not task.awaited and not self.missed(task)
@@ -136,8 +136,11 @@ class Truth(Tracked):
         task = self.tasks.get(name)
         return task is not None and task.status == "running" and task.token == token
 
-    def report(self, ask: Ending, as_of_is_old: bool = False) -> tuple[str, str | None]:
-        """How an ending is taken: the outcome and the status the workspace then has."""
+    def report(self, ask: Ending, as_of_is_old: bool = False, *, began: bool = True) -> tuple[str, str | None]:
+        """How an ending is taken: the outcome and the status the workspace then has.
+
+        Whoever does not say when it `began` tells of no quick failure.
+        """
         task = self.tasks.get(ask.workspace)
         if not task:
             return "unknown", None
@@ -148,10 +151,12 @@ class Truth(Tracked):
         if ask.token is None and (as_of_is_old or task.mode == "pull"):
             return "stale", task.status
         if ask.retry_after:
-            self.shut(self.at_fault(task), self.now + ask.retry_after * 1000)
+            why = f"the provider named a time by {task.host}"
+            self.shut(self.at_fault(task), self.now + ask.retry_after * 1000, why)
         else:
-            self.count_failure(task, ask.status, ask.verdict)
-        task.cost += ask.cost_usd or 0
+            quick = began and self.now - task.started < MINUTE
+            self.count_failure(task, ask.status, ask.verdict, quick=quick)
+        task.cost, task.receipt = task.cost + (ask.cost_usd or 0), ask.receipt
         if ask.retry_after and ask.status == "failed" and not task.killed:
             task.attempt = max(task.attempt - 1, 0)
             self.requeue(task)
@@ -185,37 +190,43 @@ class Truth(Tracked):
         task.confirmed, task.ttl = True, self.settings["lease_ttl"]
         task.deadline = self.now + task.ttl
 
-    def renew(self, ask: Renew) -> tuple[set[str], set[str]] | None:
-        """lost, to kill; None when another machine beats under this name."""
+    def prolong(self, task: Task) -> None:
+        """Its holder says that it runs."""
+        if task.mode == "push":
+            self._confirmed(task)
+        else:
+            task.deadline = self.now + (task.ttl if task.mode == "asker" else self.settings["lease_ttl"])
+
+    def renew(self, ask: Renew) -> tuple[set[str], set[str], set[str]] | None:
+        """lost, to kill, unknown; None when another machine beats under this name."""
         self.begin()
         host = self.hosts.get(ask.host)
         other = host and host.incarnation != ask.incarnation and ask.machine and host.machine not in (None, ask.machine)
         if host and other and host.beat + 3 * self.settings["beat"] > self.now:
             return None
-        host = self.hosts.setdefault(ask.host, fleet_model.Host(ask.host))
+        host = self.hosts.setdefault(ask.host, task_model.Host(ask.host))
         if host.incarnation != ask.incarnation:
             host.seq, host.given = 0, []
         host.incarnation, host.machine = ask.incarnation, ask.machine or host.machine
         host.pools = host.pools if ask.pools is None else frozenset(ask.pools)
         host.labels = host.labels if ask.labels is None else frozenset(ask.labels)
         host.slots = host.slots if ask.slots is None else ask.slots
-        host.mode, host.beat, host.epoch = ask.mode or host.mode, self.now, self.epoch
+        host.mode, host.beat = ask.mode or host.mode, self.now
+        host.epoch = self.epoch if ask.epoch is None else ask.epoch
         self.settle()
         for ending in ask.endings or ():
             self.report(ending)
-        lost, kill = set(), set()
+        lost, kill, unknown = set[str](), set[str](), set[str]()
         for one in ask.held or ():
             task = self.tasks.get(one.workspace)
             if not task or task.host != host.name or not self._runs(task.name, one.token):
-                lost.add(one.workspace)
+                forgotten = ask.epoch is not None and (not task or task.newest < one.token)
+                (unknown if forgotten else lost).add(one.workspace)
                 continue
-            if task.mode == "push":
-                self._confirmed(task)
-            else:
-                task.deadline = self.now + (task.ttl if task.mode == "asker" else self.settings["lease_ttl"])
+            self.prolong(task)
             if task.killed:
                 kill.add(task.name)
-        return lost, kill
+        return lost, kill, unknown
 
     def unseen(self, ask: Renew) -> set[str]:
         """What a host that has beaten holds and did not show."""
@@ -270,7 +281,7 @@ class Truth(Tracked):
         """One part of a kill: what was asked to end, and how many that waited were failed."""
         self.begin()
         if ask.all:
-            self.freezes["*"] = None
+            self.sign("*", None, ask.by, ask.reason or "kill")
         running, waiting = ask.cursor is None, ask.workspace is not None or ask.cursor is not None
         asked = {task.name for task in self.running() if running and self._chosen(task, ask)}
         cleared = [task for task in self.queued() if waiting and self._chosen(task, ask)]
@@ -331,7 +342,7 @@ class Truth(Tracked):
         """What the host now is, or `unknown` or `refused`; which of its runs were queued again."""
         self.begin()
         host, held = self.hosts.get(ask.host), self.held(ask.host)
-        if not host and not held:
+        if not host and not held and not (ask.action == "forget" and ask.host in self.expected):
             return "unknown", []
         if ask.action != "forget":
             if not host:
@@ -348,5 +359,6 @@ class Truth(Tracked):
                 self.requeue(task)
         again = sorted(task.name for task in held if task.status == "queued")
         self.hosts.pop(ask.host, None)
+        self.expected.discard(ask.host)
         self.settle()
         return "forgotten", again

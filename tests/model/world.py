@@ -69,6 +69,25 @@ class World:
         for name in list(self.redis.scan_iter(match="*", count=1000)):
             self.redis.delete(name)
 
+    def kept(self) -> Any:
+        """Every key as it lies there, but the facts: no copy tells them a second time."""
+        return self.keys()
+
+    def put_back(self, kept: Any) -> None:
+        """These keys, and no others."""
+        self.clear()
+        for name, value in kept.items():
+            key = f"{ROOT}:{name}"
+            match value:
+                case str():
+                    self.redis.set(key, value)
+                case set():
+                    self.redis.sadd(key, *value)
+                case _ if all(isinstance(one, float) for one in value.values()):
+                    self.redis.zadd(key, value)
+                case _:
+                    self.redis.hset(key, mapping=value)
+
     def set_clock(self, now: int) -> None:
         self.redis.set(f"{ROOT}:clock", now)
 

@@ -19,7 +19,7 @@ from tests.mutate.steps import State, Step, Watched
 from tests.servers import Servers
 
 #: What a rule of the machine calls.
-_ASKED: Final = frozenset(name for name in vars(Driver) if not name.startswith("_"))
+_ASKED: Final = frozenset(name for part in Driver.__mro__ for name in vars(part) if not name.startswith("_"))
 
 
 @dataclass
@@ -74,6 +74,10 @@ class Recorded(World):
     def clear(self) -> None:
         self._state = None
         super().clear()
+
+    def put_back(self, kept: Any) -> None:
+        self._state = None
+        super().put_back(kept)
 
     def set_clock(self, now: int) -> None:
         self._state = None

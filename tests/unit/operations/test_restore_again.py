@@ -143,6 +143,23 @@ async def test_a_push_host_has_no_guard_whose_word_is_a_proof_of_death(fleet: Fl
     assert lost.status == "blocked"
 
 
+async def test_the_ending_of_a_forgotten_run_that_was_the_last_drains_the_queue(fleet: Fleet) -> None:
+    await beat(fleet)
+    ending = {"workspace": "a", "token": 5, "status": "completed"}
+    await restore(fleet, {"workspace": "a", "token": 5, "agent": "codex", "ending": ending})
+    assert [fact["completed"] for fact in await facts(fleet, "QueueDrained")] == [1]
+
+
+async def test_all_starts_of_a_run_are_counted_also_those_that_the_server_forgot(fleet: Fleet) -> None:
+    """It remembers the workspace as waiting for its first run; its host was granted the third."""
+    await fleet.queue("a")
+    await beat(fleet)
+    token = (await fleet.store.run(GetStatus())).now + 1000
+    await restore(fleet, {"workspace": "a", "token": token, "agent": "codex", "attempt": 3})
+    run = await fleet.record("a")
+    assert (run.attempt, run.runs) == (3, 3)
+
+
 HELD = {"workspace": "a", "token": 5, "agent": "codex"}
 
 
