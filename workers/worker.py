@@ -140,9 +140,11 @@ class Worker:
                 held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost)
             if held.workspace in reply.kill:
                 held.end("killed")
+        known = len(self._held)
         for grant in reply.unseen:
             self._begin(grant, asked_ms)
-        if await self._again.after(reply, newest(self._held.values()).values()):
+        unheard = len(self._held) > known  # the next beat says whether somebody wants the end of what was just begun
+        if await self._again.after(reply, newest(self._held.values()).values()) or unheard:
             self._beat_now.set()
 
     async def _hear(self) -> None:
@@ -159,9 +161,7 @@ class Worker:
             await asyncio.to_thread(held.enforce)
 
     def _room(self) -> tuple[int, bool]:
-        if self._quiet:
-            return 0, False
-        return self._capacity.free(sum(not held.over for held in self._held.values()))
+        return (0, False) if self._quiet else self._capacity.free(sum(not held.over for held in self._held.values()))
 
     def _spawn(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
         assert self._group  # noqa: S101  # set by run() before anything is spawned
