@@ -92,8 +92,7 @@ class Worker:
 
     async def _adopt(self) -> None:
         """Take over what an earlier worker of this host left, then tell Redis that this incarnation holds it."""
-        for guard in self._guards.found():
-            self._held[guard.token] = Held.adopted(guard)
+        self._held = {guard.token: Held.adopted(guard) for guard in self._guards.found()}
         await insist("register", self._renew)
         for held in list(self._held.values()):
             if held.guard:
@@ -205,6 +204,8 @@ class Worker:
                 return await self._report(held, ending(held.workspace, held.token, exit_, None))
         try:
             workspace = Workspace(self._root, grant.workspace, grant.dir)
+            if told := finish.known(workspace, held.token):
+                return await self._report(held, told)
             run = await held.unless_ended(prepare(grant, workspace, self._runners, self._host, self._kill_grace_ms))
             self._guards.note(grant)
             guard = self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
@@ -230,8 +231,7 @@ class Worker:
 
     async def _report(self, held: Held, told: Ending) -> None:
         held.over = True
-        said = told.model_dump(exclude_none=True)
-        reply = await self._claims.ask(lambda asking: Complete(**said, claim=asking))
+        reply = await self._claims.ask(lambda asking: Complete(**told.model_dump(exclude_none=True), claim=asking))
         log.info(
             "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
             held.workspace, held.token, told.status, told.verdict, reply.outcome,
