@@ -25,10 +25,14 @@ class Spell(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """An ending that the stream of facts tells, and when (epoch ms)."""
+    """An ending that the stream of facts tells, and when (epoch ms).
+
+    `retold`: the server had forgotten the run, and its host told it how that had ended.
+    """
 
     workspace: str
     at: int
+    retold: bool = False
 
 
 def keys_of(workspace: str, agent: str) -> tuple[str, ...]:
@@ -101,10 +105,10 @@ def came_back(marks: Sequence[Mark], endings: Iterable[Ending], ledger: Ledger) 
 
 
 def counted_twice(endings: Sequence[Ending], ledger: Ledger) -> Iterator[str]:
-    """Promise 2: of two endings of a workspace somebody asked for the second one."""
+    """Promise 2: of two endings of a workspace somebody asked for the second one; the hosts may remember both."""
     last: dict[str, int] = {}
-    for name, at in endings:
-        before = last.get(name)
+    for name, at, retold in endings:
+        before = None if retold else last.get(name)
         if before is not None and not any(before - 1 <= asked <= at for asked in ledger.again.get(name, ())):
             yield f"ended twice: {name} at {before} and at {at}"
         last[name] = at

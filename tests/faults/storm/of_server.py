@@ -8,12 +8,13 @@ from coordinator.operations import GetStatus, Thaw
 from coordinator.replica.applying import parts
 from tests.faults.storm.fleet import LIMITS, REPLICAS
 from tests.faults.storm.kinds import Kind, kind
-from tests.faults.storm.ledger import epoch_ms
+from tests.faults.storm.of_hands import set_limit
 from tests.faults.storm.storm import Storm
 from tests.faults.storm.told import FIRST
 from tests.fleet import ROOT
 
 KINDS: list[Kind] = []
+OTHER = ("claude", 3)
 REMEMBERED_WITHIN = 3.2  # seconds after which a replica has seen what was set, also one that waits after an error
 
 
@@ -68,10 +69,14 @@ async def server_behind(storm: Storm) -> str:
 
 @kind(KINDS, "server killed, back empty", "server", "rules", "replicas")
 async def server_empty(storm: Storm) -> str:
-    """A replica that remembers lives on; sometimes a new one starts at the same moment as the server."""
-    await asyncio.sleep(REMEMBERED_WITHIN)
+    """A replica that remembers lives on; sometimes a new one starts at the same moment as the server.
+
+    One limit is another than in the file: it comes back as it was set.
+    """
     if any(storm.fleet.processes[replica].poll() is not None for replica in REPLICAS):
         return ""  # one found no server as it started, and is started again later
+    await set_limit(storm, *OTHER)
+    await asyncio.sleep(REMEMBERED_WITHIN)
     with_new = storm.chance.random() < 0.5
     if with_new:
         await storm.fleet.kill_and_wait(REPLICAS[1])
@@ -80,13 +85,15 @@ async def server_empty(storm: Storm) -> str:
         storm.fleet.start(REPLICAS[1])
     for _ in range(100):
         status = await storm.ask(GetStatus())
-        if not status.new:
+        limits = {view.key: view.limit for view in status.keys}
+        if not status.frozen and limits.get(OTHER[0]) == OTHER[1]:
             break
         await asyncio.sleep(0.1)
-    if status.new or status.frozen:
-        storm.violated(f"not written back by {REPLICAS[0]}: new={status.new} frozen={status.frozen} {epoch_ms()}")
+    else:
+        storm.violated(f"not written back by {REPLICAS[0]}: {status.frozen=} {limits=} at {storm.ledger.now():.0f} s")
         await _configure(storm)
     await _known_again(storm)
+    await set_limit(storm, OTHER[0], LIMITS[OTHER[0]])
     return "a new replica starts too" if with_new else "both replicas remember"
 
 

@@ -23,7 +23,7 @@ ASK_WITHIN: Final = 20.0  # seconds; no misfortune keeps the server away for so 
 OPEN: Final = 24  # workspaces that wait or run
 REPOS: Final = ("a", "b", "c", "d", "e")
 AGENTS: Final = ("codex", "codex:gpt-5.4", "claude", "claude:opus")
-BEATS: Final = (1, 2, 4, 6, 8, 10, 12, 30)
+BEATS: Final = (1, 3, 6, 10, 15, 25, 40)
 TASKS: Final = ("plain",) * 6 + ("deaf",) * 2 + ("wild",) * 2 + ("failing",)
 
 

@@ -18,6 +18,7 @@ class Told:
         self._after = self._newest = FIRST
         self._rewound, self._reading = 0, asyncio.Lock()
         self._endings: list[tuple[str, Ending]] = []
+        self._restored: set[int] = set()
         self.ever: set[str] = set()
         """Every workspace whose ending was ever told, also by a server that has forgotten it."""
         self.grants = self.endings = self.losses = 0
@@ -49,12 +50,15 @@ class Told:
         self._newest = entry.id if new else self._newest
         if fact["type"] == "AgentStarted":
             self.grants += new
+            if fact.get("restored"):
+                self._restored.add(fact["token"])
         elif fact["type"] == "AgentLost":
             self.losses += new
         elif fact["type"] == "AgentCompleted":
             self.endings += new
             self.ever.add(fact["workspace"])
-            self._endings.append((entry.id, Ending(fact["workspace"], _order(entry.id)[0])))
+            retold = fact.get("token") in self._restored and fact.get("verdict") != "lost"
+            self._endings.append((entry.id, Ending(fact["workspace"], _order(entry.id)[0], retold)))
 
     def rewind(self, seq: str = FIRST) -> None:
         """The server came back with what it knew at this fact, or with nothing: what came after is read again."""
