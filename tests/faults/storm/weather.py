@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from coordinator.errors import CoordinatorError
@@ -27,8 +27,8 @@ _ALL: Final = {"hosts": HOSTS, "replicas": REPLICAS, "host": HOSTS, "replica": R
 class Weather:
     """Chooses misfortunes: each kind once, in any order, then each once more; some at the same time."""
 
-    def __init__(self, storm: Storm, pause: float) -> None:
-        self._storm, self._pause = storm, pause
+    def __init__(self, storm: Storm, pause: float, kinds: Sequence[Kind] = KINDS) -> None:
+        self._storm, self._pause, self._kinds = storm, pause, kinds
         self._deck: list[Kind] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -46,7 +46,7 @@ class Weather:
     def _choose(self) -> tuple[Kind, list[str], list[str]] | None:
         """The first of the deck for which all it needs is free; what it is given, and what it holds."""
         if not self._deck:
-            self._deck = self._storm.chance.sample(KINDS, len(KINDS))
+            self._deck = self._storm.chance.sample(self._kinds, len(self._kinds))
         for at, kind in enumerate(self._deck):
             needs = list(self._needs(kind))
             if all(needs):
@@ -76,7 +76,7 @@ class Weather:
             storm.ledger.fault(kind.name, what)
 
 
-async def run(storm: Storm, seconds: float, pause: float) -> None:
+async def run(storm: Storm, seconds: float, pause: float, kinds: Sequence[Kind]) -> None:
     """The whole storm: work is fed, misfortunes come, then all runs dry and nothing may be left."""
     for name in (*REPLICAS, *HOSTS):
         storm.fleet.start(name)
@@ -84,7 +84,7 @@ async def run(storm: Storm, seconds: float, pause: float) -> None:
     loops = (storm.feed, storm.read, storm.mend_gates, storm.look, storm.keep_alive, storm.tell)
     tasks = [asyncio.create_task(loop()) for loop in loops]
     try:
-        await Weather(storm, pause).blow(seconds)
+        await Weather(storm, pause, kinds).blow(seconds)
         storm.feeding = False
         await run_dry(storm)
     finally:
