@@ -5,6 +5,7 @@ verb.register {
     local limit_key = ask.key or '*'
     sound.key(limit_key)
     freezes.check(limit_key)
+    base.keep('blind', false)
     if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then latch.thaw(limit_key, ask.by) end
     ramp.stop(limit_key)
     latch.time(limit_key)
