@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,8 @@ from tests.fleet import ROOT, Fleet
 from tests.forgetful import Forgetful
 from tests.model.world import Keys, read_keys
 from workers.guards import Guards
+from workers.orphans import guard_of
+from workers.processes import alive
 from workers.slip import MARK, Slip
 from workers.start import home_of
 from workers.strangers import carriers
@@ -29,7 +30,6 @@ HOSTS: Final = ("h1", "h2", "h3")
 REPLICAS: Final = ("r1", "r2")
 SLOTS: Final = 4
 LEASE_S: Final = 3.0
-REFUSES_WITHIN: Final = 15.0  # seconds
 LIMITS: Final[dict[str, int]] = {"*": 7, "codex": 4, "codex:gpt-5.4": 2, "claude": 4, "repo:*": 2}
 TIMES: Final = {"lease_ttl": "3s", "beat": "400ms", "kill_grace": "600ms", "max_attempts": 20, "history": "5m"}
 
@@ -47,7 +47,7 @@ class StormFleet(Fleet):
         }
         super().__init__(server.url, place, concurrency, dict.fromkeys(("codex", "claude"), runner), **TIMES)
         self.server, self.ledger = server, ledger
-        self._started: dict[str, float] = {}
+        self._begun_at: dict[str, int] = {}
         for key, limit in LIMITS.items():
             ledger.may_hold(key, limit, since=0)
 
@@ -56,16 +56,22 @@ class StormFleet(Fleet):
 
     def start(self, name: str) -> None:
         """Start a replica or a worker (again)."""
-        self._started[name] = time.monotonic()
+        self._begun_at[name] = len(self.said(name)) if (self.place / f"{name}.log").exists() else 0
         if name in REPLICAS:
             self.serve(name)
         else:
             self.root = self.root_of(name)
             self.work(name, SLOTS)
 
+    def begun(self, name: str) -> bool:
+        """Whether it lives and has found the server since it was started."""
+        said = self.said(name)[self._begun_at[name] :]
+        return self.processes[name].poll() is None and any(word in said for word in ("serving root=", "working host="))
+
     def refused(self, name: str) -> bool:
         """Whether it ended since it found no server, or an unfit one, as it started: so it is documented."""
-        return self.processes[name].poll() == 3 and time.monotonic() - self._started[name] < REFUSES_WITHIN
+        said = self.said(name)[self._begun_at[name] :]
+        return self.processes[name].poll() == 3 and "serving root=" not in said and "working host=" not in said
 
     def stop(self, name: str) -> None:
         """It stands still until `go_on`."""
@@ -95,6 +101,20 @@ class StormFleet(Fleet):
         home = f"{self.home(host)}/"
         return [pid for pid, env in carriers(MARK).items() if env[MARK].startswith(home)]
 
+    def unguarded(self, host: str) -> bool:
+        """Whether something of a run lives whose guard does not."""
+        for pid, env in carriers(MARK).items():
+            path = Path(env[MARK])
+            if path.parent == self.home(host):
+                try:
+                    with Slip.open(path) as slip:
+                        guard = guard_of(slip)
+                except OSError:
+                    continue
+                if psutil.pid_exists(pid) and not (guard and alive(guard)):
+                    return True
+        return False
+
     def run_of(self, host: str, chance: random.Random) -> tuple[str, int, int] | None:
         """Some run of a host: its workspace, its guard's pid and its agent's; None where nothing runs there."""
         for path in chance.sample(found := sorted(self.home(host).glob("*.run")), len(found)):
@@ -105,20 +125,27 @@ class StormFleet(Fleet):
         return None
 
     def power_cut(self, host: str) -> int:
-        """Everything of a host at once: worker, fork server, guards, agents. How many processes that were."""
+        """Everything of a host at once: worker, fork server, guards, agents. How many there were beside agents."""
         self.processes[host].kill()
-        count = 1
-        for process in self.overseers(host):
+        count = 1 + self.kill_overseers(host)
+        self.kill_agents(host)
+        self.processes[host].wait()
+        return count
+
+    def kill_overseers(self, host: str) -> int:
+        """The fork server and all guards; how many that were."""
+        overseers = self.overseers(host)
+        for process in overseers:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-                count += 1
+        return len(overseers)
+
+    def kill_agents(self, host: str) -> None:
+        """Every process of every run, until there is none."""
         while left := self.agents(host):
             for pid in left:
                 with contextlib.suppress(psutil.Error):
                     psutil.Process(pid).kill()
-                    count += 1
-        self.processes[host].wait()
-        return count
 
     def configuration(self) -> Apply:
         """What an operator applies when nobody remembers what was set."""

@@ -73,7 +73,7 @@ async def server_empty(storm: Storm) -> str:
 
     One limit is another than in the file: it comes back as it was set.
     """
-    if any(storm.fleet.processes[replica].poll() is not None for replica in REPLICAS):
+    if not all(storm.fleet.begun(replica) for replica in REPLICAS):
         return ""  # one found no server as it started, and is started again later
     await set_limit(storm, *OTHER)
     await asyncio.sleep(REMEMBERED_WITHIN)
