@@ -23,7 +23,9 @@ from coordinator import (
 )
 from coordinator.config import fleet
 from workers import host as machine
+from workers.guards import bury
 from workers.served import served
+from workers.start import home_of
 from workers.worker import Worker
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Runs agents on this host, as the fleet allows.")
@@ -70,6 +72,7 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
     with ExitStack() as held:
         url = settings.redis_url or held.enter_context(embedded.hold(root)).url
         async with Store.connect(url, settings.root) as store:
+            await bury(home_of(root, host) / "runs")
             await store.server()
             worker = Worker(store, root, runners, host=host, slots=slots, labels=labels)
             stop_by_signals(worker)

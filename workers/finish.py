@@ -21,6 +21,21 @@ def failed(workspace: str, token: int, order: Order | None, why: str) -> Ending:
     return Ending(workspace=workspace, token=token, status="failed", verdict=verdict, question=why[:2000])
 
 
+def known(workspace: Workspace, token: int) -> Ending | None:
+    """How a run ended that was here before, as status.json says it; None of one that is new, or has not ended.
+
+    A server that came back without its last words may grant it again, to a worker that did not see it.
+    """
+    said = workspace.read()
+    if said.get("token") != token:
+        return None
+    kept = {name: said[name] for name in ("status", "question", "session") if name in said}
+    try:
+        return Ending(workspace=workspace.name, token=token, **kept)
+    except ValueError:  # it runs, or somebody else wrote there
+        return None
+
+
 def finished(workspace: Workspace, said: Ending, exit_: Exit) -> None:
     """Write status.json of a run that has ended, and the mark of one that took too long. Raises WorkspaceError."""
     workspace.write({

@@ -181,6 +181,18 @@ class Guards:
             raise GuardError(f"the fork server of {self.home} can not start: {last}")
 
 
+async def bury(home: Path) -> None:
+    """End what guards left that were killed themselves, with the fork server and the worker that would have seen to it.
+
+    For a worker that begins, whether or not it finds a server: nothing else ends these before their leases end.
+    """
+    for path in home.glob(f"*{SUFFIX}"):  # noqa: ASYNC240  # one look, on the local disk
+        with contextlib.suppress(GuardError):  # its slip is gone: another has seen to it
+            guard = Guard(path)
+            if guard.workspace and guard.state() == "ended":
+                await guard.ended()
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 

@@ -44,7 +44,7 @@ class Retelling:
         if not new and not beat.unknown:
             return False
         self._forget()
-        told = {run.token: run for run in held if new or run.workspace in beat.unknown}
+        told = {run.token: run for run in held if run.order != "lost" and (new or run.workspace in beat.unknown)}
         runs = []
         for run in told.values():
             if said := run.told():
@@ -88,15 +88,18 @@ class Retelling:
     async def ending(self, held: Held, told: Ending, outcome: str) -> bool:
         """A run has ended and was reported. Where the server knew nothing of it, it is told what it was granted as.
 
-        False, and it is to be told once more, where the server does not even know this host.
+        False, and it is to be told once more, where the server does not even know this host. What came too late, since
+        another run had the workspace by then, is not kept: a server that forgets that other run would count this one.
         """
         said = held.told(HoldersEnding.model_validate(told.model_dump(exclude_none=True)))
-        if said is None:
+        if said is None or (told.verdict, told.status) == ("lost", "failed"):
             return True
         if outcome in ("unknown", "stale"):  # stale also where the workspace was granted anew: then nothing changes
             reply = await insist("restore", lambda: self._store.run(self._question([said])))
             if not isinstance(reply, Restored):
                 return False
+            if not reply.count:
+                return True
         self._past.append((boot_ms(), said))
         self._past_text += _text(said)
         self._forget()

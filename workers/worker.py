@@ -92,8 +92,7 @@ class Worker:
 
     async def _adopt(self) -> None:
         """Take over what an earlier worker of this host left, then tell Redis that this incarnation holds it."""
-        for guard in self._guards.found():
-            self._held[guard.token] = Held.adopted(guard)
+        self._held = {guard.token: Held.adopted(guard) for guard in self._guards.found()}
         await insist("register", self._renew)
         for held in list(self._held.values()):
             if held.guard:
@@ -140,9 +139,11 @@ class Worker:
                 held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost)
             if held.workspace in reply.kill:
                 held.end("killed")
+        known = len(self._held)
         for grant in reply.unseen:
             self._begin(grant, asked_ms)
-        if await self._again.after(reply, newest(self._held.values()).values()):
+        unheard = len(self._held) > known  # the next beat says whether somebody wants the end of what was just begun
+        if await self._again.after(reply, newest(self._held.values()).values()) or unheard:
             self._beat_now.set()
 
     async def _hear(self) -> None:
@@ -159,9 +160,7 @@ class Worker:
             await asyncio.to_thread(held.enforce)
 
     def _room(self) -> tuple[int, bool]:
-        if self._quiet:
-            return 0, False
-        return self._capacity.free(sum(not held.over for held in self._held.values()))
+        return (0, False) if self._quiet else self._capacity.free(sum(not held.over for held in self._held.values()))
 
     def _spawn(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
         assert self._group  # noqa: S101  # set by run() before anything is spawned
@@ -205,6 +204,8 @@ class Worker:
                 return await self._report(held, ending(held.workspace, held.token, exit_, None))
         try:
             workspace = Workspace(self._root, grant.workspace, grant.dir)
+            if told := finish.known(workspace, held.token):
+                return await self._report(held, told)
             run = await held.unless_ended(prepare(grant, workspace, self._runners, self._host, self._kill_grace_ms))
             self._guards.note(grant)
             guard = self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
@@ -230,8 +231,7 @@ class Worker:
 
     async def _report(self, held: Held, told: Ending) -> None:
         held.over = True
-        said = told.model_dump(exclude_none=True)
-        reply = await self._claims.ask(lambda asking: Complete(**said, claim=asking))
+        reply = await self._claims.ask(lambda asking: Complete(**told.model_dump(exclude_none=True), claim=asking))
         log.info(
             "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
             held.workspace, held.token, told.status, told.verdict, reply.outcome,

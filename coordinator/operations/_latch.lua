@@ -147,6 +147,7 @@ end
 -- A fleet that was never frozen or thawed by anybody is thawed. `remembered`: who asks knows which hosts there were. Where nobody knows,
 -- in an epoch in which the server may have come back empty, it is on probation: see latch.forgotten.
 function latch.begin(by, remembered)
+  if remembered then base.keep('probation', false) end
   if call.control.frozen == '0' then return end
   if call.control.frozen_at and not (remembered and call.control.frozen_by == 'restore') then return end
   latch.thaw('*', by)
@@ -161,7 +162,10 @@ function latch.is_new()
   return call.control.probation == call.control.epoch
 end
 
--- Nothing starts in such a one until somebody who knows says so.
+-- Whether its configuration was made in this epoch by one who remembered nothing, and nobody has set anything since.
+function latch.is_blind() return call.control.blind ~= nil and call.control.blind == call.control.epoch end
+
+-- Nothing starts in a new one until somebody who knows says so.
 function latch.forgotten(host)
   if call.control.frozen_at then return end
   latch.freeze('*', 'restore', 'the server came back empty: ' .. host .. ' tells of runs that it forgot')

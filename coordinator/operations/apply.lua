@@ -2,7 +2,8 @@
 -- Every host beats at once when the times it lives by have changed. A call does a part: with `more`, ask the same again.
 -- With `if_new` only in a namespace that has none yet; a part is none. `hosts`: those that must have told all that they hold before
 -- anything is granted, where the server came back empty. `thaw`: with the last part, but not where somebody has frozen the fleet since;
--- without `hosts`, until a host tells of a run that such a namespace can not know (see restore).
+-- without `hosts`, until a host tells of a run that such a namespace can not know (see restore). What one made who
+-- remembers nothing is as good as none for whoever remembers (`hosts`), in that epoch, until somebody sets something.
 -- Answers applied{changes[{path, was?, now?}], more?}.
 local DURATION = { is = 'integer', least = 100 }
 local SETTINGS = { lease_ttl = DURATION, beat = DURATION, kill_grace = 'integer', max_attempts = { is = 'integer', least = 1 },
@@ -50,7 +51,7 @@ verb.register {
     hosts = { is = 'list', of = 'host', most = 1024 }, thaw = 'boolean' },
   answer = function(ask)
     local changes = {}
-    if ask.if_new and call.control.schema then return { outcome = 'applied', changes = changes } end
+    if ask.if_new and call.control.schema and not (ask.hosts and latch.is_blind()) then return { outcome = 'applied', changes = changes } end
     local wrong = contradiction(ask.settings or {})
     if wrong then return wrong end
     if ask.thaw then sound.key('*') end
@@ -64,6 +65,7 @@ verb.register {
     for field, value in pairs(control) do call.control[field] = value end -- the grants of this call go by them
     if theirs then beat_now() end
     plan.take(part, changes)
+    if not more then base.keep('blind', ask.if_new and not ask.hosts and call.control.epoch or false) end
     if ask.hosts and not more then hosts.expect(ask.hosts) end
     if ask.thaw and not more then latch.begin(ask.by, ask.hosts ~= nil) end
     table.sort(changes, function(a, b) return a.path < b.path end)

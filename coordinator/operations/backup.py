@@ -18,10 +18,15 @@ class Gate(Record):
 
 
 class BackedUp(Record):
-    """What a server that comes back empty is to be told again. `new`: it has no configuration; `hosts` are all."""
+    """What a server that comes back empty is to be told again. `new`: it has no configuration; `hosts` are all.
+
+    `blind`: it has one that was made in this `epoch` by a replica that remembered none, and nobody has set more since.
+    """
 
     outcome: Literal["backup"] = "backup"
     new: bool = False
+    blind: bool = False
+    epoch: int = 0
     limits: dict[str, int] = Field(default_factory=dict)
     rates: dict[str, PoolRates] = Field(default_factory=dict)
     accounts: dict[str, LuaList[str]] = Field(default_factory=dict)

@@ -9,6 +9,7 @@ verb.register {
     end
     sound.key(ask.key)
     local limit = not ask.clear and ask.limit or nil
+    base.keep('blind', false)
     ramp.limited({ ask.key })
     local was = latch.set_limit(ask.key, limit)
     ramp.limited({ ask.key })

@@ -5,6 +5,7 @@ verb.register {
     local limit_key = ask.key or '*'
     sound.key(limit_key)
     freezes.check(limit_key)
+    base.keep('blind', false)
     if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then latch.thaw(limit_key, ask.by) end
     if limit_key == '*' then base.keep('probation', false) end -- somebody says so, also where the environment did
     ramp.stop(limit_key)

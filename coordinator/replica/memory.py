@@ -40,12 +40,12 @@ class Memory:
 
     async def _once(self) -> None:
         self._look.clear()
-        kept = await self._store.run(Backup())
-        if not kept.new:
-            self._kept = kept
-        elif self._kept:
-            await self._write_back(self._kept, kept)
+        found = await self._store.run(Backup())
+        if self._kept and (found.new or (found.blind and found.epoch != self._kept.epoch)):
+            await self._write_back(self._kept, found)
             return
+        if not found.new:
+            self._kept = found
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TICK):
                 await self._look.wait()

@@ -169,6 +169,59 @@ async def test_one_thing_that_can_not_be_written_back_does_not_keep_the_rest_awa
     assert set((await store.run(Backup())).gates) == {"codex"}
 
 
+async def made_anew(store: Watched, memory: Memory, **more: Any) -> None:
+    """The server has lost all, and a new replica is faster than the one that remembers."""
+    await store.redis.flushall()
+    await store.run(Apply(limits={"codex": 9}, if_new=True, thaw=True))
+    for verb in more.get("then", ()):
+        await store.run(verb)
+    looks = store.answered.count("backup")
+    memory.look()
+    await wait_until(lambda: store.answered.count("backup") > looks + 1 - bool(more), "it has looked, and written")
+
+
+async def test_what_was_made_anew_by_one_who_remembers_nothing_is_as_good_as_nothing(store: Watched) -> None:
+    far = (await store.run(GetStatus())).now + 3_600_000
+    await store.run(BackOff(key="claude", until=far))
+    await store.run(Freeze(by="ana", reason="release"))
+    async with remembering(store) as memory:
+        await made_anew(store, memory)
+        kept = await store.run(Backup())
+        assert (kept.limits, kept.gates["claude"].until, kept.frozen) == ({"codex": 3}, far, True)
+        await store.run(Limit(key="codex", limit=2))
+        looks = store.answered.count("backup")
+        memory.look()
+        await wait_until(lambda: store.answered.count("backup") > looks, "it has looked")
+    assert (await store.run(Backup())).limits == {"codex": 2}
+
+
+async def test_what_is_written_over_one_made_anew_is_not_frozen_by_a_host_that_tells_of_runs(store: Watched) -> None:
+    async with remembering(store) as memory:
+        await made_anew(store, memory)
+    await store.run(Renew(host="h1", incarnation="i1", mode="pull"))
+    run = {"workspace": "held", "token": 5, "agent": "codex"}
+    await store.run(Restore.model_validate({"host": "h1", "incarnation": "i1", "runs": [run]}))
+    assert not await frozen(store)
+
+
+@pytest.mark.parametrize("verb", [Limit(key="gemini", limit=1), Thaw(by="ana"), Apply(limits={"codex": 9})])
+async def test_what_somebody_has_set_since_it_was_made_anew_stays(store: Watched, verb: Operation[Any]) -> None:
+    async with remembering(store) as memory:
+        await made_anew(store, memory, then=[verb])
+    assert (await store.run(Backup())).limits["codex"] == 9
+
+
+async def test_a_first_configuration_is_not_written_over_in_its_own_epoch(raw: AsyncRedis) -> None:
+    store = Watched(raw)
+    await store.run(Apply(limits={"codex": 3}, if_new=True, thaw=True))
+    async with remembering(store) as memory:
+        await store.redis.hset("{t}:limits", "codex", "5")  # by hand
+        looks = store.answered.count("backup")
+        memory.look()
+        await wait_until(lambda: store.answered.count("backup") > looks, "it has looked")
+    assert (await store.run(Backup())).limits == {"codex": 5}
+
+
 async def test_a_replica_that_begins_sees_what_workers_hold_behind_all_that_disks_tell(raw: AsyncRedis) -> None:
     store = Watched(raw)
     await store.run(Renew(host="h1", incarnation="i1", mode="pull"))

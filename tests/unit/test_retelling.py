@@ -123,6 +123,37 @@ async def test_endings_are_kept_up_to_a_bound(store: Watched, monkeypatch: pytes
     assert store.told == [["w7", "w8"]]
 
 
+async def told_anew(store: Watched, again: Retelling, *runs: Held) -> list[list[str]]:
+    """What is told to the server in a new epoch."""
+    store.told.clear()
+    again.epoch = 0
+    await again.after(await beat(store, again, *runs), runs)
+    return store.told
+
+
+async def test_the_ending_of_a_run_whose_workspace_another_has_is_never_told_again(store: Watched) -> None:
+    again, late, newer = host(store), held("a", 5), held("a", 9)
+    await again.after(await beat(store, again, newer), [newer])
+    assert await again.ending(late, ended(late), "stale") is True
+    assert await told_anew(store, again) == []
+    await store.redis.flushall()
+    await beat(store, again)
+    assert await again.ending(late, ended(late), "unknown") is True
+    assert await told_anew(store, again) == [["a"]]
+
+
+async def test_a_run_whose_lease_was_lost_is_told_neither_while_it_ends_nor_later(store: Watched) -> None:
+    again, run, other = host(store), held("a", 5), held("b", 6)
+    run.end("lost")
+    assert await told_anew(store, again, run, other) == [["b"]]
+    lost = HoldersEnding(workspace="a", token=5, status="failed", verdict="lost")
+    assert await again.ending(run, lost, "already") is True
+    assert await told_anew(store, again) == []
+    unproved = HoldersEnding(workspace="a", token=5, status="blocked", verdict="lost")
+    assert await again.ending(run, unproved, "already") is True
+    assert await told_anew(store, again) == [["a"]]
+
+
 async def test_an_ending_is_not_told_to_a_server_that_does_not_know_the_host(store: Watched) -> None:
     again, run = host(store), held("a", 5)
     assert await again.ending(run, ended(run), "unknown") is False

@@ -278,10 +278,12 @@ async def test_backup_says_what_operators_have_set_as_it_can_be_written_back(fle
     now = (await fleet.store.run(GetStatus())).now
     assert 0 <= now - kept["now"] < 10_000
     now = kept["now"]
+    assert str(kept.pop("epoch")) == await fleet.redis.hget("{t}:control", "epoch")
     assert kept.pop("freezes")["repo:core/web"].items() >= {"by": "ana", "reason": "release"}.items()
     assert kept == {
         "outcome": "backup",
         "new": False,
+        "blind": False,
         "limits": {"codex": 3, "repo:*": 1},
         "rates": {"codex": {"min_delay": 5}},
         "accounts": {"codex": ("home", "work")},
