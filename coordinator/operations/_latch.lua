@@ -82,7 +82,6 @@ function latch.thaw(limit_key, by)
     local gone = { frozen = '0', frozen_by = false, frozen_reason = false, frozen_at = false, frozen_until = false }
     base.write(base.key('control'), gone)
     for field, value in pairs(gone) do call.control[field] = value or nil end
-    base.keep('probation', false)
   else
     redis.call('HDEL', base.key('frozen'), limit_key)
   end
@@ -124,7 +123,6 @@ function latch.freeze(limit_key, by, reason, until_ms)
     local fields = { frozen = '1', frozen_by = by or false, frozen_reason = reason or false, frozen_at = call.now, frozen_until = until_ms or false }
     base.write(base.key('control'), fields)
     for field, value in pairs(fields) do call.control[field] = value or nil end
-    base.keep('probation', false)
   else
     redis.call('HSET', base.key('frozen'), limit_key, base.encode { by = by, reason = reason, at = call.now, ['until'] = until_ms })
   end
@@ -144,26 +142,24 @@ function latch.set_limit(limit_key, limit)
   return was
 end
 
--- A fleet that was never frozen or thawed by anybody is thawed. `remembered`: who asks knows which hosts there were. Where nobody knows,
--- in an epoch in which the server may have come back empty, it is on probation: see latch.forgotten.
+-- A fleet that was never frozen or thawed by anybody is thawed. `remembered`: by one who knows what was set before the server came back
+-- empty, so also where it was frozen for want of that.
 function latch.begin(by, remembered)
-  if remembered then base.keep('probation', false) end
   if call.control.frozen == '0' then return end
   if call.control.frozen_at and not (remembered and call.control.frozen_by == 'restore') then return end
   latch.thaw('*', by)
-  if not remembered then base.keep('probation', call.control.epoch) end
   latch.time('*')
   latch.open('*')
 end
 
+-- Whether its configuration was made in this epoch by one who remembered nothing, and nobody has set anything since.
+function latch.is_blind() return call.control.blind ~= nil and call.control.blind == call.control.epoch end
+
 -- Whether what this namespace has forgotten, as a host now tells, may be more than a run: also who froze it, and what was set.
 function latch.is_new()
   if not call.control.schema then return call.control.frozen ~= '0' end
-  return call.control.probation == call.control.epoch
+  return latch.is_blind()
 end
-
--- Whether its configuration was made in this epoch by one who remembered nothing, and nobody has set anything since.
-function latch.is_blind() return call.control.blind ~= nil and call.control.blind == call.control.epoch end
 
 -- Nothing starts in a new one until somebody who knows says so.
 function latch.forgotten(host)

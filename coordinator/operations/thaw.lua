@@ -7,7 +7,6 @@ verb.register {
     freezes.check(limit_key)
     base.keep('blind', false)
     if gates.freeze_of(limit_key) or (limit_key == '*' and call.control.frozen ~= '0') then latch.thaw(limit_key, ask.by) end
-    if limit_key == '*' then base.keep('probation', false) end -- somebody says so, also where the environment did
     ramp.stop(limit_key)
     latch.time(limit_key)
     latch.open(limit_key)

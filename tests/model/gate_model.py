@@ -17,17 +17,16 @@ class Gates(Fleet):
 
     def sign(self, key: str, until: int | None, by: str | None, reason: str | None) -> None:
         self.freezes[key], self.signed[key] = until, Signed(by, reason, self.now)
-        self.probation = 0 if key == "*" else self.probation
 
     def thaw(self, key: str | None) -> None:
         self.begin()
+        self.blind = 0
         self._thaw(key or "*")
         self.stop_ramp(key or "*")
 
     def _thaw(self, key: str) -> None:
         self.freezes.pop(key, None)
         self.signed.pop(key, None)
-        self.probation = 0 if key == "*" else self.probation
 
     def back_off(self, ask: BackOff) -> tuple[int, int]:
         """Until when the gate was and is shut."""
@@ -48,7 +47,7 @@ class Gates(Fleet):
     def set_limit(self, ask: Limit) -> int | None:
         """The limit before."""
         self.begin()
-        was = self.limits.pop(ask.key, None)
+        was, self.blind = self.limits.pop(ask.key, None), 0
         if not ask.clear and ask.limit is not None:
             self.limits[ask.key] = ask.limit
         self.settle_ramps()
@@ -57,19 +56,18 @@ class Gates(Fleet):
     def apply(self, ask: Apply, answer: Applied) -> None:
         """What the answer says was a part of it, or all of it."""
         self.begin()
-        if ask.if_new and self.configured:
+        if ask.if_new and self.configured and not (ask.hosts is not None and self.blind == self.epoch):
             assert not answer.changes, f"there is a configuration, and {answer} changed it"
             assert not answer.more
             return
         self._configure(ask, answer)
         if answer.more:
             return
-        self.configured = True
+        self.configured, self.blind = True, self.epoch if ask.if_new and ask.hosts is None else 0
         if ask.hosts is not None:
             self.expect(ask.hosts)
         if ask.thaw and "*" in self.freezes and self._is_nobodys(ask.hosts is not None):
             self._thaw("*")
-            self.probation = self.epoch if ask.hosts is None else 0
 
     def _is_nobodys(self, knows_hosts: bool) -> bool:
         """Whether nobody has frozen the fleet, but one who tells of runs to whoever knows of more."""

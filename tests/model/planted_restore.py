@@ -92,8 +92,8 @@ RESTORE: Final = (
     Plant(
         "applied_over_a_configuration",
         "A replica that begins replaces what operators have set.",
-        "if ask.if_new and call.control.schema then return",
-        "if ask.if_new and call.control.probation then return",
+        "if ask.if_new and call.control.schema and not (ask.hosts and latch.is_blind()) then return",
+        "if ask.if_new and call.control.expected then return",
     ),
     Plant(
         "drained_by_nobody",

@@ -44,7 +44,7 @@ def restore(truth: Truth, ask: Restore, fence: int) -> tuple[int, list[str]] | N
 
 def _may_have_forgotten_more(truth: Truth) -> bool:
     """Nobody has frozen or thawed it who knew what there was, and perhaps somebody had frozen it before."""
-    new = truth.probation == truth.epoch if truth.configured else "*" in truth.freezes
+    new = truth.blind == truth.epoch if truth.configured else "*" in truth.freezes
     return new and "*" not in truth.signed
 
 
@@ -101,6 +101,8 @@ def backup(truth: Truth) -> dict[str, Any]:
     }
     return {
         "new": not truth.configured,
+        "blind": truth.configured and truth.blind == truth.epoch,
+        "epoch": truth.epoch,
         "limits": truth.limits,
         "rates": truth.rates,
         "accounts": {pool: tuple(names) for pool, names in truth.accounts.items()},
