@@ -1,6 +1,7 @@
 """A fleet of real processes on a real server: replicas, workers, agents that leave marks."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,8 +12,9 @@ from typing import Self
 
 import yaml
 
+from coordinator.errors import CoordinatorError
 from coordinator.models import Workspace
-from coordinator.operations import GetStatus, Hosts, Query
+from coordinator.operations import GetStatus, Hosts, Kill, Query
 from coordinator.operations.status import FleetStatus
 from coordinator.store import Store
 from tests.waiting import wait_until
@@ -53,7 +55,10 @@ class Fleet:
         self.store = await self._end.enter_async_context(Store.connect(self.url, ROOT))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failure: object, *_: object) -> None:
+        if failure:  # what still runs would keep its worker, and hide what is wrong behind that
+            with contextlib.suppress(CoordinatorError):
+                await self.store.run(Kill(all=True))
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
