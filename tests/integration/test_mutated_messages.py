@@ -16,7 +16,7 @@ from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 from tests import document, mutated
 from tests.unit.operations.asking import Fleet
-from tests.waiting import wait_until
+from tests.waiting import next_millisecond, wait_until
 
 ROOT = "{t}"
 MANY: Final = 1000
@@ -154,6 +154,7 @@ async def test_a_replica_that_hears_and_reads_nothing_but_nonsense_still_does_it
             await wait_until(lambda: is_(fleet, "a", "merged"), "a right report on the bus is acted on")
             await world.again("merged")
             report = '{"type":"AgentCompleted","workspace":"a","status":"blocked"}'
+            await next_millisecond(fleet.redis)
             await fleet.redis.xadd(fleet.store.key("inbox"), {"json": report})
             await wait_until(lambda: is_(fleet, "a", "blocked"), "a right one in the inbox, too")
             assert not task.done()
