@@ -21,6 +21,7 @@ from tests.waiting import wait_until
 
 ROOT = "{dispatch}"
 MARKED = str(Path(__file__).parent / "fakes" / "marked.sh")
+WORK = "from workers.cli import main; main()"
 
 
 class Fleet:
@@ -75,9 +76,8 @@ class Fleet:
         code = "from coordinator.doors.cli import main; main()"
         self._start(name, ["-c", code, "serve", "--config", str(self.config), "--root", str(self.root)], url)
 
-    def work(self, host: str, slots: int, url: str = "") -> None:
-        """Start (again) the worker of a host, perhaps as another Redis user."""
-        code = "from workers.cli import main; main()"
+    def work(self, host: str, slots: int, url: str = "", code: str = WORK) -> None:
+        """Start (again) the worker of a host, perhaps as another Redis user, or by other code."""
         options = ["--host", host, "--slots", str(slots), "--config", str(self.config), "--root", str(self.root)]
         self._start(host, ["-c", code, "run", *options], url)
 
