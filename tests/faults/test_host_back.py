@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.operations import Host, Kill, Submit
+from coordinator.operations import Host, Hosts, Kill, Submit
 from tests import marks
 from tests.fleet import Fleet
 from tests.machine import Machine, lives, stands
@@ -93,3 +93,33 @@ async def test_a_host_that_was_given_up_and_comes_back_ends_what_it_held_and_wor
         assert (await fleet.becomes("b/1", "completed")).ran_on == "h1"
         assert starts(fleet) == {"a/1": 2, "b/1": 1}
         await fleet.store.run(Kill(all=True))
+
+
+@only_redis
+async def test_a_host_whose_name_another_machine_took_while_it_slept_runs_nothing_beyond_its_lease(
+    server_url: str, tmp_path: Path
+) -> None:
+    async with Fleet(server_url, tmp_path, {"codex": 2}, None, **TIMES) as fleet:
+        machine = await begin(fleet, ["a/1"])
+        every, agents = machine.stop(), machine.agents()
+        fleet.processes["sleeper"], fleet.root = fleet.processes.pop("h1"), tmp_path / "elsewhere"
+        await wait_until(lambda: silent(fleet), "it is known to be silent", every=0.05)
+        fleet.work("h1", 2)  # under another root: that is another machine; its name still holds one run
+        await fleet.ready(1)
+        machine.send(signal.SIGCONT, every)
+        await wait_until(lambda: "host h1 is a worker elsewhere" in fleet.said("h1"), "it hears that its name is taken")
+        await started(fleet, 2)
+        assert all(map(stands, agents))
+        after = await tokens(fleet, "h1")
+        for _ in range(2):  # the second one ends what it holds
+            fleet.signal("sleeper")
+            await wait_until(lambda: not any(map(lives, agents)) or "quiet" in fleet.said("h1"), "it has heard that")
+        await wait_until(lambda: not any(map(lives, agents)), "its agent is ended")
+        assert await fleet.ended("sleeper") == 0
+        assert await tokens(fleet, "h1") == after
+        assert (await facts(fleet, "AgentCompleted"), starts(fleet)) == ([], {"a/1": 2})
+        await fleet.store.run(Kill(all=True))
+
+
+async def silent(fleet: Fleet) -> bool:
+    return [host.state for host in (await fleet.store.run(Hosts())).hosts] == ["silent"]
