@@ -48,12 +48,9 @@ class Machine:
             stopped |= {each.pid: each for each in more}
         return [stopped[pid] for pid in reversed(stopped)]
 
-    def power_cut(self, *, agents: bool = True) -> None:
-        """All of it is gone at once, or all but the agents. What stands still can not see the others go."""
-        spared = set() if agents else {each.pid for each in self.agents()}
-        stopped = self.stop()
-        self.send(signal.SIGKILL, [each for each in stopped if each.pid not in spared])
-        self.send(signal.SIGCONT, [each for each in stopped if each.pid in spared])
+    def power_cut(self) -> None:
+        """All of it is gone at once. What stands still can neither go on nor see the others go."""
+        self.send(signal.SIGKILL, self.stop())
 
     def states(self) -> list[tuple[State, int, int]]:
         """Of each run what its tree does, since when, and the end of its lease (boot clock, ms)."""

@@ -51,25 +51,3 @@ async def test_the_work_of_a_host_without_power_runs_elsewhere_after_its_lease_o
         assert starts(fleet) == dict.fromkeys(names, 2)
         assert await facts(fleet, "AgentCompleted") == []
         await fleet.store.run(Kill(all=True))
-
-
-@only_redis
-async def test_what_is_left_when_worker_fork_server_and_guards_are_killed_at_once_is_ended_by_the_next_worker(
-    server_url: str, tmp_path: Path
-) -> None:
-    """Nobody of ours is left to see to it: the agents go with their guards, what they have started does not."""
-    async with Fleet(server_url, tmp_path, {"codex": 3}, None, **(TIMES | {"lease_ttl": "60s"})) as fleet:
-        machine = await begin(fleet, names := ["a/1", "a/2", "a/3"])
-        agents = {each.pid: each for each in machine.agents()}
-        started_by_agents = [each for each in agents.values() if each.ppid() in agents]
-        assert len(started_by_agents) == len(names)
-        machine.power_cut(agents=False)
-        fleet.processes["h1"].wait()
-        await wait_until(lambda: sum(map(lives, agents.values())) == len(names), "the agents have gone")
-        assert all(map(lives, started_by_agents))
-        fleet.work("h1", len(names))
-        await wait_until(lambda: not any(map(lives, started_by_agents)), "the rest of their trees is ended", 20)
-        for name in names:
-            record = await fleet.becomes(name, "failed")
-            assert (record.verdict, len((record.receipt and record.receipt.ended) or ())) == ("guard_died", 1)
-        assert starts(fleet) == dict.fromkeys(names, 1)
