@@ -1,6 +1,7 @@
 """A fleet of real processes on a real server: replicas, workers, agents that leave marks."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,14 +12,16 @@ from typing import Self
 
 import yaml
 
+from coordinator.errors import CoordinatorError
 from coordinator.models import Workspace
-from coordinator.operations import GetStatus, Hosts, Query
+from coordinator.operations import GetStatus, Hosts, Kill, Query
 from coordinator.operations.status import FleetStatus
 from coordinator.store import Store
 from tests.waiting import wait_until
 
 ROOT = "{dispatch}"
 MARKED = str(Path(__file__).parent / "fakes" / "marked.sh")
+WORK = "from workers.cli import main; main()"
 
 
 class Fleet:
@@ -53,7 +56,10 @@ class Fleet:
         self.store = await self._end.enter_async_context(Store.connect(self.url, ROOT))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failure: object, *_: object) -> None:
+        if failure:  # what still runs would keep its worker, and hide what is wrong behind that
+            with contextlib.suppress(CoordinatorError):
+                await self.store.run(Kill(all=True))
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -70,9 +76,8 @@ class Fleet:
         code = "from coordinator.doors.cli import main; main()"
         self._start(name, ["-c", code, "serve", "--config", str(self.config), "--root", str(self.root)], url)
 
-    def work(self, host: str, slots: int, url: str = "") -> None:
-        """Start (again) the worker of a host, perhaps as another Redis user."""
-        code = "from workers.cli import main; main()"
+    def work(self, host: str, slots: int, url: str = "", code: str = WORK) -> None:
+        """Start (again) the worker of a host, perhaps as another Redis user, or by other code."""
         options = ["--host", host, "--slots", str(slots), "--config", str(self.config), "--root", str(self.root)]
         self._start(host, ["-c", code, "run", *options], url)
 

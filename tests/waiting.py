@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
+from redis.asyncio import Redis
+
 Found = TypeVar("Found")
 
 POLL = 0.005
@@ -47,3 +49,14 @@ def wait_until_sync(predicate: Callable[[], Found], description: str, deadline: 
             raise AssertionError(f"after {deadline:g} s still not: {description}")
         time.sleep(POLL)
     return found
+
+
+async def next_millisecond(redis: Redis) -> None:
+    """Until the server's clock shows a later one: an entry of the inbox ends nothing that was granted in its own."""
+    now: Any = await redis.time()
+
+    async def later() -> bool:
+        seconds, micros = await redis.time()
+        return bool(seconds * 1000 + micros // 1000 > now[0] * 1000 + now[1] // 1000)
+
+    await wait_until(later, "the server's clock moved on", every=0.0005)

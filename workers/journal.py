@@ -12,6 +12,7 @@ from coordinator.models import Grant
 from coordinator.operations.complete import Ending
 from workers.finish import finished
 from workers.run import Exit
+from workers.slip import SUFFIX
 from workers.start import running
 from workers.workspace import Workspace, rfc3339
 
@@ -36,13 +37,20 @@ class Journal:
         self._append("agent_started", grant.agent, grant.workspace, "running")
 
     def ended(self, workspace: Workspace, told: Ending, exit_: Exit) -> None:
-        """The agent of a workspace has ended."""
+        """The agent of a workspace has ended. Where hosts share a root, a newer run of another may have the file."""
+        found = workspace.read()
+        token, agent = found.get("token"), found.get("agent")
+        if isinstance(token, int) and token > (told.token or token) and self._guards_run(token):
+            return
         try:
             finished(workspace, told, exit_)
         except WorkerError as error:
             log.warning("status not written workspace=%s: %s", workspace.name, error)
-        agent = workspace.read().get("agent")
         self._append("agent_completed", agent if isinstance(agent, str) else "", workspace.name, told.status)
+
+    def _guards_run(self, token: int) -> bool:
+        """Whether a host of this root runs it: what an agent wrote into the file itself proves nothing."""
+        return any(self._path.parent.glob(f".hosts/*/runs/{token}{SUFFIX}"))
 
     def _append(self, what: str, agent: str, workspace: str, status: str) -> None:
         said = {"type": what, "agent": agent, "workspace": workspace, "status": status, "timestamp": rfc3339()}

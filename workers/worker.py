@@ -53,8 +53,7 @@ class Worker:
         self._again = Retelling(store, host, self._incarnation, self._machine)
         self._claims = Claims(store, host, self._incarnation, self._room, self._begin)
         self._beat_now, self._changed = asyncio.Event(), asyncio.Event()
-        self._kill_grace_ms, self._every = 15_000, 10.0
-        self._quiet = False
+        self._kill_grace_ms, self._every, self._quiet = 15_000, 10.0, False
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -113,8 +112,7 @@ class Worker:
         self._beat_now.clear()
 
     async def _renew(self) -> None:
-        said = newest(self._held.values())
-        asked_ms = boot_ms()
+        said, asked_ms = newest(self._held.values()), boot_ms()
         reply = await self._store.run(
             Renew(
                 host=self._host,
@@ -139,11 +137,11 @@ class Worker:
                 held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost)
             if held.workspace in reply.kill:
                 held.end("killed")
-        known = len(self._held)
         for grant in reply.unseen:
             self._begin(grant, asked_ms)
-        unheard = len(self._held) > known  # the next beat says whether somebody wants the end of what was just begun
-        if await self._again.after(reply, newest(self._held.values()).values()) or unheard:
+        now = newest(self._held.values())
+        unsaid = any(now.get(one.workspace) is not said.get(one.workspace) for one in reply.unseen)
+        if await self._again.after(reply, now.values()) or unsaid:  # its end may be wanted: a beat that holds it hears
             self._beat_now.set()
 
     async def _hear(self) -> None:

@@ -11,7 +11,7 @@ from coordinator.operations import BackOff, Kill, Renew, Submit
 from coordinator.operations.submit import Granted, Queued
 from tests import marks
 from tests.fleet import Fleet
-from tests.waiting import wait_until
+from tests.waiting import next_millisecond, wait_until
 
 CONCURRENCY: dict[str, object] = {"codex": {"total": 5, "gpt-5.4": 1}, "claude": 3, "gemini": 1}
 LIMITS = {"codex": 5, "codex:gpt-5.4": 1, "claude": 3, "gemini": 1}
@@ -82,6 +82,7 @@ async def test_a_report_in_the_inbox_waits_for_a_replica(server_url: str, tmp_pa
         fleet.kill("r1")
         await fleet.store.run(Submit(workspace="held/t1", agent="codex", asker="service"))
         report = json.dumps({"type": "AgentCompleted", "workspace": "held/t1", "status": "merged"})
+        await next_millisecond(fleet.store.redis)
         await fleet.store.redis.xadd(fleet.store.key("inbox"), {"json": report})
         await fleet.store.redis.xadd(fleet.store.key("inbox"), {"json": b"\xff not json"})
         fleet.serve("r2")

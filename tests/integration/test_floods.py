@@ -19,7 +19,7 @@ from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 from tests.fleet import Fleet as Processes
 from tests.unit.operations.asking import Fleet
-from tests.waiting import wait_until
+from tests.waiting import next_millisecond, wait_until
 
 MANY = 1500
 LATE = "9999999999999-0"
@@ -118,6 +118,7 @@ async def test_an_inbox_that_nobody_can_keep_up_with_loses_its_oldest(
     try:
         await world.fleet.ask_for("held")
         report = {"type": "AgentCompleted", "workspace": "held", "status": "completed"}
+        await next_millisecond(world.redis)
         await world.redis.xadd(key, {"json": json.dumps(report)})
 
         async def read() -> bool:

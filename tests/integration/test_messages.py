@@ -19,7 +19,7 @@ from coordinator.replica.reports import Reports
 from coordinator.replica.sweeper import Sweeper
 from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
-from tests.waiting import wait_until
+from tests.waiting import next_millisecond, wait_until
 
 ROOT = "{dispatch}"
 REPLICAS = 2
@@ -35,7 +35,8 @@ class Service(Fleet):
         assert await self.store.publish(json.dumps({"type": kind, **fields})) == REPLICAS
 
     async def write(self, kind: str, **fields: Any) -> None:
-        """It is kept until a replica has read it."""
+        """It is kept until a replica has read it. Written in a later millisecond than all that was told."""
+        await next_millisecond(self.redis)
         await self.redis.xadd(self.store.key("inbox"), {"json": json.dumps({"type": kind, **fields})})
 
     async def all_is_done(self) -> None:
@@ -258,6 +259,20 @@ async def test_a_report_of_a_repo_ends_nothing_that_started_after_it(service: Se
     await service.redis.xadd(service.store.key("inbox"), {"json": json.dumps(kept)}, id=entry)
     await service.all_is_done()
     assert await service.statuses("a", "b") == ["completed", "running"]
+
+
+async def test_an_entry_of_the_millisecond_in_which_a_run_was_granted_may_be_older_and_does_not_end_it(
+    service: Service,
+) -> None:
+    await service.ask_for("a")
+    granted = str(await service.redis.hget(service.store.key("workspace", "a"), "granted")).partition("-")[0]
+    report: Any = {"json": json.dumps({"type": "AgentCompleted", "workspace": "a", "status": "completed"})}
+    await service.redis.xadd(service.store.key("inbox"), report, id=f"{granted}-9")
+    await service.all_is_done()
+    assert await service.statuses("a") == ["running"]
+    await service.redis.xadd(service.store.key("inbox"), report, id=f"{int(granted) + 1}-0")
+    await service.all_is_done()
+    assert await service.statuses("a") == ["completed"]
 
 
 @pytest.mark.parametrize("seq", ["x", "0-1", "99999999999999-0"])

@@ -18,6 +18,7 @@ from redis import Redis
 
 from coordinator import library, messages
 from coordinator.doors.keys import TYPES
+from tests import document
 from tests.waiting import wait_until_sync
 
 ROOT = Path(__file__).parents[2]
@@ -171,14 +172,6 @@ def test_a_grant_that_a_push_host_never_confirms_goes_to_another(
     assert redis.hmget("{dispatch}:workspace:one", "host", "attempt") == ["sh2", "2"]
 
 
-def _examples(text: str) -> list[tuple[str, str]]:
-    """(command, the answer shown) of every block that is marked `redis`."""
-    blocks = re.findall(r"^```redis\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    assert len(lines) % 2 == 0
-    return list(zip(lines[::2], lines[1::2], strict=True))
-
-
 def _shape(value: Any) -> Any:
     """Fields, their types, and how many; of texts and numbers only that they are."""
     if isinstance(value, dict):
@@ -205,7 +198,7 @@ def _milliseconds(redis: "Redis") -> int:
 
 def test_every_example_of_the_document_answers_as_it_shows(redis: "Redis") -> None:
     tokens: dict[str, str] = {}
-    examples = _examples((ROOT / "docs" / "verbs.md").read_text())
+    examples = document.calls()
     for command, shown in examples:
         for old, new in tokens.items():
             command = command.replace(old, new)  # noqa: PLW2901  # the same command, now
@@ -224,9 +217,7 @@ def test_every_example_of_the_document_answers_as_it_shows(redis: "Redis") -> No
 
 def test_the_examples_show_every_outcome_of_every_verb() -> None:
     seen = {
-        (command.split()[1], json.loads(shown)["outcome"])
-        for command, shown in _examples(_verbs())
-        if "FCALL" in command
+        (command.split()[1], json.loads(shown)["outcome"]) for command, shown in document.calls() if "FCALL" in command
     }
     for verb, answers in {
         "submit": "granted queued already refused invalid", "claim": "claimed outdated", "renew": "renewed taken",
@@ -237,18 +228,9 @@ def test_the_examples_show_every_outcome_of_every_verb() -> None:
         assert {outcome for name, outcome in seen if name == f"dispatch_{verb}"} >= set(answers.split()), verb
 
 
-def _verbs() -> str:
-    return (ROOT / "docs" / "verbs.md").read_text()
-
-
-def _messages(direction: str) -> list[dict[str, Any]]:
-    (block,) = re.findall(rf"^```messages {direction}\n(.*?)^```", _verbs(), re.MULTILINE | re.DOTALL)
-    return [json.loads(line) for line in block.splitlines()]
-
-
 @pytest.mark.reference(83)
 def test_the_document_shows_every_message_that_is_acted_on() -> None:
-    shown = _messages("in")
+    shown = document.messages("in")
     parsed = [messages.parse(json.dumps(one)) for one in shown]
     assert [type(one).__name__ for one in parsed] == [one["type"] for one in shown]
     assert {one["type"] for one in shown} == {kind.__name__ for kind in messages.REPORTS}
@@ -256,7 +238,7 @@ def test_the_document_shows_every_message_that_is_acted_on() -> None:
 
 @pytest.mark.reference(83)
 def test_the_document_shows_every_message_that_is_told() -> None:
-    shown = _messages("out")
+    shown = document.messages("out")
     assert all(isinstance(messages.parse(json.dumps(one)), messages.Fact) for one in shown)
     told = set(re.findall(r"facts\.tell\('(\w+)'", library.TEXT)) | {"ChannelPush", "AgentNotification"}
     assert {one["type"] for one in shown} >= told

@@ -68,6 +68,20 @@ def test_every_field_of_the_file_survives_a_run_in_types_the_reference_runner_re
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_file_of_a_newer_run_of_another_host_is_left_alone_and_nobody_is_believed_to_be_one(
+    tmp_path: Path, *, runs: bool
+) -> None:
+    told, workspace = journal(tmp_path)
+    told.started(GRANT, workspace, 5)
+    told.started(GRANT.model_copy(update={"token": 11}), workspace, 6)  # or the agent wrote this number itself
+    (home := tmp_path / ".hosts/h2/runs").mkdir(parents=True)
+    (home / f"{11 if runs else 12}.run").touch()
+    told.ended(workspace, ENDED, EXIT)
+    assert workspace.read()["status"] == ("running" if runs else "blocked")
+    assert len(lines(tmp_path)) == (2 if runs else 3)
+
+
 def test_a_workspace_in_a_directory_of_another_name_says_whose_it_is(tmp_path: Path) -> None:
     told, workspace = journal(tmp_path)
     told.started(GRANT.model_copy(update={"workspace": "other", "dir": "core/x/t"}), workspace, 5)
