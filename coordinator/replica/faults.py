@@ -1,0 +1,58 @@
+"""Faults: entries of keys that disagree with the records, counted in a walk that goes on with every sweep."""
+
+import logging
+import time
+from typing import Final
+
+from coordinator.operations import Faults as Look
+from coordinator.operations.faults import MOST_KEYS, Fault
+from coordinator.store import Store
+
+log = logging.getLogger(__name__)
+PAUSE: Final = 1.0  # seconds between two parts, however often there is a sweep
+_NAMED: Final = 3  # faults in a line of the log
+_MOST: Final = 1000  # that are told apart; more are as bad
+
+
+class Faults:
+    """One of these is in every replica. A part costs the server a step of a scan and one question, each of some ms."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._keys: list[str] = []
+        self._cursor: str | None = None
+        self._scan = 0
+        self._found: dict[tuple[str, str | None], Fault] = {}
+        self._before: frozenset[tuple[str, str | None]] = frozenset()
+        self._next = 0.0
+
+    async def part(self) -> int | None:
+        """Go a part on, unless one was just now. At the end of a walk: how many were found."""
+        if time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + PAUSE
+        if not self._keys:
+            self._scan, self._keys = await self._store.some_names(self._scan)
+        if self._keys:
+            told = await self._store.run(Look(keys=self._keys[:MOST_KEYS], cursor=self._cursor))
+            self._cursor = told.cursor
+            if told.cursor is None:
+                del self._keys[:MOST_KEYS]
+            if not told.settling:  # what a host has not told of yet only looks lost
+                for one in told.found[: _MOST - len(self._found)]:
+                    self._found[one.key, one.workspace] = one
+        if self._keys or self._scan:
+            return None
+        return self._end()
+
+    def _end(self) -> int:
+        found, self._found = self._found, {}
+        names = frozenset(found)
+        if names != self._before:
+            some = "; ".join(f"{one.key} {one.workspace or ''}: {one.text}" for one in list(found.values())[:_NAMED])
+            if found:
+                log.warning("found faults=%d (coordinator doctor names them): %s", len(found), some)
+            else:
+                log.info("found no fault any more")
+        self._before = names
+        return len(found)
