@@ -67,10 +67,10 @@ async def test_a_walk_finds_what_is_wrong_and_says_it_once(fleet: Fleet, caplog:
     assert [message[:14] for message in caplog.messages[1:]] == ["found faults=2"]
 
 
-async def test_a_part_is_a_step_of_the_scan_and_one_question_and_comes_once_a_second(
+async def test_a_part_is_four_questions_and_comes_once_a_second(
     raw: AsyncRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert faults.PAUSE == 1.0
+    assert (faults.PAUSE, faults.STEPS) == (1.0, 4)
     monkeypatch.setattr(faults, "PAUSE", 3600.0)
     store = Counted(raw, "{t}")
     fleet = Fleet(store, raw)
@@ -78,7 +78,7 @@ async def test_a_part_is_a_step_of_the_scan_and_one_question_and_comes_once_a_se
     counter = Faults(store)
     for _ in range(50):
         assert await counter.part() is None
-    assert store.asked == 1
+    assert store.asked == 4
 
 
 @pytest.mark.usefixtures("at_once")
