@@ -9,13 +9,15 @@ from typing import NamedTuple
 from coordinator.doors.session import Session
 from coordinator.errors import WorkerError
 from coordinator.models import Workspace as Record
-from coordinator.operations import Query
+from coordinator.operations import Hosts, Query
 from coordinator.operations.faults import FaultClass
 from coordinator.replica.running import running
 from workers.census import Piece, census, clear, end_stale
+from workers.host import machine
 from workers.workspace import Workspace
 
 Records = dict[str, Record]
+_START = "start a worker of this root: without one this may be another fleet's registry"
 
 
 class Wrong(NamedTuple):
@@ -52,7 +54,12 @@ async def _looked(session: Session, root: Path) -> list[Wrong]:
     for at in range(0, len(names), 64):  # asked in one gather: one trip
         told = await asyncio.gather(*(session.ask(Query(workspace=name)) for name in names[at : at + 64]))
         records |= {found.workspaces[0].workspace: found.workspaces[0] for found in told if found.workspaces}
-    return [*_of_pieces(pieces, records, root), *_of_records(pieces, records)]
+    found = [*_of_pieces(pieces, records, root), *_of_records(pieces, records)]
+    here = await asyncio.to_thread(machine, root)
+    if any(host.machine == here for host in (await session.ask(Hosts())).hosts):
+        return found
+    # Another fleet's registry may know the same names, and newer tokens: nothing of this root is proved by it.
+    return [one._replace(mend=None, fix=_START) if one.mend else one for one in found]
 
 
 def _of_pieces(pieces: list[Piece], records: Records, root: Path) -> Iterator[Wrong]:

@@ -195,6 +195,8 @@ def test_nothing_is_mended_where_redis_has_forgotten_what_lies_here(cli: Cli) ->
 def test_processes_and_endings_that_nobody_knows_are_named_and_left_alone(thawed: Cli) -> None:
     untold = slip(thawed.root, "h7", 9, "b/1")  # the registry may have forgotten that it began
     home = thawed.root / ".hosts/h1/runs"
+    thawed.do(Submit(workspace="c/1", agent="codex", asker="svc"))
+    older = slip(thawed.root, "h7", 5, "c/1")  # but no worker of this root is known: it may be another fleet
     (thawed.root / "a/1").mkdir(parents=True)
     marks = ({"DISPATCH_RUN": f"{home}/5.run", "DISPATCH_WORKSPACE": "a/1"}, {"DISPATCH_WORKSPACE": "a/1"})
     living = [subprocess.Popen(["sleep", "60"], env=one | {"PATH": "/usr/bin:/bin"}) for one in marks]
@@ -205,8 +207,9 @@ def test_processes_and_endings_that_nobody_knows_are_named_and_left_alone(thawed
             ("orphaned", f"{home}/5.run", f"look at them, then: kill {living[0].pid}"),
             ("orphaned", str(thawed.root / "a/1"), "coordinator hydrate, or end them"),
             ("orphaned", str(untold), "worker run --host h7"),
+            ("leaked", str(older), "start a worker of this root: without one this may be another fleet's registry"),
         }
-        assert (told["mended"], untold.exists()) == ([], True)
+        assert (told["mended"], untold.exists(), older.exists()) == ([], True, True)
         assert all(one.poll() is None for one in living)
     finally:
         for one in living:
