@@ -89,7 +89,8 @@ each.lane = { 'ZSCAN', function(key, lane, name)
   stray(key, name, row, twice, waits and 'it waits in another lane' or says(row), 'leave', { of = lane })
 end }
 
-each.lanes = { 'HSCAN', function(key, _, lane)
+each.lanes = { 'HSCAN', function(key, route, lane)
+  if queue.parts(lane) ~= route then return add('leaked', key, nil, lane .. ' is of another route', 'take_out', { member = lane }) end
   if not exists('lane', lane) then add('leaked', key, nil, 'nothing waits in ' .. lane, 'leave', { of = lane }) end
 end }
 

@@ -18,9 +18,10 @@ function mend.release(one)
   offers.room(one.of, false)
 end
 
+local REMOVE = { SSCAN = 'SREM', ZSCAN = 'ZREM', HSCAN = 'HDEL' }
+
 function mend.take_out(one)
-  local is_set = faults.each[one.key:match('^[^:]+')][1] == 'SSCAN'
-  redis.call(is_set and 'SREM' or 'ZREM', base.key(one.key), one.member or one.workspace)
+  redis.call(REMOVE[faults.each[one.key:match('^[^:]+')][1]], base.key(one.key), one.member or one.workspace)
   call.ended = call.ended or one.ended -- it may have been the last that was thought to wait or run
 end
 

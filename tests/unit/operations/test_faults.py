@@ -116,6 +116,7 @@ def test_every_key_that_follows_from_the_records_is_made_again_after_it_was_dele
         ("SADD groups:codex gemini", {("leaked", "groups:codex", None)}),
         ("ZADD blocked 0 codex", {("leaked", "blocked", None)}),
         ("HSET lanes:gemini gemini~gone codex", {("leaked", "lanes:gemini", None)}),
+        ("HSET lanes:gemini codex~codex codex", {("leaked", "lanes:gemini", None)}),
         ("ZADD hosts 1 h8", {("leaked", "hosts", None)}),
         ("ZADD poked 9000000000000 h8", {("leaked", "poked", None)}),
         ("ZADD waiting:codex 1 h8", {("leaked", "waiting:codex", None)}),
