@@ -13,16 +13,14 @@ async def step(do: Do, root: str, cursor: int, count: int) -> tuple[int, list[by
     return int(found[0]), [key if isinstance(key, bytes) else str(key).encode() for key in found[1]]
 
 
-async def keys(do: Do, root: str) -> AsyncIterator[bytes]:
-    """All of them, once each."""
+async def steps(do: Do, root: str) -> AsyncIterator[list[bytes]]:
+    """All of them, once each, as they are found."""
     seen: set[bytes] = set()
     cursor, more = 0, True
     while more:
         cursor, found = await step(do, root, cursor, 500)
-        for key in found:
-            if key not in seen:
-                seen.add(key)
-                yield key
+        yield [key for key in dict.fromkeys(found) if key not in seen]
+        seen.update(found)
         more = cursor != 0
 
 

@@ -185,8 +185,17 @@ class Store:
 
     async def types(self) -> dict[str, str]:
         """Every key of this namespace and its type; for doctor, in steps that do not hold up the server."""
-        do = self._do
-        return {as_text(key): as_text(await do("TYPE", key)) async for key in scan.keys(do, self.root)}
+        found: dict[str, str] = {}
+        async for keys in scan.steps(self._do, self.root):
+            pipe = self.redis.pipeline(transaction=False)
+            for key in keys:
+                pipe.type(key)
+            try:
+                kinds = [as_text(kind) for kind in await pipe.execute()]
+            except (wrong.RedisError, OSError) as error:
+                raise explained(error, self.where) from error
+            found |= {as_text(key): kind for key, kind in zip(keys, kinds, strict=True) if kind != "none"}  # gone since
+        return found
 
     async def some_names(self, cursor: int, count: int = 128) -> tuple[int, list[str]]:
         """A step over the names of keys, without the root; with the cursor to go on with, 0 at the end."""
@@ -195,7 +204,7 @@ class Store:
 
     async def names(self) -> list[str]:
         """All of them."""
-        return scan.names(self.root, [key async for key in scan.keys(self._do, self.root)])
+        return [name async for keys in scan.steps(self._do, self.root) for name in scan.names(self.root, keys)]
 
     async def server(self) -> dict[str, Any]:
         """What INFO says of the server. Raises StoreUnusable when it is too old."""
