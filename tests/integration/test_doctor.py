@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.operations import Host, Submit
+from coordinator.operations import Host, Reap, Submit
 from tests.cli import OK, REFUSED, Cli
 from tests.fleet import ROOT, Fleet
 from tests.servers import REDIS
@@ -231,4 +231,9 @@ def test_the_slots_of_a_deleted_record_come_back_as_docs_keys_says(thawed: Cli) 
     assert shown.endswith("all is well\n")
     thawed.host()
     assert [grant.workspace for grant in thawed.claim()] == ["a/2"]
-    assert thawed.json("status").get("faults", 0) == 0
+    assert "disagree" not in thawed.out("status")
+    thawed.do(Reap(faults=2))  # as a replica tells it
+    assert "2 entries of the keys disagree with the records: coordinator doctor names them" in thawed.out("status")
+    assert thawed.json("status")["faults"] == 2
+    thawed.json("doctor", "--fix")
+    assert thawed.json("status")["faults"] == 0
