@@ -41,14 +41,13 @@ def census(root: Path) -> list[Piece]:
     except OSError:
         return []
     worked = {home.name: _is_worked(home) for home in sorted(top.glob(".hosts/*"))}
-    guards = list(_guards(top))
     found = [Piece("host", "", top / ".hosts" / host, host=host, worked=works) for host, works in worked.items()]
-    found += [_of_guard(guard, worked) for guard in guards]
+    found += [piece for guard in _guards(top) if (piece := _of_guard(guard, worked))]
     for note in top.glob(f".hosts/*/runs/*{GRANT}"):
         host = note.parent.parent.name
         if not note.with_suffix(SUFFIX).exists() and not worked[host] and note.stem.isdecimal():
             found.append(Piece("note", "", note, int(note.stem), host))
-    guarded = {guard.path for guard in guards if guard.state() != "ended"}
+    guarded = {piece.place for piece in found if piece.kind == "run"}
     found += _unguarded(top, guarded, {pid for piece in found for pid in piece.pids})
     return [*found, *_files(top, found)]
 
@@ -71,13 +70,15 @@ def _guards(top: Path) -> Iterator[Guard]:
                 yield guard
 
 
-def _of_guard(guard: Guard, worked: dict[str, bool]) -> Piece:
+def _of_guard(guard: Guard, worked: dict[str, bool]) -> Piece | None:
     host = guard.path.parent.parent.name
-    with contextlib.suppress(GuardError):
-        if guard.state() != "ended":
-            pids = (guard.pid,) if guard.pid else ()
-            return Piece("run", guard.workspace, guard.path, guard.token, host, pids, worked.get(host, False))
-    return Piece("slip", guard.workspace, guard.path, guard.token, host, (), worked.get(host, False))
+    try:
+        lives, pid = guard.state() != "ended", guard.pid
+    except GuardError:  # its ending was reported meanwhile
+        return None
+    kind: Kind = "run" if lives else "slip"
+    pids = (pid,) if lives and pid else ()
+    return Piece(kind, guard.workspace, guard.path, guard.token, host, pids, worked.get(host, False))
 
 
 def _unguarded(top: Path, guarded: set[Path], agents: set[int]) -> Iterator[Piece]:

@@ -127,6 +127,24 @@ async def test_what_is_broken_by_hand_is_named_and_mended_once_and_work_goes_on(
         assert (await ward.doctor(code=OK))[:2] == (set(), set())
 
 
+@KIND
+async def test_a_fleet_that_is_busy_and_well_has_nothing_wrong_at_any_moment(
+    server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Ward(server_url, tmp_path, monkeypatch, codex=4) as ward:
+        ward.go.touch()
+        ward.serve("r1")
+        ward.work("h1", 4)
+        await ward.ready(1)
+        await ward.submit(*(f"busy/{number}" for number in range(60)))
+        looks = 0
+        while (await ward.status()).completed < 60:
+            named, mended, told = await ward.doctor("--fix", code=OK)
+            assert (named, mended, told.get("refused")) == (set(), set(), None)
+            looks += 1
+        assert looks >= 2
+
+
 def _says(ward: Ward, name: str) -> str:
     try:
         return str(json.loads((ward.root / name / "status.json").read_text())["status"])
