@@ -39,12 +39,14 @@ if TYPE_CHECKING:
         Complete,
         Confirm,
         Explain,
+        Faults,
         Freeze,
         GetStatus,
         Host,
         Hosts,
         Kill,
         Limit,
+        Mend,
         Prioritize,
         Push,
         Query,
@@ -66,11 +68,13 @@ if TYPE_CHECKING:
     from coordinator.operations.complete import AlreadyEnded, Completed, Ending, HoldersEnding, Stale, UnknownWorkspace
     from coordinator.operations.confirm import Confirmed
     from coordinator.operations.explain import Explained
+    from coordinator.operations.faults import Fault, FaultsFound
     from coordinator.operations.freeze import Frozen
     from coordinator.operations.host import HostHolds, HostSet, UnknownHost
     from coordinator.operations.hosts import HostList
     from coordinator.operations.kill import Killing
     from coordinator.operations.limit import LimitSet
+    from coordinator.operations.mend import Mended, NotMended
     from coordinator.operations.prioritize import Prioritized
     from coordinator.operations.push import AlreadyPushed, Pushed
     from coordinator.operations.query import Found
@@ -132,6 +136,9 @@ __all__ = [
     "Explain",
     "Explained",
     "Fact",
+    "Fault",
+    "Faults",
+    "FaultsFound",
     "Fleet",
     "FleetStatus",
     "Found",
@@ -162,6 +169,9 @@ __all__ = [
     "Limit",
     "LimitSet",
     "Lost",
+    "Mend",
+    "Mended",
+    "NotMended",
     "OnDisk",
     "Operation",
     "PokeQueue",

@@ -17,8 +17,8 @@ _HOMES: Final = {
     "coordinator.messages": "AgentCompleted AgentStarted Fact PokeQueue RateLimitDetected",
     "coordinator.models": "Grant Held HostView KeyView Refusal Workspace",
     "coordinator.operations": (
-        "Apply BackOff Backup Cancel Claim Complete Confirm Explain Freeze GetStatus Host Hosts Kill Limit Prioritize "
-        "Push Query Reap Renew Restore Retry Submit Thaw Track WhatIf"
+        "Apply BackOff Backup Cancel Claim Complete Confirm Explain Faults Freeze GetStatus Host Hosts Kill Limit Mend "
+        "Prioritize Push Query Reap Renew Restore Retry Submit Thaw Track WhatIf"
     ),
     "coordinator.operations._many": "Done",
     "coordinator.operations._operation": "Operation",
@@ -29,11 +29,13 @@ _HOMES: Final = {
     "coordinator.operations.complete": "AlreadyEnded Completed Ending HoldersEnding Stale UnknownWorkspace",
     "coordinator.operations.confirm": "Confirmed",
     "coordinator.operations.explain": "Explained",
+    "coordinator.operations.faults": "Fault FaultsFound",
     "coordinator.operations.freeze": "Frozen",
     "coordinator.operations.host": "HostHolds HostSet UnknownHost",
     "coordinator.operations.hosts": "HostList",
     "coordinator.operations.kill": "Killing",
     "coordinator.operations.limit": "LimitSet",
+    "coordinator.operations.mend": "Mended NotMended",
     "coordinator.operations.prioritize": "Prioritized",
     "coordinator.operations.push": "AlreadyPushed Pushed",
     "coordinator.operations.query": "Found",

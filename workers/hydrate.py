@@ -20,7 +20,7 @@ from workers.statement import Statement, read
 
 log = logging.getLogger(__name__)
 LOOK_EVERY: Final = 60.0  # seconds between looks at what runs without a guard
-_WORKSPACE: Final = "DISPATCH_WORKSPACE"
+WORKSPACE: Final = "DISPATCH_WORKSPACE"
 _MOST: Final = 64  # workspaces a question: the server does nothing else meanwhile
 _MOST_BYTES: Final = 1 << 20  # of tasks in one question
 _MOST_NAMED: Final = 20  # problems in a worker's log
@@ -86,7 +86,7 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
     for statement in read_:
         if statement.said.workspace in guarded:
             continue
-        one, lives = _judged(statement, marked)
+        one, lives = judged(statement, marked)
         decides = _DECIDES | {"pid"} if statement.said.status == "running" else _DECIDES
         if one.status == "queued" and (unknown := sorted(statement.doubted & decides)):
             where = f"{one.workspace}/{tree.STATUS}"
@@ -98,7 +98,7 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
     return Found(len(walked.names), said, problems, frozenset(alive))
 
 
-def _judged(statement: Statement, marked: dict[str, list[int]]) -> tuple[OnDisk, bool]:
+def judged(statement: Statement, marked: dict[str, list[int]]) -> tuple[OnDisk, bool]:
     """What to say of it, and whether a process of it was seen."""
     one = statement.said
     if one.status not in ("queued", "running"):
@@ -133,10 +133,10 @@ def _marked(top: Path) -> dict[str, list[int]]:
     Those that belong to a run of another root are left out.
     """
     found: dict[str, list[int]] = {}
-    for pid, environment in strangers.carriers(_WORKSPACE).items():
+    for pid, environment in strangers.carriers(WORKSPACE).items():
         run = environment.get(MARK)
         if pid != os.getpid() and (run is None or Path(run).is_relative_to(top)):
-            found.setdefault(environment[_WORKSPACE], []).append(pid)
+            found.setdefault(environment[WORKSPACE], []).append(pid)
     return found
 
 

@@ -117,7 +117,7 @@ def _namespace(status: FleetStatus) -> Iterator[Finding]:
         yield Finding("slots", "ok", f"{held} held, {status.running} running")
     else:
         text = f"{held} are held and {status.running} run: keys were changed by hand"
-        yield Finding("slots", "wrong", text, "compare SMEMBERS slots:* with ZRANGE status:running 0 -1")
+        yield Finding("slots", "wrong", text, "coordinator doctor --fix; see below what it is")
 
 
 def _hosts(found: HostList) -> Iterator[Finding]:
@@ -126,6 +126,8 @@ def _hosts(found: HostList) -> Iterator[Finding]:
             text = f"{host.host} is silent, last beat {ago(host.beat, found.now)}, holding {len(host.held)}"
             fix = f"start its worker again, or if its machine is dead: coordinator host forget {host.host} --dead"
             yield Finding("hosts", "wrong", text, fix)
+        elif host.trouble:
+            yield Finding("hosts", "note", f"{host.host} takes no work: {host.trouble}", "give it room")
         else:
             yield Finding("hosts", "ok", f"{host.host} is {host.state}, {len(host.held)}/{host.slots} slots")
     if not found.hosts:

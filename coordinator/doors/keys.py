@@ -1,6 +1,7 @@
 """Which type each key of a namespace has, and what brings it back where it was changed by hand."""
 
 import shlex
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 #: Type to the families of keys (the name before the second colon) that have it. A star: one with members.
@@ -24,6 +25,8 @@ _THEN: Final = {
     "host:*": "its next beat brings the host back",
     "hosts": "the next beats bring the hosts back",
 }
+#: The records first: what follows from them is put right before what waits for it.
+_FIRST: Final = ("workspace:*", "slots:*", "held:*")
 
 
 class Damage(NamedTuple):
@@ -58,3 +61,12 @@ def damages(root: str, types: dict[str, str]) -> list[Damage]:
 def strangers(root: str, types: dict[str, str]) -> list[str]:
     """Keys of the namespace that nobody reads."""
     return sorted(key for key in types if not family(root, key))
+
+
+def in_order(root: str, names: Iterable[str]) -> list[str]:
+    """Those of these names (without the root) that somebody reads, in the order in which faults in them are mended."""
+    known = {name: family(root, f"{root}:{name}") for name in names}
+    places = {name: place for place, name in enumerate(_FIRST)}
+    return sorted(
+        (name for name, of in known.items() if of), key=lambda name: (places.get(known[name], len(places)), name)
+    )

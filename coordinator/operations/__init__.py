@@ -8,11 +8,13 @@ from coordinator.operations.claim import Claim as Claim
 from coordinator.operations.complete import Complete as Complete
 from coordinator.operations.confirm import Confirm as Confirm
 from coordinator.operations.explain import Explain as Explain
+from coordinator.operations.faults import Faults as Faults
 from coordinator.operations.freeze import Freeze as Freeze
 from coordinator.operations.host import Host as Host
 from coordinator.operations.hosts import Hosts as Hosts
 from coordinator.operations.kill import Kill as Kill
 from coordinator.operations.limit import Limit as Limit
+from coordinator.operations.mend import Mend as Mend
 from coordinator.operations.prioritize import Prioritize as Prioritize
 from coordinator.operations.push import Push as Push
 from coordinator.operations.query import Query as Query

@@ -64,6 +64,8 @@ local function mark(where, route)
   end
 end
 
+queue.mark = mark
+
 -- Where a lane begins to stand: refused by `no`, or ready. The first refusal of its head by a key is told, once: not again
 -- while the lane stays in the group of that key.
 local function enter(route, lane, no, score, head)

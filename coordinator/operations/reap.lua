@@ -1,7 +1,7 @@
 -- reap: end leases whose deadline passed, open gates whose time came, pass unanswered pokes on, hand out to push hosts,
 -- forget what ended long ago.
 -- Answers reaped{lost[], opened[], forgotten?, next_due? (ms from now), more?, new? (there is no configuration)}. While settling no lease
--- is reaped.
+-- is reaped. `faults`: so many were found by a walk over all keys; status shows it.
 local function lose(name, row)
   local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts')
   local proof = row.mode == 'pull' or (row.mode == 'push' and not row.confirmed)
@@ -85,9 +85,10 @@ local function next_due(settling)
 end
 
 verb.register {
-  name = 'reap', writes = true, frees = true, question = { limit = { is = 'integer', least = 1, most = 256 } },
+  name = 'reap', writes = true, frees = true, question = { limit = { is = 'integer', least = 1, most = 256 }, faults = 'integer' },
   answer = function(ask)
     local most = ask.limit or 64
+    if ask.faults then base.keep('faults', ask.faults > 0 and ask.faults) end
     local opened, looked = verb.tidy(most)
     local settling = gates.settling()
     local lost, damage = {}, nil

@@ -7,7 +7,7 @@ from pydantic import Field
 from coordinator.models import LuaList, Record
 from coordinator.operations._fields import Positive
 from coordinator.operations._operation import Operation
-from coordinator.words import Millis, Status
+from coordinator.words import Count, Millis, Status
 
 
 class Lost(Record):
@@ -34,6 +34,10 @@ class Reaped(Record):
 
 
 class Reap(Operation[Reaped]):
-    """Do what time has made due, up to `limit` of each kind. Any replica may ask at any time."""
+    """Do what time has made due, up to `limit` of each kind. Any replica may ask at any time.
+
+    `faults`: so many were found by a walk over all keys, for `status` to show.
+    """
 
     limit: Annotated[Positive, Field(le=256)] | None = None
+    faults: Count | None = None

@@ -3,7 +3,7 @@
 -- keys[{key, used, limit?, inherited?, until?, reason?, fast_failures?, ramp?{allowance, granted}}], hosts, settings, rates?{pool: {...}},
 -- accounts?{pool: []},
 -- weights?{key: number}, summary?{pool: {counts, ms, cost_usd}} of the records that were forgotten,
--- unserved[{route, lanes, since, text, until?}], unserved_more?}: work that no host can serve.
+-- unserved[{route, lanes, since, text, until?}], unserved_more?}: work that no host can serve. faults?: see reap.
 local STATUSES = { 'queued', 'running', 'completed', 'merged', 'ready-for-review', 'failed', 'blocked' }
 
 local function keys_of_interest()
@@ -53,7 +53,7 @@ verb.register {
       frozen = freeze and true or false, freeze = base.some(freeze),
       settling = gates.settling(), counts = counts, running = counts.running, queued = counts.queued,
       completed = completed, failed = failed, total = counts.running + counts.queued + completed + failed,
-      unserved = nobodys, unserved_more = more,
+      unserved = nobodys, unserved_more = more, faults = base.number(call.control.faults),
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
       next_timer = base.number(redis.call('ZRANGE', base.key('timers'), 0, 0, 'WITHSCORES')[2]),

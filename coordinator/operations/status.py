@@ -54,7 +54,10 @@ class Unserved(Record):
 
 
 class FleetStatus(Record):
-    """Counts by status and by group, limit keys with their use, and whether anything is frozen; `summary` by pool."""
+    """Counts by status and by group, limit keys with their use, and whether anything is frozen; `summary` by pool.
+
+    `faults`: so many entries disagree with the records, says the last walk of a replica; `doctor` names them.
+    """
 
     outcome: Literal["status"] = "status"
     lib: int
@@ -70,6 +73,7 @@ class FleetStatus(Record):
     total: int
     unserved: LuaList[Unserved] = ()
     unserved_more: int = 0
+    faults: int = 0
     keys: LuaList[KeyView] = ()
     hosts: int
     summary: dict[str, Summed] = Field(default_factory=dict)

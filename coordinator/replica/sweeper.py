@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from coordinator.operations import Reap
+from coordinator.replica.faults import Faults
 from coordinator.replica.memory import Memory
 from coordinator.steady import steadily
 from coordinator.store import Store
@@ -18,7 +19,8 @@ class Sweeper:
     """One of these runs in every replica; any number may sweep at once, each thing is done once."""
 
     def __init__(self, store: Store, memory: Memory) -> None:
-        self._store, self._memory = store, memory
+        self._store, self._memory, self._faults = store, memory, Faults(store)
+        self._count: int | None = None  # of faults, as it is to be told
         self._poked = asyncio.Event()
 
     def poke(self) -> None:
@@ -31,7 +33,8 @@ class Sweeper:
 
     async def _sweep(self) -> None:
         self._poked.clear()
-        reaped = await self._store.run(Reap())
+        reaped = await self._store.run(Reap(faults=self._count))
+        self._count = None
         for lost in reaped.lost:
             log.warning("lost workspace=%s host=%s now=%s", lost.workspace, lost.host, lost.status)
         for key in reaped.opened:
@@ -40,6 +43,8 @@ class Sweeper:
             self._memory.look()
         if reaped.more:
             return
+        if (count := await self._faults.part()) is not None:
+            self._count = count
         due = TICK if reaped.next_due is None else min(reaped.next_due / 1000, TICK)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(due):

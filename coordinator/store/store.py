@@ -13,6 +13,7 @@ from coordinator import library
 from coordinator.config.redis_url import without_password
 from coordinator.errors import InvalidQuestion, LibraryError, Problem, StoreUnusable
 from coordinator.operations._operation import Damaged, Invalid, Operation, Outdated
+from coordinator.store import scan
 from coordinator.store.connection import connect
 from coordinator.store.entries import Entry, as_text, entries_of
 from coordinator.store.listen import Heard, listen
@@ -185,13 +186,25 @@ class Store:
     async def types(self) -> dict[str, str]:
         """Every key of this namespace and its type; for doctor, in steps that do not hold up the server."""
         found: dict[str, str] = {}
-        try:
-            async for key in self.redis.scan_iter(match=self.key("*").replace("{", "\\{"), count=500):
-                name = key.decode("utf-8", "replace") if isinstance(key, bytes) else key
-                found[name] = as_text(await self.redis.type(key))
-        except (wrong.RedisError, OSError) as error:
-            raise explained(error, self.where) from error
+        async for keys in scan.steps(self._do, self.root):
+            pipe = self.redis.pipeline(transaction=False)
+            for key in keys:
+                pipe.type(key)
+            try:
+                kinds = [as_text(kind) for kind in await pipe.execute()]
+            except (wrong.RedisError, OSError) as error:
+                raise explained(error, self.where) from error
+            found |= {as_text(key): kind for key, kind in zip(keys, kinds, strict=True) if kind != "none"}  # gone since
         return found
+
+    async def some_names(self, cursor: int, count: int = 128) -> tuple[int, list[str]]:
+        """A step over the names of keys, without the root; with the cursor to go on with, 0 at the end."""
+        cursor, found = await scan.step(self._do, self.root, cursor, count)
+        return cursor, scan.names(self.root, found)
+
+    async def names(self) -> list[str]:
+        """All of them."""
+        return [name async for keys in scan.steps(self._do, self.root) for name in scan.names(self.root, keys)]
 
     async def server(self) -> dict[str, Any]:
         """What INFO says of the server. Raises StoreUnusable when it is too old."""
@@ -205,7 +218,7 @@ class Store:
             raise StoreUnusable(f"Redis at {self.where} is {version}: Redis 7.0 or Valkey 7.2 is needed")
         return info
 
-    async def _do(self, *command: str | int) -> Any:
+    async def _do(self, *command: str | bytes | int) -> Any:
         try:
             return await self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except (wrong.RedisError, OSError) as error:

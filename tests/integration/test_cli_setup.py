@@ -9,6 +9,7 @@ import pytest
 from coordinator import library
 from coordinator.doors.cli import door
 from coordinator.doors.keys import TYPES, family
+from coordinator.operations import Renew
 from tests.cli import BAD_INPUT, OK, REFUSED, Cli
 from tests.servers import VALKEY, Servers
 
@@ -120,6 +121,8 @@ def test_doctor_of_a_fleet_that_is_well(thawed: Cli) -> None:
     assert ("hosts", "ok", "h1 is live, 0/4 slots", "") in found
     assert ("program", "ok", f"claude: {shutil.which('cat')}", "") in found
     assert thawed.out("doctor").endswith("all is well\n")
+    thawed.do(Renew(host="h1", incarnation="h1-1", trouble="the disk is full"))
+    assert ("hosts", "note", "h1 takes no work: the disk is full", "give it room") in findings(thawed)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -25,6 +26,27 @@ async def test_a_flushed_library_is_loaded_again(server_url: str) -> None:
         await store.run(Submit(workspace="w", agent="codex"))
         await store.redis.function_flush("SYNC")
         assert (await store.run(GetStatus())).queued == 1
+
+
+class Meanwhile(Store):
+    """A store behind whose back a key goes after it was listed."""
+
+    async def _do(self, *command: str | bytes | int) -> Any:
+        answer = await super()._do(*command)
+        if command[0] == "SCAN":
+            await self.redis.delete("{t}:poked")
+        return answer
+
+
+async def test_a_key_that_goes_while_their_types_are_asked_for_is_not_told(server_url: str) -> None:
+    async with Store.connect(server_url, "{t}") as store:
+        await store.run(Submit(workspace="w", agent="codex"))
+    async with Meanwhile.connect(server_url, "{t}") as store:
+        await store.redis.zadd("{t}:poked", {"h1": 1})
+        types = await store.types()
+    assert types.keys() >= {"{t}:workspace:w", "{t}:status:queued"}
+    assert types["{t}:workspace:w"] == "hash"
+    assert "{t}:poked" not in types
 
 
 async def test_a_namespace_without_its_braces_is_the_same(server_url: str) -> None:

@@ -63,6 +63,7 @@ class Base(RuleBasedStateMachine):
             try:
                 if self.fleet.sound:
                     self._settle_down()
+                    self.fleet.is_well()
             finally:
                 self.world.close()
 

@@ -23,7 +23,7 @@ def test_statements_are_found_with_their_ends_and_whether_they_run_on_loading() 
 def test_every_file_has_mutants_and_each_changes_its_place_alone() -> None:
     for file in (*library.WORDS, *library.VERBS):
         text, found = mutants.source(file), mutants.of(file)
-        assert len({one.id for one in found}) == len(found) > 10
+        assert len({one.id for one in found}) == len(found) > 8
         for one in found:
             assert text[one.at : one.at + len(one.old)] == one.old != one.new
             assert one.statement.at <= one.at < one.statement.stop

@@ -59,6 +59,8 @@ def _print(
         say(f"{way_on(asking[0])}{more}")
     for unserved in fleet.unserved:
         say(_nobodys(unserved, fleet.now), "yellow")
+    if fleet.faults:
+        say(f"{_entries(fleet.faults)} with the records: coordinator doctor names them, and mends with --fix", "yellow")
     if fleet.unserved_more:
         say(f"and {fleet.unserved_more} more routes that no host serves", "yellow")
     say("")
@@ -109,6 +111,10 @@ def _nobodys(unserved: Unserved, now: int) -> str:
     first = f" (the first was queued {ago(unserved.since, now)})" if unserved.since else ""
     ends = f", until {clock(unserved.until)}" if unserved.until else ""
     return f"{lanes} for {unserved.route}{first}: {unserved.text}{ends}"
+
+
+def _entries(count: int) -> str:
+    return "1 entry of the keys disagrees" if count == 1 else f"{count} entries of the keys disagree"
 
 
 def _failing(view: KeyView) -> str:

@@ -50,7 +50,7 @@ KINDS: dict[str, list[str]] = {
     "word": _lines('"queued" "completed" "push" "pull" "queue" "refuse" "quiet" "forget" "Queued" "" "x" 5 true []'),
     "names": [
         *_lines('[] ["a"] ["a","a/b","a:b"] ["a",5] [null] ["a",""] "a" 5 {"a":1}'),
-        *(json.dumps(["a"] * size) for size in (8, 9, 64, 65)),
+        *(json.dumps(["a"] * size) for size in (8, 9, 64, 65, 128, 129)),
     ],
     "limits": [
         *_lines('{} {"codex":5} {"codex":-1} {"codex":"5"} {"codex":null} {"a:b":1,"/":1,"":1} 5 "a" [{"a":1}] [5]'),
@@ -133,7 +133,9 @@ VERBS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         "default_agent": "name", "by": "name", "if_new": "flag", "thaw": "flag", "hosts": "names",
     }),
     "host": ({"host": "h1", "action": "quiet"}, {"host": "name", "action": "word", "dead": "flag", "by": "name"}),
-    "reap": ({}, {"limit": "small"}),
+    "reap": ({}, {"limit": "small", "faults": "count"}),
+    "faults": ({"keys": []}, {"keys": "names", "cursor": "name"}),
+    "mend": ({"keys": []}, {"keys": "names", "cursor": "name", "by": "name"}),
     "push": ({"channel": "a"}, {"channel": "name", "data": "json", "id": "name"}),
     "status": ({}, {}),
     "backup": ({}, {}),

@@ -9,6 +9,22 @@ from coordinator import library
 
 ROOT = "{t}"
 ACCOUNTS = {"cursor": ["a", "b"], "aider": ["one"]}
+#: Some of every family in which there may be faults.
+SOME_KEYS = [
+    *(
+        "workspace:run",
+        "workspace:by-model",
+        "workspace:in-time",
+        "slots:*",
+        "slots:codex",
+        "held:h1",
+        "leases",
+        "later",
+    ),
+    *("status:queued", "status:running", "lane:codex:big codex codex:big", "lanes:gemini", "ready:gemini", "blocked"),
+    *("blocked:claude:claude+gpu", "groups:claude", "hosts", "host:h1", "poked", "waiting:gemini", "served:codex"),
+    "serves:h1",
+]
 LATER = 9_000_000_000_000  # epoch ms, far ahead
 
 
@@ -182,6 +198,9 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("host", {"host": "h2", "action": "forget"}),
         ("host", {"host": "h1", "action": "forget", "dead": True}),
         ("reap", {}),
+        ("reap", {"faults": 3}),
+        ("mend", {"keys": SOME_KEYS, "by": "ana"}),
+        ("faults", {"keys": SOME_KEYS}),
         ("status", {}),
         ("query", {}),
         ("query", {"recent": True, "after": 1, "before": LATER}),
