@@ -226,12 +226,15 @@ class Driver(Retelling):
 
     def apply(self, ask: ops.Apply, *, twice: bool = False, whole: bool = True) -> None:
         """To its end, or a part of it."""
-        more = True
+        more, changed = True, set[str]()
         while more:
             answer = self._ask(ask)
             self.truth.apply(ask, answer)
             self._lawful(ask, answer, twice and not answer.more)
             more = answer.more and whole
+            paths = {change.path for change in answer.changes}
+            assert paths - changed or not more, f"{ask} never ends: {answer}"
+            changed |= paths
 
     def host(self, ask: ops.Host, *, twice: bool = False) -> None:
         answer = self._ask(ask)
