@@ -12,8 +12,8 @@ from tests.waiting import wait_until_sync
 class Forgetful:
     """Use as a context. It writes every change to its file before it answers."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
+    def __init__(self, place: Path, **options: str) -> None:
+        self._place, self._options = place, options
         self._data, self._kept = place / "data", place / "kept"
         self.url = f"unix://{place / 's'}"
 
@@ -29,7 +29,7 @@ class Forgetful:
         """Start it on what lies there."""
         self._data.mkdir(exist_ok=True)
         options = {"port": "0", "unixsocket": str(self._place / "s"), "save": "", "dir": str(self._data)}
-        options |= {"appendonly": "yes", "appendfsync": "always"}
+        options |= {"appendonly": "yes", "appendfsync": "always", **self._options}
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         with (self._place / "log").open("ab") as log:
             self._server = subprocess.Popen(
