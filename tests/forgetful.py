@@ -1,6 +1,7 @@
 """A Redis of one test that is killed and comes back: with its file, with an older one, or with nothing."""
 
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Self
@@ -44,6 +45,10 @@ class Forgetful:
         """With -9, at once."""
         self._server.kill()
         self._server.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Stop it, or let it go on."""
+        self._server.send_signal(number)
 
     def keep(self) -> None:
         """What lies there now is what it can be made to come back with."""
