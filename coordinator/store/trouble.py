@@ -55,6 +55,8 @@ def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError
         return StoreUnusable(f"Redis at {where} {said.format(text=text)}")
     if where.startswith("rediss://") and "No such file" in text:
         return StoreUnusable(f"a file that REDIS_URL names is not there or can not be read: {where}")
+    if "max number of clients" in text:
+        return StoreUnavailable(f"Redis at {where} has no connection left ({text}): close others, or raise maxclients")
     if isinstance(error, OSError | wrong.ConnectionError | wrong.TimeoutError):
         return StoreUnavailable(f"Redis at {where} can not be reached ({text}): is it running, and is REDIS_URL right?")
     if isinstance(error, wrong.NoPermissionError) or is_denied(text):
