@@ -1,6 +1,7 @@
 """Which server is the primary, as its sentinels say it: `redis+sentinel://[user:password@]h1:26379,h2:26379/main/0`."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -43,13 +44,14 @@ async def _ask(address: Address, name: str) -> Address | str:
     """What one sentinel says: the address, or why it names none."""
     host, port = address
     options: dict[str, Any] = {"socket_timeout": ANSWER_WITHIN, "socket_connect_timeout": ANSWER_WITHIN}
-    client = redis_client.Redis(host=host, port=port, retry=Retry(NoBackoff(), 0), **options)
+    client = redis_client.Redis(host=host, port=port, retry=Retry(NoBackoff(), 0), decode_responses=True, **options)
     try:
-        found: Any = await client.sentinel_master(name)
+        answer: Any = await client.execute_command("SENTINEL", "MASTER", name)  # type: ignore[no-untyped-call]
     except (wrong.RedisError, OSError) as error:
         return f"{host}:{port}: {error}"
     finally:
         await client.aclose()
+    found = answer if isinstance(answer, Mapping) else dict(zip(answer[::2], answer[1::2], strict=True))
     if any(flag in found["flags"] for flag in ("s_down", "o_down")):
         return f"{host}:{port}: {name} is down, and no other is promoted yet"
     return found["ip"], int(found["port"])
