@@ -1,4 +1,4 @@
-"""A record that somebody damaged by hand as its agent runs: its ending waits, and nobody else's."""
+"""A record that somebody damaged by hand as its agent runs: its ending waits, and nothing else of its host does."""
 
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from tests import record
 from tests.fleet import Fleet
 from tests.waiting import wait_until
 
+SHORT: dict[str, object] = {"lease_ttl": "20s", "beat": "200ms", "kill_grace": "2s"}
+
 
 @pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
 async def test_an_ending_that_can_not_be_recorded_holds_up_no_other(server_url: str, tmp_path: Path) -> None:
     names = ["a/damaged", "a/good", "a/waits"]
-    async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet, Redis.from_url(server_url) as redis:
+    async with Fleet(server_url, tmp_path, {"codex": 2}, None, **SHORT) as fleet, Redis.from_url(server_url) as redis:
         fleet.serve("r1")
         fleet.work("h1", 3)
         await fleet.ready(1)
@@ -27,6 +29,7 @@ async def test_an_ending_that_can_not_be_recorded_holds_up_no_other(server_url: 
         await wait_until(lambda: f"ask waits: the key {key} is a string" in fleet.said("h1"), "one ending waits")
         for name in names[1:]:
             await fleet.becomes(name, "completed")
+        assert "beat waits" not in fleet.said("h1")
         await redis.rename("kept", key)
         await fleet.becomes("a/damaged", "completed")
         assert record.broken(record.written(fleet.marks), {"codex": 2}, names) == []
