@@ -23,7 +23,7 @@ async def test_what_the_new_primary_never_heard_is_told_to_it(tmp_path: Path) ->
             watched.part()
             first.open()
             for name in FIRST:
-                await fleet.becomes(name, "completed")
+                await fleet.becomes(name, "completed", deadline=30)
             await wait_until(lambda: len(seen(fleet)) > 2 * len(FIRST) + len(LAST), "others were granted for them")
             watched.kill(watched.primary)
             with Redis(port=watched.replica) as behind:
