@@ -43,13 +43,17 @@ async def end(tasks: Collection[asyncio.Task[None]]) -> None:
         _, left = await asyncio.wait(left, timeout=0.2)
 
 
-async def insist(name: str, ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask until Redis answers. For verbs, which are idempotent; any other error is the caller's."""
+async def insist(
+    name: str,
+    ask: Callable[[], Awaitable[T]],
+    over: type[CoordinatorError] | tuple[type[CoordinatorError], ...] = (StoreUnavailable, StoreUnusable),
+) -> T:
+    """Ask until Redis answers. For verbs, which are idempotent; an error that is not among `over` is the caller's."""
     wait, said = 0.05, ""
     while True:
         try:
             return await ask()
-        except (StoreUnavailable, StoreUnusable) as error:
+        except over as error:
             if str(error) != said:
                 log.warning("%s waits: %s", name, error)
                 said = str(error)

@@ -13,8 +13,8 @@ from tests.waiting import wait_until_sync
 class Forgetful:
     """Use as a context. It writes every change to its file before it answers."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
+    def __init__(self, place: Path, **options: str) -> None:
+        self._place, self._options = place, options
         self._data, self._kept = place / "data", place / "kept"
         self.url = f"unix://{place / 's'}"
 
@@ -26,11 +26,11 @@ class Forgetful:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self) -> None:
-        """Start it on what lies there."""
+    def start(self, *, wait: bool = True, **more: str) -> None:
+        """Start it on what lies there, once with more options; `wait` until it answers."""
         self._data.mkdir(exist_ok=True)
         options = {"port": "0", "unixsocket": str(self._place / "s"), "save": "", "dir": str(self._data)}
-        options |= {"appendonly": "yes", "appendfsync": "always"}
+        options |= {"appendonly": "yes", "appendfsync": "always", **self._options, **more}
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         with (self._place / "log").open("ab") as log:
             self._server = subprocess.Popen(
@@ -39,7 +39,8 @@ class Forgetful:
                 stderr=log,
                 preexec_fn=servers.die_with_parent,  # noqa: PLW1509  # the child only makes one system call
             )
-        wait_until_sync(lambda: servers.answers(self.url), "the server answers")
+        if wait:
+            wait_until_sync(lambda: servers.answers(self.url), "the server answers")
 
     def kill(self) -> None:
         """With -9, at once."""

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
+from coordinator.errors import StoreUnavailable
 from coordinator.models import Grant
 from coordinator.operations import Claim
 from coordinator.operations._operation import Operation
@@ -51,8 +52,12 @@ class Claims:
     async def ask(self, make: Callable[[Asking | None], Operation[Any] | None]) -> Any:
         """Send the question that `make` makes of a claim (None while there is no room), until it is answered.
 
-        One at a time, since an older seq is given nothing.
+        One at a time, since an older seq is given nothing. One that the server refuses lets others go before it is sent
+        again: a full server refuses claims and takes endings, and a damaged key concerns what touches it alone.
         """
+        return await insist("ask", lambda: self._ask(make))
+
+    async def _ask(self, make: Callable[[Asking | None], Operation[Any] | None]) -> Any:
         async with self._asking:
             room, short = self._room()
             self._seq += 1
@@ -63,7 +68,7 @@ class Claims:
             if question is None:
                 return None
             asked_ms = boot_ms()  # before the first try: a repeated answer counts from then
-            reply: Claimed = await insist("ask", lambda: self._store.run(question))
+            reply: Claimed = await insist("ask", lambda: self._store.run(question), StoreUnavailable)
             for grant in reply.grants:
                 self._begin(grant, asked_ms)
         if reply.more:

@@ -80,7 +80,9 @@ def _sentinel(rest: str) -> str:
         host, _, port = server.rpartition(":")
         if not host or not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
             return f"has a sentinel (number {at}) that is not host:port"
-    master, _, database = rest[len(place) :].partition("?")[0].removeprefix("/").partition("/")
+    if "?" in rest:
+        return "takes nothing behind a '?', so no TLS"
+    master, _, database = rest[len(place) :].removeprefix("/").partition("/")
     return _database(database) if master else "names no master"
 
 

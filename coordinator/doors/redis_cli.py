@@ -16,6 +16,7 @@ def line(url: str) -> str:
     elif parts.scheme == "redis+sentinel":
         host, _, port = parts.netloc.rpartition("@")[2].split(",")[0].rpartition(":")
         master = parts.path.strip("/").partition("/")[0]
+        host = host.removeprefix("[").removesuffix("]")
         return shlex.join(["redis-cli", "-h", host, "-p", port, "SENTINEL", "get-master-addr-by-name", master])
     else:
         words += ["-h", parts.hostname or "localhost", "-p", str(parts.port or 6379)]

@@ -26,8 +26,6 @@ end
 local function check(ask, row)
   sound.claimer(ask.host)
   if differs(ask, row) then sound.matching(ask.host) end
-  for _, one in ipairs(ask.held or {}) do base.expect('hash', base.key('workspace', one.workspace)) end
-  for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do base.expect('hash', base.key('workspace', name)) end
   for _, one in ipairs(ask.endings or {}) do sound.ending(one.workspace, one.status) end
 end
 
@@ -43,12 +41,16 @@ local function register(ask, row)
   hosts.settle()
 end
 
+-- A record that somebody damaged does not keep the host's other leases from being renewed; nobody else is granted its workspace.
+local function is_damaged(name) return not sound.holds(base.expect, 'hash', base.key('workspace', name)) end
+
 -- Whether the registry has forgotten that it granted this run: what it knows of the workspace, if anything, is older.
 local function is_unknown(ask, one, row)
   return ask.epoch and lease.newest(row) < one.token
 end
 
 local function move_on(ask, one, answer)
+  if is_damaged(one.workspace) then return true end
   local row = lease.record(one.workspace)
   if row and row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token then
     lease.prolong(one.workspace, row, one.pid)
@@ -93,7 +95,7 @@ verb.register {
       offers.serve(1) -- before `unseen` is read: what it is given now it hears here too
     end
     for _, name in ipairs(redis.call('SMEMBERS', base.key('held', ask.host))) do
-      local record = not held[name] and lease.record(name)
+      local record = not held[name] and not is_damaged(name) and lease.record(name)
       if record and record.status == 'running' and record.mode ~= 'asker' and same_machine(record, ask.machine or row.machine) then
         answer.unseen[#answer.unseen + 1] = lease.grant_of(name, record) -- not renewed for one that may never hold it
       end

@@ -9,6 +9,7 @@ import redis.asyncio as redis_client
 from redis import exceptions as wrong
 
 QUIET_FOR = 10.0  # seconds without a message before the connection is tested
+_PONG_WITHIN = 5.0
 _MOST = (4 << 20) + 4  # bytes: more than the longest message in UTF-8
 
 
@@ -26,16 +27,16 @@ async def listen(redis: "redis_client.Redis", channels: tuple[str, ...]) -> Asyn
         subscription = redis.pubsub(ignore_subscribe_messages=False)
         try:
             await subscription.subscribe(*channels)
-            waited = 0
+            waited = False
             while True:
-                message = await subscription.get_message(timeout=QUIET_FOR)
+                message = await subscription.get_message(timeout=_PONG_WITHIN if waited else QUIET_FOR)
                 if message is None:
                     if waited:
                         raise wrong.TimeoutError("no answer to a ping")
-                    waited += 1
+                    waited = True
                     await subscription.ping()
                     continue
-                waited = 0
+                waited = False
                 if message["type"] == "subscribe" and message["data"] == len(channels):
                     wait = 0.05
                     yield Heard()

@@ -11,7 +11,7 @@ from redis import exceptions as wrong
 
 from coordinator import library
 from coordinator.config.redis_url import without_password
-from coordinator.errors import InvalidQuestion, LibraryError, Problem, StoreUnusable
+from coordinator.errors import InvalidQuestion, LibraryError, Problem, StoreUnavailable, StoreUnusable
 from coordinator.operations._operation import Damaged, Invalid, Operation, Outdated
 from coordinator.store import scan
 from coordinator.store.connection import connect
@@ -87,7 +87,7 @@ class Store:
                     return await attempt(verb, reads, question)
         except (wrong.RedisError, OSError) as error:
             raise explained(error, self.where) from error
-        raise LibraryError(f"Redis at {self.where} forgets the function library as soon as it is loaded")
+        raise StoreUnavailable(f"Redis at {self.where} forgets the function library as soon as it is loaded")
 
     async def _send_or_load(self, verb: str, reads: bool, question: str) -> bytes:
         async with self._loading:  # of many that found it missing at once, the first loads it

@@ -12,8 +12,25 @@ _UNUSABLE = {
     "READONLY": "this Redis is a read-only replica: point REDIS_URL at the primary, or use redis+sentinel://",
     "OOM": "Redis is out of memory: raise maxmemory or delete other data; endings are still accepted",
     "MISCONF": "Redis can not save to disk and refuses writes: look at its log and its disk",
+    "NOREPLICAS": "Redis has fewer replicas than min-replicas-to-write and refuses writes: look at its replicas",
     "MOVED": "this is a node of a Redis Cluster that does not hold this namespace: point REDIS_URL at its node",
     "CLUSTERDOWN": "the Redis Cluster is down: look at CLUSTER INFO",
+}
+#: What passes by itself; asking again is safe.
+_PASSES = {
+    "LOADING": "is loading its data: wait a moment and try again",
+    "MASTERDOWN": "is a replica that has lost its primary: wait until it is promoted or its primary is back",
+    "BUSY": "runs a script of somebody that does not end: wait, or `redis-cli SCRIPT KILL`",
+    "UNBLOCKED": "has just become a replica: ask the new primary",
+}
+#: Errors of which redis-py keeps the first word for itself.
+_WORDS: dict[type[Exception], str] = {
+    wrong.BusyLoadingError: "LOADING",
+    wrong.ReadOnlyError: "READONLY",
+    wrong.OutOfMemoryError: "OOM",
+    wrong.MasterDownError: "MASTERDOWN",
+    wrong.ClusterDownError: "CLUSTERDOWN",
+    wrong.MovedError: "MOVED",
 }
 #: What the TLS of Python says -> what to do. They are told with the address, and are wrong until somebody mends them.
 _TLS = {
@@ -27,8 +44,9 @@ _TLS = {
 def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError:
     """The error to raise for what redis-py or the system said; `where` names the server."""
     text = str(error)
-    if isinstance(error, wrong.BusyLoadingError) or text.startswith("LOADING"):
-        return StoreUnavailable(f"Redis at {where} is loading its data: wait a moment and try again")
+    word = next((word for kind, word in _WORDS.items() if isinstance(error, kind)), "") or text.split(" ", 1)[0]
+    if word in _PASSES:
+        return StoreUnavailable(f"Redis at {where} {_PASSES[word]}")
     if "Authentication required" in text or "already authenticated" in text:
         return StoreUnusable(_UNUSABLE["NOAUTH"])
     if isinstance(error, wrong.AuthenticationError) or "username-password" in text:
@@ -37,12 +55,12 @@ def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError
         return StoreUnusable(f"Redis at {where} {said.format(text=text)}")
     if where.startswith("rediss://") and "No such file" in text:
         return StoreUnusable(f"a file that REDIS_URL names is not there or can not be read: {where}")
+    if "max number of clients" in text:
+        return StoreUnavailable(f"Redis at {where} has no connection left ({text}): close others, or raise maxclients")
     if isinstance(error, OSError | wrong.ConnectionError | wrong.TimeoutError):
         return StoreUnavailable(f"Redis at {where} can not be reached ({text}): is it running, and is REDIS_URL right?")
     if isinstance(error, wrong.NoPermissionError) or is_denied(text):
         return StoreUnusable(lacking(text))
-    kinds = {wrong.ReadOnlyError: "READONLY", wrong.OutOfMemoryError: "OOM"}
-    word = next((word for kind, word in kinds.items() if isinstance(error, kind)), "") or text.split(" ", 1)[0]
     if word in _UNUSABLE:
         return StoreUnusable(_UNUSABLE[word].format(text=text))
     if "unknown command" in text.lower():

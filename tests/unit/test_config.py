@@ -134,6 +134,7 @@ def test_a_url_of_every_form_is_accepted(url: str) -> None:
         ("redis+sentinel://h1/master", "a sentinel (number 1) that is not host:port"),
         ("redis+sentinel://h1:1,/master", "a sentinel (number 2) that is not host:port"),
         ("redis+sentinel://h1:1/master/x", "a database that is not a number"),
+        ("redis+sentinel://h1:1/master/0?ssl_ca_certs=/a", "takes nothing behind a '?', so no TLS"),
     ],
 )
 def test_a_wrong_url_is_named_with_its_mend(url: str, said: str) -> None:

@@ -140,6 +140,21 @@ def test_one_damaged_record_does_not_keep_the_others_from_being_reaped(redis: "R
     assert (again["outcome"], again["key"]) == ("damaged", "{t}:workspace:late")
 
 
+def test_one_damaged_record_does_not_keep_the_other_leases_of_its_host_from_being_renewed(redis: "Redis") -> None:
+    rich.build(redis)
+    redis.zadd(f"{rich.ROOT}:leases", {"run": 1, "late": 1})
+    held = [
+        {"workspace": name, "token": int(redis.hget(f"{rich.ROOT}:workspace:{name}", "token") or 0)}
+        for name in ("run", "late")
+    ]
+    redis.delete(f"{rich.ROOT}:workspace:late")
+    redis.set(f"{rich.ROOT}:workspace:late", "by hand")
+    answer = rich.ask(redis, "renew", {"host": "h1", "incarnation": "i1", "held": held})
+    assert (answer["outcome"], answer["lost"], answer["unseen"]) == ("renewed", {}, {})
+    assert redis.zscore(f"{rich.ROOT}:leases", "late") == 1
+    assert (redis.zscore(f"{rich.ROOT}:leases", "run") or 0) > 1
+
+
 def test_a_damaged_lane_does_not_undo_the_ending_that_met_it(redis: "Redis") -> None:
     rich.build(redis)
     redis.delete(f"{rich.ROOT}:workspace:ready")
