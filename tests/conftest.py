@@ -9,13 +9,13 @@ from hypothesis import settings
 from redis.asyncio import Redis as AsyncRedis
 
 from tests import leftovers, seeds
-from tests.servers import ALL, FAKE, REAL, Servers, connect
+from tests.servers import ALL, FAKE, REAL, Servers, connect, one_of
 from tests.waiting import wait_until_sync
 
 settings.register_profile("dispatch", deadline=None)  # speed is for benchmarks: a busy machine fails no test
 settings.load_profile("dispatch")
 WITH_PROCESSES = {"faults", "integration"}
-LONGEST = {"test_laws.py", "test_damaged_keys.py", "test_compose.py"}
+LONGEST = {"test_storm.py", "test_laws.py", "test_damaged_keys.py", "test_compose.py"}
 
 
 def pytest_configure() -> None:
@@ -32,10 +32,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test with `server_kind` runs on every kind of server; one that also wants a URL, on the real ones."""
+    """A test with `server_kind` runs on every kind of server; one that also wants a URL, on the real ones.
+
+    One of processes runs on one of these, unless it chooses.
+    """
     chosen = {name for marker in metafunc.definition.iter_markers("parametrize") for name in marker.args[:1]}
     if "server_kind" in metafunc.fixturenames and "server_kind" not in chosen:
-        metafunc.parametrize("server_kind", REAL if "server_url" in metafunc.fixturenames else ALL, indirect=True)
+        kinds: tuple[str, ...] = REAL if "server_url" in metafunc.fixturenames else ALL
+        if kinds == REAL and WITH_PROCESSES & set(metafunc.definition.path.parts):
+            kinds = (one_of(metafunc.definition.name),)
+        metafunc.parametrize("server_kind", kinds, indirect=True)
 
 
 @pytest.fixture(scope="session")

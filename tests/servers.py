@@ -9,6 +9,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from zlib import crc32
 
 import fakeredis
 import pytest
@@ -22,6 +23,14 @@ from tests.waiting import wait_until_sync
 FAKE, VALKEY, REDIS = "fake", "valkey", "redis"
 REAL = (VALKEY, REDIS)
 ALL = (FAKE, *REAL)
+
+
+def one_of(test: str) -> str:
+    """The real server that a test of processes meets: each of the two has half of them.
+
+    In what they answer to verbs they are compared by the model and by the tests of verbs, which meet both.
+    """
+    return REAL[crc32(test.encode()) % len(REAL)]
 
 
 def program(kind: str) -> Path:

@@ -15,13 +15,13 @@ from coordinator.embedded import keeper
 from coordinator.embedded.server import Server, find, hold
 from coordinator.errors import StoreUnusable
 from tests.roots import ask, assert_only_data_left, holder, holders, keeper_of, processes, use
-from tests.servers import REAL
+from tests.servers import one_of
 from tests.waiting import wait_until_sync
 
 
-@pytest.fixture(params=REAL)
+@pytest.fixture
 def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    use(request.param, tmp_path, monkeypatch)
+    use(one_of(request.node.name), tmp_path, monkeypatch)
     return tmp_path / "root"
 
 

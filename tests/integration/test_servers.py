@@ -8,7 +8,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from tests.leftovers import end, leftovers
-from tests.servers import REDIS, Servers, program
+from tests.servers import REAL, REDIS, Servers, program
 from tests.waiting import wait_until, wait_until_sync
 
 LIBRARY = """#!lua name=probe
@@ -30,6 +30,7 @@ async def test_a_function_library_is_loaded_and_called_on_an_empty_server(raw: A
     assert await raw.get("{dispatch}:x") == '{"told":7}'
 
 
+@pytest.mark.parametrize("server_kind", REAL, indirect=True)
 async def test_a_url_and_the_client_lead_to_the_same_real_server(
     raw: AsyncRedis, server_url: str, server_kind: str
 ) -> None:

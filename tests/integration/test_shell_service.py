@@ -160,7 +160,7 @@ def test_a_shell_script_lives_and_dies_as_a_push_host(
 def test_a_grant_that_a_push_host_never_confirms_goes_to_another(
     redis: "Redis", serve: Callable[[int], None], service: Callable[..., Any], replicas: int
 ) -> None:
-    _call(redis, "apply", {"settings": {"spawn_timeout": 2000}})
+    _call(redis, "apply", {"settings": {"spawn_timeout": 1000, "max_attempts": 99}})
     _call(redis, "thaw", {})
     serve(replicas)
     service("push", "deaf", "shell", "never")
@@ -169,7 +169,11 @@ def test_a_grant_that_a_push_host_never_confirms_goes_to_another(
     assert redis.smembers("{dispatch}:held:deaf") == {"one"}
     service("push", "sh2", "shell", "confirm")
     wait_until_sync(lambda: redis.zcard("{dispatch}:status:completed"), "another has run it")
-    assert redis.hmget("{dispatch}:workspace:one", "host", "attempt") == ["sh2", "2"]
+    host, attempt = redis.hmget("{dispatch}:workspace:one", "host", "attempt")
+    assert (host, int(attempt or 0) > 1) == (
+        "sh2",
+        True,
+    )  # the deaf one may have had it again before the other was there
 
 
 def _shape(value: Any) -> Any:

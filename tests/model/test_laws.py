@@ -6,7 +6,7 @@ from tests.model.running import run, run_together
 from tests.servers import ALL, FAKE, REDIS, VALKEY, Servers, program
 
 #: Each server meets questions of its own: (examples, seed). `python -m tests.model --seed N` goes elsewhere.
-RUNS = {FAKE: (40, 3), VALKEY: (100, 1), REDIS: (100, 4)}  # a fake server takes its time
+RUNS = {FAKE: (40, 3), VALKEY: (70, 1), REDIS: (70, 4)}  # a fake server takes its time
 
 
 @pytest.mark.reference(14, "W5", "W7", "W12")
