@@ -76,11 +76,22 @@ class Held:
             log.warning("can not be told again workspace=%s: %s", self.workspace, error)
             return None
 
-    def renewed(self, deadline_ms: int, *, lost: bool) -> None:
-        """The server was told of it again: its lease lasts until then, or another run has its workspace."""
+    @property
+    def stilled(self) -> bool:
+        """Whether its lease was over, or nearly so, and its agent stands still."""
+        if self.guard:
+            with contextlib.suppress(GuardError):
+                return self.guard.state() == "stilled"
+        return False
+
+    def renewed(self, deadline_ms: int, *, lost: bool, goes_on: bool) -> None:
+        """The server was told of it again: its lease lasts until then, or another run has its workspace.
+
+        Where it is stilled it stays so unless it `goes_on`.
+        """
         if lost:
             self.end("lost")
-        else:
+        elif goes_on or not self.stilled:
             self.extend(deadline_ms)
 
     def extend(self, deadline_ms: int) -> None:

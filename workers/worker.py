@@ -112,7 +112,8 @@ class Worker:
         self._beat_now.clear()
 
     async def _renew(self) -> None:
-        said, asked_ms = newest(self._held.values()), boot_ms()
+        said = newest(self._held.values())
+        settled, asked_ms = await self._again.settled(said.values()), boot_ms()
         reply = await self._store.run(
             Renew(
                 host=self._host,
@@ -132,9 +133,10 @@ class Worker:
             raise HostTaken(f"host {self._host} is a worker elsewhere: choose another --host, or wait {seconds} s")
         self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
         self._disk.heard(reply.epoch)
+        goes_on = settled and reply.epoch == self._again.epoch
         for held in said.values():
             if held.workspace not in reply.unknown:
-                held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost)
+                held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost, goes_on=goes_on)
             if held.workspace in reply.kill:
                 held.end("killed")
         for grant in reply.unseen:
@@ -152,8 +154,7 @@ class Worker:
                     self._beat_now.set()
 
     async def _watch(self) -> None:
-        wait = max(0.05, min(self._every, 1.0, self._kill_grace_ms / 8000))  # half the grace is left to act in
-        await asyncio.sleep(wait)
+        await asyncio.sleep(max(0.05, min(self._every, 1.0, self._kill_grace_ms / 8000)))  # half the grace is left
         for held in list(self._held.values()):
             await asyncio.to_thread(held.enforce)
 

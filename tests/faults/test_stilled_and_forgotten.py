@@ -1,0 +1,52 @@
+"""A host that was silent beyond its lease, and a server that comes back without what it did about that."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coordinator.operations import Submit
+from tests import marks, record
+from tests.faults.storm import checker
+from tests.faults.storm.fleet import AGENT
+from tests.fleet import Fleet
+from tests.forgetful import Forgetful
+from tests.waiting import wait_until
+
+TIMES: dict[str, object] = {"lease_ttl": "4s", "beat": "500ms", "kill_grace": "1s"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Forgetful]:
+    with Forgetful(tmp_path / "server") as server:
+        yield server
+
+
+async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_runs_the_same(
+    server: Forgetful, tmp_path: Path
+) -> None:
+    runner = {"command": ["sh", AGENT, str(tmp_path / "marks"), "{workspace}", "{agent}", "{task}"]}
+    async with Fleet(server.url, tmp_path, {"codex": 1}, {"codex": runner}, **TIMES) as fleet:
+        fleet.serve("r1")
+        for host in ("h1", "h2"):
+            fleet.work(host, 1)
+        await fleet.ready(2)
+        await fleet.store.run(Submit(workspace="core/a/1", agent="codex", task="plain 60"))
+        silent = (await fleet.becomes("core/a/1", "running")).host or ""
+        await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
+        fleet.signal(silent, signal.SIGSTOP)
+        try:
+            await wait_until(lambda: marks.starts(marks.read(fleet.marks)) == {"core/a/1": 2}, "the other runs it", 15)
+            other = "h1" if silent == "h2" else "h2"
+            fleet.signal(other, signal.SIGSTOP)
+            server.kill()
+            server.go_back()
+            server.start()
+        finally:
+            fleet.signal(silent, signal.SIGCONT)
+        await fleet.becomes_known("core/a/1", "running")
+        fleet.signal(other, signal.SIGCONT)
+        await fleet.becomes("core/a/1", "completed", deadline=30)
+        assert (await fleet.record("core/a/1")).host == other
+    assert list(checker.twice_at_once(record.written(fleet.marks))) == []
