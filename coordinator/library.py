@@ -15,9 +15,9 @@ WORDS: Final = {
     "_ramp": "ramp", "_defaults": "defaults", "_accounts": "accounts", "_gates": "gates", "_latch": "latch",
     "_hosts": "hosts", "_rooms": "rooms", "_fair": "fair", "_queue": "queue", "_lease": "lease",
     "_ending": "ending", "_records": "records", "_history": "history", "_later": "later", "_freezes": "freezes",
-    "_claim": "drain", "_offers": "offers", "_unserved": "unserved", "_plan": "plan", "_verb": "verb",
-    "_standing": "standing", "_overlay": "overlay", "_suppose": "suppose", "_faults": "faults", "_orphans": "orphans",
-    "_mends": "mends",
+    "_losing": "losing", "_claim": "drain", "_offers": "offers", "_unserved": "unserved", "_plan": "plan",
+    "_verb": "verb", "_standing": "standing", "_overlay": "overlay", "_suppose": "suppose", "_faults": "faults",
+    "_orphans": "orphans", "_mends": "mends",
 }  # fmt: skip
 VERBS: Final = tuple(sorted(path.stem for path in FOLDER.glob("[a-z]*.lua")))
 

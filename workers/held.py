@@ -71,7 +71,9 @@ class Held:
                 started_at = self.guard.started_at
         said = self.grant.model_dump(exclude={"ttl", "answer"}, exclude_none=True)
         try:
-            return HeldRun(**said, started_at=started_at, pid=self.lease().pid, ending=ending)
+            return HeldRun(
+                **said, started_at=started_at, pid=self.lease().pid, stilled=self.stilled or None, ending=ending
+            )
         except ValueError as error:
             log.warning("can not be told again workspace=%s: %s", self.workspace, error)
             return None

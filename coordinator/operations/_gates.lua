@@ -63,7 +63,7 @@ function gates.limit(limit_key) return seen(limit_key).limit end
 
 local OF_RUNS = { repo = true, org = true, label = true }
 
-local function is_full(limit_key)
+function gates.is_full(limit_key)
   local limit = gates.limit(limit_key)
   return limit and gates.used(limit_key) >= limit
 end
@@ -144,7 +144,7 @@ function gates.refuses(limit_key, pool)
   end
   local paced = paces(limit_key)
   if paced then return paced end
-  if is_full(limit_key) then
+  if gates.is_full(limit_key) then
     return refusal(limit_key, 'full',
       'queue at capacity: ' .. label(limit_key, pool) .. ' ' .. gates.used(limit_key) .. '/' .. string.format('%.0f', gates.limit(limit_key)))
   end

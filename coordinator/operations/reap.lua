@@ -2,46 +2,16 @@
 -- forget what ended long ago.
 -- Answers reaped{lost[], opened[], forgotten?, next_due? (ms from now), more?, new? (there is no configuration)}. While settling no lease
 -- is reaped. `faults`: so many were found by a walk over all keys; status shows it.
-local function lose(name, row)
-  local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts')
-  local proof = row.mode == 'pull' or (row.mode == 'push' and not row.confirmed)
-  local status = proof and 'queued' or 'blocked'
-  if row.kill then
-    status = 'failed'
-  elseif proof and attempt >= most then
-    status = 'failed'
-  end
-  facts.tell('AgentLost', { workspace = name, host = row.host, token = base.number(row.token), reason = 'the lease ran out' })
-  local doubt = 'no proof of death: ' .. (row.host or 'its holder') .. ' went silent; retry when the agent is certainly dead'
-  if status == 'queued' then
-    status = lease.requeue(name, row, {})
-  elseif status == 'failed' then
-    local how = row.mode == 'push' and ' never confirmed that it starts it' or ' went silent'
-    local text = row.kill and 'killed; its host went silent' or 'lost ' .. string.format('%.0f', attempt) .. ' times: ' .. row.host .. how
-    lease.finish(name, row, 'failed', { verdict = row.kill and 'killed' or 'lost', question = text })
-  else
-    lease.finish(name, row, 'blocked', { verdict = 'lost', question = doubt })
-  end
-  return { workspace = name, host = row.host, status = status }
-end
-
-local function check(name)
-  for _, status in ipairs { 'failed', 'blocked' } do
-    local row = sound.ending(name, status)
-    if not row or row.status ~= 'running' then return end
-  end
-end
-
 -- One damaged record does not keep the others from being reaped.
 local function reap_leases(most)
   local lost, damage = {}, nil
   for _, name in ipairs(redis.call('ZRANGEBYSCORE', base.key('leases'), '-inf', call.now, 'LIMIT', 0, most)) do
-    local fine, what = sound.holds(check, name)
+    local fine, what = sound.holds(losing.check, name)
     local row = fine and lease.record(name)
     if not fine then
       damage = damage or what
     elseif row and row.status == 'running' then
-      lost[#lost + 1] = lose(name, row)
+      lost[#lost + 1] = losing.take(name, row)
     else
       redis.call('ZREM', base.key('leases'), name) -- its record was removed by hand
     end

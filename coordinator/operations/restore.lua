@@ -1,12 +1,14 @@
 -- restore: a host tells of the runs that it holds, and of those that have ended there lately, in an epoch in which it has not yet. What the
 -- registry has forgotten is known again: the server came back empty, or without its last words. It is a fact, not an admission: such a
--- run holds its slots also beyond a limit, under its own token, with a lease that begins anew. An ending is counted once. A namespace that
+-- run holds its slots also beyond a limit, under its own token, with a lease that begins anew; but where its agent stands still and others
+-- have its slots by now, it is lost, as it would have been to a server that knew it. An ending is counted once. A namespace that
 -- has no configuration yet, or was only just made and thawed by the environment, is frozen: it may have forgotten that it was.
 -- Answers restored{count, lost[], ttl}: how many were forgotten, and which runs are not the host's any more; the leases of the others last
 -- ttl from now. unregistered: renew first.
 local RUN = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, agent = { is = 'agent', must = true },
   lane = 'path', task = 'task', repo = 'repo', org = 'repo', branch = 'branch', source = 'path', dir = 'path', session = 'line',
-  account = 'account', attempt = 'integer', started_at = 'integer', pid = 'integer', ending = { is = 'shape', fields = ending.FIELDS } }
+  account = 'account', attempt = 'integer', started_at = 'integer', pid = 'integer', stilled = 'boolean',
+  ending = { is = 'shape', fields = ending.FIELDS } }
 
 -- What a lane says beyond agent, org and repo: host, labels, front and priority; and its limit keys. Nothing where no submit could say it.
 local function wishes(one)
@@ -35,6 +37,16 @@ end
 
 local function is_forgotten(one, row) return lease.newest(row) < one.token and not has_been(one, row) end
 
+-- Its lease was over before this host could tell of it, and others may have started in its place: its agent stands still, and would go on
+-- beyond a limit. While the fleet settles nobody has.
+local function has_no_room(ask, one)
+  if not one.stilled or one.ending or gates.settling() or hosts.mode(ask.host) == 'push' then return false end
+  for _, limit_key in ipairs { '*', unpack(lease.holds { lane = lane_of(one), account = one.account }) } do
+    if gates.is_full(limit_key) then return true end
+  end
+  return false
+end
+
 local function check(ask, one)
   local name = one.workspace
   base.expect('hash', base.key('workspace', name))
@@ -46,6 +58,7 @@ local function check(ask, one)
     if account then base.expect('set', base.key('slots', account)) end
     sound.run(name, { status = row and row.status, lane = lane_of(one) }, ask.host, 'running')
     row = { status = 'running', lane = lane_of(one), host = ask.host, account = one.account }
+    if one.stilled then base.expect('zset', base.key('status', 'failed')) end
   end
   if one.ending and row and row.status == 'running' then sound.run(name, row, row.host, one.ending.status) end
 end
@@ -95,8 +108,13 @@ verb.register {
       local row = lease.record(one.workspace)
       local was_forgotten = is_forgotten(one, row)
       if was_forgotten then
+        local is_late = has_no_room(ask, one)
         take(ask, one, row or {})
         row, answer.count = lease.record(one.workspace), answer.count + 1
+        if is_late then
+          losing.take(one.workspace, row)
+          row = lease.record(one.workspace)
+        end
       end
       if one.ending then
         report(one, row, was_forgotten)

@@ -41,7 +41,10 @@ class Unregistered(Record):
 
 
 class HeldRun(Question):
-    """A run as its host was granted it, and how it ended where it has. `started_at` is epoch milliseconds."""
+    """A run as its host was granted it, and how it ended where it has. `started_at` is epoch milliseconds.
+
+    `stilled`: its lease was over, and its agent stands still.
+    """
 
     workspace: WorkspaceName
     token: Token
@@ -58,6 +61,7 @@ class HeldRun(Question):
     attempt: Count | None = None
     started_at: Count | None = None
     pid: Count | None = None
+    stilled: bool | None = Field(default=None, strict=True)
     ending: HoldersEnding | None = None
 
 

@@ -102,6 +102,12 @@ RESTORE: Final = (
         "call.ended = true",
     ),
     Plant(
+        "stilled_goes_on_beyond_a_limit",
+        "A host that comes back late goes on with what others have replaced.",
+        "if gates.is_full(limit_key) then return true end",
+        "if gates.is_full(limit_key) then return false end",
+    ),
+    Plant(
         "told_under_one_id_again",
         "A notification is told as often as somebody asks.",
         "if ask.id and not is_new(ask.id) then return",

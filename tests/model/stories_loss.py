@@ -32,6 +32,8 @@ _ODD: Final = st.sampled_from(
         {"account": "z"},
         {"started_at": None},
         {"attempt": 3},
+        {"stilled": True},
+        {"stilled": True, "attempt": 3},
     ]
 )
 _ENDS: Final = st.none() | some.endings
@@ -72,6 +74,7 @@ class LosingStories(TimedStories):
         ending=_ENDS,
         began=some.mostly,
         settles=st.booleans(),
+        stilled=st.booleans(),
     )
     def come_back(
         self,
@@ -82,6 +85,7 @@ class LosingStories(TimedStories):
         ending: dict[str, Any] | None,
         began: bool,
         settles: bool,
+        stilled: bool,
     ) -> None:
         """The server comes back, empty or without what was `last`; a replica may remember what was set."""
         self.losses += 1
@@ -100,6 +104,9 @@ class LosingStories(TimedStories):
         hosts = self._lost(behind=kept in ("all", "copy", "before"))
         if self.saved and kept != "nothing" and not self.fleet.truth.configured:
             self._write_back(self.saved)
+        if stilled:
+            for name, runs in self.memory.items():
+                self.memory[name] = [run.model_copy(update={"stilled": True}) for run in runs]
         for host, how in zip(hosts, comes, strict=False):
             self._come(host, how, ending, began=began)
         if settles:

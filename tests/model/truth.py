@@ -240,7 +240,7 @@ class Truth(Tracked):
         if self.settling > self.now:
             return []
         late = sorted((task.deadline, task.name) for task in self.running() if task.deadline <= self.now)
-        return [(name, self._lose(self.tasks[name])) for _, name in late[:limit]]
+        return [(name, self.lose(self.tasks[name])) for _, name in late[:limit]]
 
     def forget(self, told: int, listed: Callable[[Task], int]) -> tuple[int, bool]:
         """How many were due to be forgotten, and whether others had to be kept; of each status the oldest first.
@@ -265,7 +265,7 @@ class Truth(Tracked):
                 self.summary[field] = self.summary.get(field, 0) + more
         return len(due), bool(kept)
 
-    def _lose(self, task: Task) -> str:
+    def lose(self, task: Task) -> str:
         self.told.append(("AgentLost", task.name, task.host or ""))
         proof = task.mode == "pull" or (task.mode == "push" and not task.confirmed)
         if task.killed or (proof and task.attempt >= self.settings["max_attempts"]):

@@ -162,7 +162,7 @@ SHAPES: dict[tuple[str, str], tuple[str, dict[str, Any], dict[str, str]]] = {
     ("restore", "runs"): ("[%s]", {"workspace": "a", "token": 1, "agent": "codex"}, {
         "workspace": "name", "token": "count", "agent": "name", "lane": "name", "task": "task", "repo": "name",
         "org": "name", "branch": "name", "source": "name", "dir": "name", "session": "name", "account": "name",
-        "attempt": "count", "started_at": "count", "pid": "count", "ending": "ending",
+        "attempt": "count", "started_at": "count", "pid": "count", "stilled": "flag", "ending": "ending",
     }),
     ("track", "workspaces"): ("[%s]", {"workspace": "a"}, {
         "workspace": "name", "status": "word", "agent": "name", "task": "task", "repo": "name", "org": "name",

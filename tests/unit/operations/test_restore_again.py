@@ -216,3 +216,54 @@ async def test_what_a_push_host_tells_freezes_nothing(fleet: Fleet) -> None:
     await fleet.store.run(Renew(host="h1", incarnation="i1", machine="m1", mode="push", pools=["codex"], slots=9))
     await restore(fleet, HELD)
     assert await frozen_by(fleet) == "-"
+
+
+async def forgotten_and_full(fleet: Fleet) -> tuple[Grant, Grant]:
+    """A run that the server has forgotten, and one that has started in its place since."""
+    (old,) = await running(fleet, "a", repo="r")
+    await emptied(fleet)
+    await fleet.limit("codex", 1)
+    await fleet.host("h2", machine="m2")
+    await fleet.queue("b")
+    (new,) = (await fleet.claim("h2")).grants
+    await beat(fleet)
+    return old, new
+
+
+async def test_a_stilled_run_that_others_have_replaced_is_queued_again_and_not_the_hosts(fleet: Fleet) -> None:
+    old, new = await forgotten_and_full(fleet)
+    for count in (1, 0):
+        assert await restore(fleet, told(old, stilled=True)) == Restored(count=count, lost=("a",), ttl=TTL)
+        assert (await fleet.record("a")).status == "queued"
+        assert await fleet.redis.smembers("{t}:slots:codex") == {"b"}
+    assert [(fact["workspace"], fact["host"]) for fact in await facts(fleet, "AgentLost")] == [("a", "h1")]
+    await fleet.end(new)
+    assert await fleet.granted("h2") == ["a"]
+    assert (await fleet.record("a")).attempt == 2
+
+
+async def test_a_run_that_goes_on_is_a_fact_also_where_others_have_its_slots(fleet: Fleet) -> None:
+    old, _ = await forgotten_and_full(fleet)
+    assert await restore(fleet, told(old)) == Restored(count=1, ttl=TTL)
+    assert await fleet.redis.smembers("{t}:slots:codex") == {"a", "b"}
+
+
+async def test_a_stilled_run_goes_on_where_there_is_room_for_it(fleet: Fleet) -> None:
+    old, _ = await forgotten_and_full(fleet)
+    await fleet.limit("codex", 2)
+    assert await restore(fleet, told(old, stilled=True)) == Restored(count=1, ttl=TTL)
+    assert (await fleet.record("a")).status == "running"
+
+
+async def test_a_stilled_run_is_a_fact_before_all_have_told(fleet: Fleet) -> None:
+    old, _ = await forgotten_and_full(fleet)
+    await fleet.redis.function_flush()  # a restart: h2 has to tell
+    await beat(fleet)
+    assert await restore(fleet, told(old, stilled=True)) == Restored(count=1, ttl=TTL)
+
+
+async def test_a_stilled_run_that_was_started_as_often_as_may_be_has_failed(fleet: Fleet) -> None:
+    old, _ = await forgotten_and_full(fleet)
+    assert (await restore(fleet, told(old, stilled=True) | {"attempt": 3})).lost == ("a",)
+    record = await fleet.record("a")
+    assert (record.status, record.verdict) == ("failed", "lost")
