@@ -81,8 +81,11 @@ async def freeze(storm: Storm) -> str:
     key = storm.chance.choice(("*", "codex", f"repo:core/{storm.chance.choice(REPOS)}", f"host:{HOSTS[0]}"))
     for_s = storm.chance.uniform(0.3, 2)
     by_itself = storm.chance.random() < 0.3
-    until = epoch_ms() + int(for_s * 1000) if by_itself else None
-    await storm.ask(Freeze(key=key, by=_BY, until=until))
+
+    def asked() -> Freeze:
+        return Freeze(key=key, by=_BY, until=epoch_ms() + int(for_s * 1000) if by_itself else None)
+
+    await storm.insist(lambda store: store.run(asked()))  # with an end of its own each time
     await asyncio.sleep(for_s)
     await storm.ask(Thaw(key=key, by=_BY))
     return f"{key} for {for_s:.1f} s"
