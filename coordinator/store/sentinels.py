@@ -44,13 +44,15 @@ async def _ask(address: Address, name: str) -> Address | str:
     """What one sentinel says: the address, or why it names none."""
     host, port = address
     options: dict[str, Any] = {"socket_timeout": ANSWER_WITHIN, "socket_connect_timeout": ANSWER_WITHIN}
-    client = redis_client.Redis(host=host, port=port, retry=Retry(NoBackoff(), 0), decode_responses=True, **options)
+    line = redis_client.Connection(host=host, port=port, retry=Retry(NoBackoff(), 0), decode_responses=True, **options)
     try:
-        answer: Any = await client.execute_command("SENTINEL", "MASTER", name)  # type: ignore[no-untyped-call]
+        await line.connect()  # type: ignore[no-untyped-call]
+        await line.send_command("SENTINEL", "MASTER", name)
+        answer: Any = await line.read_response()
     except (wrong.RedisError, OSError) as error:
         return f"{host}:{port}: {error}"
     finally:
-        await client.aclose()
+        await line.disconnect(nowait=True)  # also of one that is cancelled meanwhile: it waits for nothing
     found = answer if isinstance(answer, Mapping) else dict(zip(answer[::2], answer[1::2], strict=True))
     if any(flag in found["flags"] for flag in ("s_down", "o_down")):
         return f"{host}:{port}: {name} is down, and no other is promoted yet"

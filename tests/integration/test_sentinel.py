@@ -50,10 +50,12 @@ async def test_what_no_sentinel_knows_is_told_with_what_each_says(watched: Watch
 
 
 async def test_no_connection_to_a_sentinel_stays(watched: Watched) -> None:
-    await asked(watched.url)
+    """Also of those that are not waited for, since another was faster (an unclosed one fails a test as it is found)."""
+    for _ in range(30):
+        await asked(Watched.url_of(*watched.sentinels * 8))
     command = ["redis-cli", "-p", str(watched.sentinels[0]), "CLIENT", "LIST", "TYPE", "normal"]
     listed = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
-    assert [line for line in listed.stdout.splitlines() if "cmd=sentinel|master" in line] == []
+    assert [line for line in listed.stdout.splitlines() if "cmd=sentinel" in line] == []
 
 
 def test_every_door_finds_the_primary(watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
