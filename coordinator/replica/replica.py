@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from typing import Final
 
 from coordinator.config.fleet import Fleet
@@ -57,12 +58,11 @@ async def _is_new(store: Store) -> bool:
     new = (await store.run(GetStatus())).new
     if not new or not await store.publish(PokeQueue().model_dump_json(exclude_none=True)):
         return new
-    with contextlib.suppress(TimeoutError):  # else those that listen are no replicas, or new themselves
-        async with asyncio.timeout(_GIVEN_BACK_WITHIN):
-            while new:
-                await asyncio.sleep(_LOOK_EVERY)
-                new = (await store.run(GetStatus())).new
-    return new
+    until = time.monotonic() + _GIVEN_BACK_WITHIN
+    while new and time.monotonic() < until:
+        await asyncio.sleep(_LOOK_EVERY)
+        new = (await store.run(GetStatus())).new
+    return new  # those that listened are no replicas, or new themselves
 
 
 async def serve(store: Store, stop: asyncio.Event) -> None:

@@ -1,5 +1,6 @@
 """What goes wrong around a command: one line that says what to do, an exit code, and never a traceback."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -7,12 +8,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
 import pytest
 import typer
+from redis.asyncio.connection import AbstractConnection
 from typer.testing import CliRunner
 
 from coordinator import embedded
@@ -208,6 +210,22 @@ def test_every_command_prints_json_for_machines(thawed: Cli, line: str) -> None:
     assert result.exit_code in (OK, REFUSED)
     assert all(isinstance(json.loads(text), dict) for text in result.stdout.splitlines())
     assert result.stdout or line in ("wait a/1", "logs a/1", "retry a/1", "kill a/1")
+
+
+def test_a_wait_ends_in_time_also_where_the_client_loses_its_cancellation(
+    thawed: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As redis-py does when it comes as it connects."""
+    thawed("dispatch", "a/1", "--agent", "codex")
+    connect = AbstractConnection.connect
+
+    async def slow(self: AbstractConnection) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.2)
+        await connect(self)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(AbstractConnection, "connect", slow)
+    assert "the time is over" in thawed.wrong("wait", "a/1", "--timeout", "10ms", code=REFUSED)
 
 
 def test_an_unexpected_error_is_one_line_too() -> None:

@@ -15,6 +15,7 @@ from coordinator.doors.session import Session, duration, opened, question
 from coordinator.doors.texts import because
 from coordinator.operations import Explain
 from coordinator.operations.explain import Explained
+from coordinator.steady import end
 
 
 def add(app: typer.Typer) -> None:
@@ -57,13 +58,21 @@ async def wait_for(session: Session, names: list[str], *, as_json: bool, timeout
             waiting = now
             live.show(_line(now) if now else "")
 
+        async def report() -> None:
+            nonlocal code
+            async for name, found in until_ended(session, left, changed):
+                del left[name]
+                live.clear()
+                code = max(code, await _report(session, name, found, as_json=as_json))
+
+        reporting = asyncio.create_task(report())
         try:
-            async with asyncio.timeout(timeout):
-                async for name, found in until_ended(session, left, changed):
-                    del left[name]
-                    live.clear()
-                    code = max(code, await _report(session, name, found, as_json=as_json))
-        except TimeoutError:
+            in_time, _ = await asyncio.wait([reporting], timeout=timeout)
+        finally:
+            await end([reporting])  # a timeout of asyncio would cancel it once, and redis-py may lose that
+        if in_time:
+            reporting.result()
+        else:
             code = max(code, REFUSED)
     for name in left:
         complain(f"the time is over, and {name} {_state(waiting.get(name))}")
