@@ -95,7 +95,8 @@ async def freeze(storm: Storm) -> str:
 async def limit(storm: Storm) -> str:
     key = storm.chance.choice((*LIMITS, f"repo:core/{storm.chance.choice(REPOS)}"))
     base = LIMITS.get(key, LIMITS["repo:*"])
-    now = storm.chance.choice((0, 1, 1, 2, base + 2))
+    most = base if key == "repo:*" else base + 2  # a repo's own limit may be forgotten, and nobody here knows
+    now = storm.chance.choice((0, 1, 1, 2, most))
     await set_limit(storm, key, now)
     for_s = storm.chance.uniform(0.5, 2.5)
     await asyncio.sleep(for_s)
