@@ -81,6 +81,12 @@ class Fleet:
         options = ["--host", host, "--slots", str(slots), "--config", str(self.config), "--root", str(self.root)]
         self._start(host, ["-c", code, "run", *options], url)
 
+    async def begin(self, slots: int) -> None:
+        """Start one replica, `r1`, and one worker, `h1`, and wait until it is ready."""
+        self.serve("r1")
+        self.work("h1", slots)
+        await self.ready(1)
+
     def _start(self, name: str, arguments: list[str], url: str) -> None:
         environ = {
             **os.environ,

@@ -1,7 +1,6 @@
 -- Faults: what the keys say that the records do not, and the other way round. Read from one key at a time; nothing here writes.
 -- A fault is {class, key (without the root), workspace?, text, mend?, until?}; `mend` names what mends it (see _mends.lua).
 -- leaked: an entry without an owner. doubled: a second place of something that has one. orphaned: what its own place does not know.
-local STATUSES = { queued = true, running = true, completed = true, merged = true, ['ready-for-review'] = true, failed = true, blocked = true }
 local FIELDS = { 'status', 'lane', 'host', 'account', 'not_before', 'deadline', 'mode', 'ttl', 'confirmed' }
 
 local function read(name)
@@ -77,7 +76,7 @@ end }
 each.status = { 'ZSCAN', function(key, status, name)
   local row = read(name)
   if row and row.status == status then return end
-  local twice = row and STATUSES[row.status or ''] and has(base.key('status', row.status), name)
+  local twice = row and question.is_status(row.status) and has(base.key('status', row.status), name)
   stray(key, name, row, twice, says(row), 'take_out', { ended = true })
 end }
 
@@ -145,4 +144,3 @@ each.hosts, each.poked, each.waiting = of_a_host('ZSCAN'), of_a_host('ZSCAN'), o
 each.served, each.serves = of_a_host('SSCAN'), of_a_host('SSCAN', 'rest')
 
 faults.each, faults.read, faults.add, faults.has = each, read, add, has
-faults.STATUSES = STATUSES

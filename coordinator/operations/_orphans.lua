@@ -45,7 +45,7 @@ end
 function whole.workspace(key, name)
   local row = faults.read(name)
   if not row then return end
-  if not faults.STATUSES[row.status or ''] then return add('orphaned', key, name, 'the record has no status that is known') end
+  if not question.is_status(row.status) then return add('orphaned', key, name, 'the record has no status that is known') end
   if not has(base.key('status', row.status), name) then
     add('orphaned', 'status:' .. row.status, name, 'it is ' .. row.status .. ', and not listed', 'list')
   end

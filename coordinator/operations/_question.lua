@@ -57,6 +57,7 @@ function names.status(v)
   return v == 'queued' or v == 'running' or ENDED[v] or false,
     'must be one of queued running completed merged ready-for-review failed blocked'
 end
+question.is_status = names.status
 function names.ended(v) return ENDED[v] or false, 'must be one of completed merged ready-for-review failed blocked' end
 function names.mode(v) return v == 'pull' or v == 'push', 'must be pull or push' end
 function names.otherwise(v) return v == 'queue' or v == 'refuse', 'must be queue or refuse' end

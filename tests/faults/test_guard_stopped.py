@@ -22,9 +22,7 @@ async def test_the_worker_stills_the_agent_of_a_stopped_guard_before_its_lease_e
     runner: dict[str, object] = {"command": [sys.executable, "-IS", str(AGENT), "ticks=ticks"], "stdin": "none"}
     times = {"lease_ttl": "4s", "beat": "1s", "kill_grace": "1s"}
     async with Fleet(server_url, tmp_path, {"codex": 1}, {"codex": runner}, **times) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Submit(workspace="a/1", agent="codex", task="x"))
         directory = fleet.root / "a/1"
         await wait_until((directory / "ticks").exists, "the agent works")

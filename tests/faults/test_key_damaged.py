@@ -17,9 +17,7 @@ SHORT: dict[str, object] = {"lease_ttl": "20s", "beat": "200ms", "kill_grace": "
 async def test_an_ending_that_can_not_be_recorded_holds_up_no_other(server_url: str, tmp_path: Path) -> None:
     names = ["a/damaged", "a/good", "a/waits"]
     async with Fleet(server_url, tmp_path, {"codex": 2}, None, **SHORT) as fleet, Redis.from_url(server_url) as redis:
-        fleet.serve("r1")
-        fleet.work("h1", 3)
-        await fleet.ready(1)
+        await fleet.begin(3)
         for name, seconds in zip(names, ("0.5", "1", "0"), strict=True):
             await fleet.store.run(Submit(workspace=name, agent="codex", task=seconds))
         await wait_until(lambda: len(record.written(fleet.marks)) == 2, "two run")

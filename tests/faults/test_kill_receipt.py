@@ -52,9 +52,7 @@ async def test_a_tree_that_wants_to_live_is_gone_within_ten_seconds_and_named_to
 ) -> None:
     runner = {"command": [sys.executable, "-IS", str(AGENT), *TREE], "stdin": "none"}
     async with Fleet(server_url, tmp_path, {"codex": 1}, {"codex": runner}, kill_grace=1, beat="500ms") as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Submit(workspace="a/1", agent="codex", task="x"))
         marks = fleet.root / "a/1/marks"
         await wait_until(lambda: marks.exists() and marks.read_text().count("\n") == 5, "the whole tree is there")

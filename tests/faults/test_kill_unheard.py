@@ -13,9 +13,7 @@ from tests.fleet import ROOT, Fleet
 async def test_it_reaches_the_worker_at_once_and_not_with_a_later_beat(server_url: str, tmp_path: Path) -> None:
     times: dict[str, object] = {"lease_ttl": "2m", "beat": "30s", "kill_grace": "1s"}
     async with Fleet(server_url, tmp_path, {"codex": 1}, None, **times) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Freeze())
         await fleet.store.run(Submit(workspace="a/1", agent="codex", task="600"))
         (host,) = (await fleet.store.run(Hosts())).hosts

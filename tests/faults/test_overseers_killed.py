@@ -21,9 +21,7 @@ TREE = ["daemon=ignore=INT,TERM+mark=marks:daemon+sleep=60000", "mark=marks:agen
 async def test_the_next_worker_ends_what_is_left_before_it_looks_for_a_server(server_url: str, tmp_path: Path) -> None:
     runner: dict[str, object] = {"command": [sys.executable, "-IS", str(AGENT), *TREE], "stdin": "none"}
     async with Fleet(server_url, tmp_path, {"codex": 1}, {"codex": runner}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Submit(workspace="a/1", agent="codex", task="x"))
         marks = fleet.root / "a/1/marks"
         await wait_until(lambda: marks.exists() and marks.read_text().count("\n") == 2, "agent and daemon are there")

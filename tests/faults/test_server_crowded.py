@@ -69,9 +69,7 @@ async def test_who_finds_no_connection_waits_and_no_ending_is_lost(tmp_path: Pat
             Fleet(server.url, tmp_path, {"codex": 3}, None, **SHORT) as fleet,
             Redis.from_url(server.url) as redis,
         ):
-            fleet.serve("r1")
-            fleet.work("h1", 4)
-            await fleet.ready(1)
+            await fleet.begin(4)
             for name in names:
                 await fleet.store.run(Submit(workspace=name, agent="codex", task=str(gate.path)))
             await wait_until(lambda: len(record.written(fleet.marks)) == 3, "three run")

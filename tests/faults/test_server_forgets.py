@@ -1,9 +1,6 @@
 """A server that comes back empty as no replica remembers what was set, and as its workers leave."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from coordinator.operations import Submit, Thaw
 from tests import marks
@@ -13,12 +10,6 @@ from tests.waiting import wait_until
 
 SHORT: dict[str, object] = {"lease_ttl": "20s", "beat": "500ms", "kill_grace": "2s"}
 HOSTS = ("h1", "h2")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Forgetful]:
-    with Forgetful(tmp_path / "server") as server:
-        yield server
 
 
 def fleet_on(server: Forgetful, place: Path, limit: int) -> Fleet:

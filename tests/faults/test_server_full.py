@@ -25,9 +25,7 @@ def server(tmp_path: Path) -> Iterator[Forgetful]:
 async def test_endings_beats_and_reaping_go_on_and_what_is_refused_says_why(server: Forgetful, tmp_path: Path) -> None:
     ends, runs_on, waits = [f"a/{at}" for at in range(2)], ["b/0"], ["c/0"]
     async with Fleet(server.url, tmp_path, {"codex": 3}, None, **SHORT) as fleet, Redis.from_url(server.url) as redis:
-        fleet.serve("r1")
-        fleet.work("h1", 9)
-        await fleet.ready(1)
+        await fleet.begin(9)
         await begin(fleet, ends, 1)
         await begin(fleet, runs_on, 4)
         await fleet.store.run(Submit(workspace="held", agent="claude", asker="service", ttl=1000))

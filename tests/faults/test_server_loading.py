@@ -19,9 +19,7 @@ async def test_all_wait_until_it_has_read_its_file(tmp_path: Path) -> None:
     names, gate = [f"a/{at}" for at in range(4)], Gate(tmp_path / "gate")
     with Forgetful(tmp_path / "server") as server:
         async with Fleet(server.url, tmp_path, {"codex": 3}, None, **SHORT) as fleet:
-            fleet.serve("r1")
-            fleet.work("h1", 4)
-            await fleet.ready(1)
+            await fleet.begin(4)
             for name in names:
                 await fleet.store.run(Submit(workspace=name, agent="codex", task=str(gate.path)))
             await wait_until(lambda: len(record.written(fleet.marks)) == 3, "three run")

@@ -66,9 +66,7 @@ async def test_what_ends_while_the_server_refuses_is_told_once_when_it_does_not(
         (a_script_that_does_not_end, StoreUnavailable, "runs a script of somebody that does not end"),
     ]
     async with Fleet(server.url, tmp_path, {"codex": 3}, None, **SHORT) as fleet, Redis.from_url(server.url) as redis:
-        fleet.serve("r1")
-        fleet.work("h1", 4)
-        await fleet.ready(1)
+        await fleet.begin(4)
         for misfortune, error, said in misfortunes:
             await meet(fleet, misfortune(redis), [f"{misfortune.__name__}/{at}" for at in range(3)], error, said)
         names = [f"{misfortune.__name__}/{at}" for misfortune, *_ in misfortunes for at in range(3)]

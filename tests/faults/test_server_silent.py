@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,6 @@ from tests.waiting import wait_until
 
 SHORT: dict[str, object] = {"lease_ttl": "30s", "beat": "500ms", "kill_grace": "2s"}
 LONGEST = 12.0  # seconds until a call must have ended: five for the answer, and as much for a busy machine
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Forgetful]:
-    with Forgetful(tmp_path / "server") as server:
-        yield server
 
 
 async def is_told(store: Store) -> None:

@@ -1,10 +1,7 @@
 """A host that was silent beyond its lease, and a server that comes back without what it did about that."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from coordinator.operations import Submit
 from tests import marks, record
@@ -15,12 +12,6 @@ from tests.forgetful import Forgetful
 from tests.waiting import wait_until
 
 TIMES: dict[str, object] = {"lease_ttl": "4s", "beat": "500ms", "kill_grace": "1s"}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Forgetful]:
-    with Forgetful(tmp_path / "server") as server:
-        yield server
 
 
 async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_runs_the_same(

@@ -1,9 +1,6 @@
 """A token is started once, also where server and worker have both forgotten that it was."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from coordinator.operations import Submit
 from tests import marks
@@ -12,19 +9,11 @@ from tests.forgetful import Forgetful
 from tests.waiting import wait_until
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Forgetful]:
-    with Forgetful(tmp_path / "server") as server:
-        yield server
-
-
 async def test_what_ended_under_a_worker_that_is_gone_is_known_to_the_next_when_the_server_goes_back(
     server: Forgetful, tmp_path: Path
 ) -> None:
     async with Fleet(server.url, tmp_path, {"codex": 1}, None, lease_ttl="20s", beat="500ms", kill_grace="2s") as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Submit(workspace="a/1", agent="codex", task="1"))
         await wait_until(lambda: marks.read(fleet.marks), "the agent runs")
         server.keep()

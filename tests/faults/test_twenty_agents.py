@@ -25,9 +25,7 @@ NAMES = [f"many/t{number}" for number in range(AGENTS)]
 async def twenty(url: str, place: Path, seconds: float) -> AsyncIterator[tuple[Fleet, Machine]]:
     """A worker with twenty agents, each of which works so long."""
     async with Fleet(url, place, {"codex": AGENTS}, None, **TIMES) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", AGENTS)
-        await fleet.ready(1)
+        await fleet.begin(AGENTS)
         for name in NAMES:
             await fleet.store.run(Submit(workspace=name, agent="codex", task=str(seconds)))
         await wait_until(lambda: len(marks.read(fleet.marks)) == AGENTS, "twenty agents work", 30, every=0.05)

@@ -18,9 +18,7 @@ async def test_a_slip_that_names_no_run_is_set_aside(server_url: str, tmp_path: 
         runs = fleet.root / ".hosts/h1/runs"
         runs.mkdir(parents=True)
         (runs / "999.run").touch()
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Submit(workspace="torn/t1", agent="codex", task="0"))
         await fleet.becomes("torn/t1", "completed")
         assert (runs / "999.torn").exists()
@@ -31,9 +29,7 @@ async def test_an_adopted_run_whose_directory_leads_out_is_ended_and_the_worker_
     server_url: str, tmp_path: Path
 ) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         await fleet.store.run(Submit(workspace="away/t1", agent="codex", task="600"))
         await wait_until(lambda: marks.read(fleet.marks), "the agent runs")
         fleet.kill("h1")
@@ -49,9 +45,7 @@ async def test_an_adopted_run_whose_directory_leads_out_is_ended_and_the_worker_
 @only_redis
 async def test_the_same_host_name_under_another_root_is_refused(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         first, root = fleet.processes["h1"], fleet.root
         fleet.root = tmp_path / "elsewhere"
         fleet.work("h1", 2)

@@ -47,9 +47,7 @@ async def test_a_host_without_the_memory_for_an_agent_claims_nothing_says_why_an
 async def test_hundreds_of_runs_leave_no_zombie_no_open_file_and_no_slip(server_url: str, tmp_path: Path) -> None:
     runner: dict[str, object] = {"command": ["true"], "stdin": "none"}
     async with Fleet(server_url, tmp_path, {"codex": 8}, {"codex": runner}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 8)
-        await fleet.ready(1)
+        await fleet.begin(8)
         await _run(fleet, 0, 20)  # all that is opened once is open now
         worker = psutil.Process(fleet.processes["h1"].pid)
         server = psutil.Process(int((fleet.root / ".hosts/h1/runs" / LOCK).read_text()))

@@ -65,9 +65,7 @@ async def test_what_is_broken_by_hand_is_named_and_mended_once_and_work_goes_on(
     server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Ward(server_url, tmp_path, monkeypatch) as ward:
-        ward.serve("r1")
-        ward.work("h1", 4)
-        await ward.ready(1)
+        await ward.begin(4)
         await ward.submit("done/1", "done/2", "done/3", agent="claude")
         for name in ("done/1", "done/2", "done/3"):
             await ward.becomes(name, "completed")
@@ -133,9 +131,7 @@ async def test_a_fleet_that_is_busy_and_well_has_nothing_wrong_at_any_moment(
 ) -> None:
     async with Ward(server_url, tmp_path, monkeypatch, codex=4) as ward:
         ward.go.touch()
-        ward.serve("r1")
-        ward.work("h1", 4)
-        await ward.ready(1)
+        await ward.begin(4)
         await ward.submit(*(f"busy/{number}" for number in range(60)))
         looks = 0
         while (await ward.status()).completed < 60:
@@ -157,9 +153,7 @@ async def test_a_run_that_a_newer_one_has_replaced_is_doubled_and_ended_by_its_g
     server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Ward(server_url, tmp_path, monkeypatch) as ward:
-        ward.serve("r1")
-        ward.work("h1", 1)
-        await ward.ready(1)
+        await ward.begin(1)
         await ward.submit("a/1")
         await wait_until(lambda: _says(ward, "a/1") == "running", "it runs")
         old = (await ward.becomes("a/1", "running")).token

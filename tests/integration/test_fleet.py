@@ -59,9 +59,7 @@ async def test_one_report_of_an_askers_end_starts_the_waiting_one_without_a_tick
     server_url: str, tmp_path: Path
 ) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         held = await fleet.store.run(Submit(workspace="held/t1", agent="codex", asker="service"))
         assert isinstance(held, Granted)
         waits = await fleet.store.run(Submit(workspace="next/t1", agent="codex", task="0"))
@@ -76,9 +74,7 @@ async def test_one_report_of_an_askers_end_starts_the_waiting_one_without_a_tick
 
 async def test_a_report_in_the_inbox_waits_for_a_replica(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         fleet.kill("r1")
         await fleet.store.run(Submit(workspace="held/t1", agent="codex", asker="service"))
         report = json.dumps({"type": "AgentCompleted", "workspace": "held/t1", "status": "merged"})
@@ -97,9 +93,7 @@ async def test_a_report_in_the_inbox_waits_for_a_replica(server_url: str, tmp_pa
 @pytest.mark.reference(26, "T32")
 async def test_what_nobody_can_read_ends_no_replica(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.heard()
         bus = fleet.store.key("bus")
         for nonsense in (b"", b"\xff\xfe", b"[]", b"{}", b'{"type":5}', b'{"type":"AgentCompleted"}', b"[" * 5000):
@@ -117,9 +111,7 @@ async def test_what_nobody_can_read_ends_no_replica(server_url: str, tmp_path: P
 @pytest.mark.reference(24, "W2")
 async def test_work_starts_when_its_gate_opens_not_at_the_next_tick(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         shut = await fleet.store.run(BackOff(key="codex", duration=1500, reason="the provider asked for it"))
         await fleet.store.run(Submit(workspace="gate/t1", agent="codex", task="0"))
         await fleet.becomes("gate/t1", "completed", deadline=10)
@@ -130,9 +122,7 @@ async def test_work_starts_when_its_gate_opens_not_at_the_next_tick(server_url: 
 @pytest.mark.reference(19, "W13")
 async def test_killing_ends_the_tree_and_says_who_asked(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Submit(workspace="kill/t1", agent="codex", task="600"))
         await fleet.store.run(Submit(workspace="kill/t2", agent="codex", task="600"))
         await wait_until(lambda: marks.read(fleet.marks), "the agent runs")
@@ -149,9 +139,7 @@ async def test_killing_ends_the_tree_and_says_who_asked(server_url: str, tmp_pat
 @pytest.mark.reference(7, "W29")
 async def test_quiet_lets_what_runs_end_and_leaves_nothing_of_the_host(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         for at in (1, 2):
             await fleet.store.run(Submit(workspace=f"quiet/t{at}", agent="codex", task="0.5"))
         await wait_until(lambda: marks.read(fleet.marks), "the first runs")
@@ -164,9 +152,7 @@ async def test_quiet_lets_what_runs_end_and_leaves_nothing_of_the_host(server_ur
 
 async def test_a_second_signal_ends_what_runs(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}, kill_grace="1s") as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.store.run(Submit(workspace="stop/t1", agent="codex", task="600"))
         await wait_until(lambda: marks.read(fleet.marks), "the agent runs")
         fleet.signal("h1")
@@ -179,9 +165,7 @@ async def test_a_second_signal_ends_what_runs(server_url: str, tmp_path: Path) -
 
 async def test_a_host_whose_directory_is_gone_takes_no_work(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         fleet.root.rename(tmp_path / "elsewhere")
         await fleet.store.run(Submit(workspace="gone/t1", agent="codex", task="0"))
         await wait_until(lambda: "takes no work" in fleet.said("h1"), "the worker says that it can not")
@@ -203,9 +187,7 @@ async def test_a_second_worker_of_the_same_name_is_refused_and_the_first_goes_on
     server_url: str, tmp_path: Path
 ) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 1}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         first = fleet.processes["h1"]
         fleet.work("h1", 1)
         assert await fleet.ended("h1") == 1

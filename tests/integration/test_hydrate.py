@@ -200,9 +200,7 @@ async def test_what_lives_and_then_ends_is_followed(server_url: str, tmp_path: P
 async def test_what_a_server_that_came_back_empty_has_lost_is_brought_back(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 3}, beat="300ms") as fleet:
         put(fleet.root, "old", "merged")
-        fleet.serve("r1")
-        fleet.work("h1", 4)
-        await fleet.ready(1)
+        await fleet.begin(4)
         await fleet.becomes_known("old", "merged")
         await fleet.store.run(Submit(workspace="long", agent="codex", task="3"))
         await wait_until(lambda: marks.starts(marks.read(fleet.marks)).get("long"), "it runs", 30)

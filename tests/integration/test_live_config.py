@@ -31,9 +31,7 @@ async def test_a_worker_that_runs_takes_over_a_new_beat_and_kill_grace_and_start
     server_url: str, tmp_path: Path
 ) -> None:
     async with Fleet(server_url, tmp_path, {"slow": 1}, _RUNNERS, beat="60s", kill_grace="60s") as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         await fleet.store.run(Submit(workspace="a", agent="slow", task="mild"))
         await fleet.store.run(Submit(workspace="b", agent="slow", task="stubborn"))
         await fleet.becomes("a", "running")

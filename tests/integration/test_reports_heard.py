@@ -13,9 +13,7 @@ from tests.waiting import wait_until
 @pytest.mark.reference(24, 33, "T92")
 async def test_a_replica_looks_when_it_begins_and_when_it_is_poked(server_url: str, tmp_path: Path) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         fleet.kill("r1")
         for name in ("first", "second"):
             await fleet.store.run(Submit(workspace=name, agent="codex", asker="svc"))
@@ -33,9 +31,7 @@ async def test_a_rate_limit_that_is_told_shuts_its_pool_and_a_malformed_one_noth
     server_url: str, tmp_path: Path
 ) -> None:
     async with Fleet(server_url, tmp_path, {"codex": 2}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         await fleet.heard()
         for pool, duration in (("claude", "soon"), ("claude", "-30m"), ("", "30m"), ("codex", "30m0s")):
             report = {"type": "RateLimitDetected", "pool": pool, "duration": duration}

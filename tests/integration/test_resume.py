@@ -98,9 +98,7 @@ async def test_the_agents_own_session_goes_on_also_when_its_worker_died_meanwhil
     runners: dict[str, object] = {name: {"adapter": name, "env": {"PATH": path, "HOME": str(home)}}}
     operator = Operator(server_url, tmp_path / "operator")
     async with machine(server_url, tmp_path / "one", runners) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         operator("dispatch", NAME, "--agent", f"{name}:best", "--task", "Serve it.")
         await wait_until((home / "started").exists, "the program is started", 20)
         fleet.kill("h1")
@@ -129,9 +127,7 @@ async def test_a_session_that_its_program_has_lost_is_begun_anew_with_the_next_a
     runners: dict[str, object] = {"claude": {"adapter": "claude", "env": {"PATH": path, "HOME": str(home)}}}
     operator = Operator(server_url, tmp_path / "operator")
     async with machine(server_url, tmp_path / "one", runners) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         (fleet.root / NAME).mkdir(parents=True)
         (fleet.root / NAME / "ask").touch()
         operator("dispatch", NAME, "--task", "Serve it.")

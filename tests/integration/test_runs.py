@@ -57,9 +57,7 @@ async def test_an_ending_is_told_in_redis_and_on_disk_alike(server_url: str, tmp
     }
     pools: dict[str, object] = dict.fromkeys(_AGENTS, 5)
     async with Fleet(server_url, tmp_path, pools, _AGENTS) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 4)
-        await fleet.ready(1)
+        await fleet.begin(4)
         for agent in expected.keys() - {"none"}:
             await fleet.store.run(Submit(workspace=f"end/{agent}", agent=agent, task="say this", repo="x", org="core"))
         for agent, (status, verdict, question) in expected.items():
@@ -97,9 +95,7 @@ async def test_each_agent_is_started_as_the_account_that_it_was_given(server_url
         "env": {"CONFIG": "/accounts/{account}"},
     }
     async with Fleet(server_url, tmp_path, {"show": 5}, {"show": show}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 4)
-        await fleet.ready(1)
+        await fleet.begin(4)
         limits = {"account:show/work": 1, "account:show/home": 1}
         await fleet.store.run(Apply(limits=limits, accounts={"show": ["work", "home"]}))
         for number in range(3):
@@ -126,9 +122,7 @@ async def test_a_source_is_checked_out_on_a_branch_of_its_own_and_the_agent_work
 ) -> None:
     repository = _repository(tmp_path / "origin")
     async with Fleet(server_url, tmp_path, {"commit": 2}, _AGENTS) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         source = str(repository)
         await fleet.store.run(Submit(workspace="core/x/task-5", agent="commit", source=source))
         await fleet.store.run(Submit(workspace="core/x/task-6", agent="commit", source=source, branch="fix/it"))
@@ -150,9 +144,7 @@ async def test_a_branch_the_source_has_is_used_and_another_source_is_refused(ser
     _git(repository, "commit", "-qam", "feature")
     _git(repository, "switch", "-q", "main")
     async with Fleet(server_url, tmp_path, {"commit": 2}, _AGENTS) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         asked = Submit(workspace="core/x/t", agent="commit", source=str(repository), branch="feature")
         await fleet.store.run(asked)
         await fleet.becomes("core/x/t", "completed")
@@ -169,9 +161,7 @@ async def test_a_branch_the_source_has_is_used_and_another_source_is_refused(ser
 async def test_a_checkout_that_never_ends_is_ended_by_kill(server_url: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         async with Fleet(server_url, tmp_path, {"ok": 2}, _AGENTS) as fleet:
-            fleet.serve("r1")
-            fleet.work("h1", 2)
-            await fleet.ready(1)
+            await fleet.begin(2)
             source = f"git://127.0.0.1:{mute.getsockname()[1]}/x"
             await fleet.store.run(Submit(workspace="mute/t1", agent="ok", source=source))
             await fleet.becomes("mute/t1", "running")
@@ -187,9 +177,7 @@ async def test_a_workspace_that_a_link_leads_out_of_the_root_is_refused(server_u
     async with Fleet(server_url, tmp_path, {"ok": 2}, _AGENTS) as fleet:
         fleet.root.mkdir()
         (fleet.root / "link").symlink_to(tmp_path / "outside")
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         await fleet.store.run(Submit(workspace="link/t1", agent="ok"))
         record = await fleet.becomes("link/t1", "failed")
         assert "leaves the workspace root" in (record.question or "")

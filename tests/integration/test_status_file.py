@@ -27,9 +27,7 @@ async def test_a_queued_task_is_started_once_and_its_file_says_by_whom(server_ur
             found: dict[str, Any] = json.loads((workspace / "status.json").read_text())
             return found
 
-        fleet.serve("r1")
-        fleet.work("h1", 2)
-        await fleet.ready(1)
+        await fleet.begin(2)
         await wait_until(lambda: (workspace / "here").exists() and on_disk()["status"] == "running", "it runs")
         said = on_disk()
         assert (said["agent"], said["repo"], said["runs"], said["issue"]) == ("codex:gpt-5.4", "go-io", 1, 5)

@@ -93,9 +93,7 @@ async def test_a_client_without_a_certificate_is_told_how_to_name_one(
 async def test_a_whole_fleet_works_over_tls(secured: Secured, certificates: Certificates, tmp_path: Path) -> None:
     url = f"{secured('no')}?ssl_ca_certs={certificates.file('ca', 'crt')}"
     async with Fleet(url, tmp_path, {"codex": 1}) as fleet:
-        fleet.serve("r1")
-        fleet.work("h1", 1)
-        await fleet.ready(1)
+        await fleet.begin(1)
         await fleet.heard()
         await fleet.store.run(Submit(workspace="a/1", agent="codex", task="0"))
         await fleet.becomes("a/1", "completed")

@@ -73,15 +73,22 @@ class StormFleet(Fleet):
         said = self.said(name)[self._begun_at[name] :]
         return self.processes[name].poll() == 3 and "serving root=" not in said and "working host=" not in said
 
-    def stop(self, name: str) -> None:
-        """It stands still until `go_on`."""
+    async def stand_still(self, name: str, seconds: float) -> str:
+        """It is stopped for so long."""
         self.signal(name, signal.SIGSTOP)
-
-    def go_on(self, name: str) -> None:
+        await asyncio.sleep(seconds)
         self.signal(name, signal.SIGCONT)
+        return f"{name} for {seconds:.1f} s"
 
     async def kill_and_wait(self, name: str) -> None:
         await asyncio.to_thread(self.kill, name)
+
+    async def be_away(self, name: str, seconds: float) -> str:
+        """It is killed, and started again after so long."""
+        await self.kill_and_wait(name)
+        await asyncio.sleep(seconds)
+        self.start(name)
+        return f"{name}, back after {seconds:.1f} s"
 
     def home(self, host: str) -> Path:
         """Where the slips of a host's runs lie."""

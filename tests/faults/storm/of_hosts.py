@@ -16,29 +16,17 @@ KINDS: list[Kind] = []
 
 @kind(KINDS, "worker killed", "host")
 async def worker_killed(storm: Storm, host: str) -> str:
-    await storm.fleet.kill_and_wait(host)
-    away = storm.chance.choice((0.0, 0.0, 1.0, LEASE_S + 1))
-    await asyncio.sleep(away)
-    storm.fleet.start(host)
-    return f"{host}, back after {away} s"
+    return await storm.fleet.be_away(host, storm.chance.choice((0.0, 0.0, 1.0, LEASE_S + 1)))
 
 
 @kind(KINDS, "worker stopped beyond its leases", "host")
 async def worker_stopped(storm: Storm, host: str) -> str:
-    storm.fleet.stop(host)
-    away = LEASE_S + storm.chance.uniform(0.2, 2)
-    await asyncio.sleep(away)
-    storm.fleet.go_on(host)
-    return f"{host} for {away:.1f} s"
+    return await storm.fleet.stand_still(host, LEASE_S + storm.chance.uniform(0.2, 2))
 
 
 @kind(KINDS, "worker stopped for a moment", "host")
 async def worker_stopped_shortly(storm: Storm, host: str) -> str:
-    storm.fleet.stop(host)
-    away = storm.chance.uniform(0.5, LEASE_S)
-    await asyncio.sleep(away)
-    storm.fleet.go_on(host)
-    return f"{host} for {away:.1f} s"
+    return await storm.fleet.stand_still(host, storm.chance.uniform(0.5, LEASE_S))
 
 
 @kind(KINDS, "worker restarted politely", "host")

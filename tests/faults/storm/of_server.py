@@ -20,20 +20,12 @@ REMEMBERED_WITHIN = 3.2  # seconds after which a replica has seen what was set, 
 
 @kind(KINDS, "replica killed", "replica")
 async def replica_killed(storm: Storm, replica: str) -> str:
-    await storm.fleet.kill_and_wait(replica)
-    away = storm.chance.uniform(0, 2)
-    await asyncio.sleep(away)
-    storm.fleet.start(replica)
-    return f"{replica}, back after {away:.1f} s"
+    return await storm.fleet.be_away(replica, storm.chance.uniform(0, 2))
 
 
 @kind(KINDS, "replica stopped", "replica")
 async def replica_stopped(storm: Storm, replica: str) -> str:
-    storm.fleet.stop(replica)
-    away = storm.chance.uniform(1, 5)
-    await asyncio.sleep(away)
-    storm.fleet.go_on(replica)
-    return f"{replica} for {away:.1f} s"
+    return await storm.fleet.stand_still(replica, storm.chance.uniform(1, 5))
 
 
 @kind(KINDS, "replica restarted", "replica")
