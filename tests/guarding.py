@@ -81,7 +81,8 @@ async def a_host(path: Path, home: Path | None = None) -> AsyncIterator[Host]:
     server = host.server()
     server.terminate()  # it would go by itself a little later
     await wait_until(lambda: dead(server) and not host.relatives(), "the fork server and the waiting guard have ended")
-    assert {each.name for each in host.guards.home.iterdir()} == {LOCK, LOG}
+    left = {each.name for each in host.guards.home.iterdir()}
+    assert left == {LOCK, LOG}, left
     assert (host.guards.home / LOG).read_text() == ""
 
 

@@ -24,6 +24,7 @@ from workers.slip import SUFFIX, Slip
 
 _KIND = 2  # raised with every change of what a guard is asked: an older server goes on with its guards, and asks none
 SOCKET, LOCK, LOG = f"forkserver.{_KIND}.sock", f"forkserver.{_KIND}.lock", "forkserver.log"
+_END = {signal.SIGTERM}
 _IDLE_S = 1.0
 
 
@@ -107,6 +108,8 @@ def main(arguments: list[str]) -> int:
     home = Path(arguments[0])
     idle_s = float(arguments[1]) if arguments[1:] else _IDLE_S
     os.chdir(home)  # the names below are relative: an absolute one may be too long for a socket
+    default_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # one that is told to end as it begins removes its socket, too
     with _locked(LOCK) as lock:
         if _answers():
             return 0
@@ -119,7 +122,9 @@ def main(arguments: list[str]) -> int:
             os.pwrite(lock, f"{server}\n".encode().ljust(16), 0)  # for people
             os._exit(0)
     _detach(home)
-    ForkServer(listener, home, idle_s).serve()
+    serving = ForkServer(listener, home, idle_s)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
+    serving.serve()
     return 0
 
 
@@ -146,7 +151,6 @@ def _answers() -> bool:
 def _detach(home: Path) -> None:
     os.setsid()
     os.chdir("/")
-    default_signals()
     null = os.open(os.devnull, os.O_RDWR)
     log = os.open(home / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for target, source in ((0, null), (1, null), (2, log)):
