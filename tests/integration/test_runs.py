@@ -103,6 +103,7 @@ async def test_each_agent_is_started_as_the_account_that_it_was_given(server_url
         for number, account in enumerate(("home", "work")):
             assert (await fleet.becomes(f"a/{number}", "running")).account == account
         assert (await fleet.record("a/2")).status == "queued"
+        await wait_until((fleet.root / "a").exists, "a worker has made the first directory")
         (fleet.root / "a/go").touch()
         accounts = []
         for number in range(3):
