@@ -8,6 +8,7 @@ from coordinator import library
 from tests.model.world import ROOT, World
 from tests.mutate import mutants, tapes, texts
 from tests.mutate.overheard import Again, Asked
+from tests.mutate.same import is_same
 from tests.mutate.steps import Step
 from tests.mutate.tapes import Tape
 from tests.mutate.wire import Wire
@@ -83,3 +84,22 @@ def test_what_is_told_to_those_who_listen_is_felt(servers: Servers, wire: Wire) 
     assert b'"type":"Thawed"' in b"".join(steps[0].told)
     assert _others(wire, steps, library.TEXT) == set()
     assert _others(wire, steps, library.TEXT.replace("body:sub(2)", "body:sub(3)")) == {0}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (b'{"a":1,"b":[]}', b'{"b":{},"a":1}', True),  # an empty table is either
+        (b'["a","b"]', b'["b","a"]', False),
+        (b'["b","a"]', b'["a","b"]', True),  # it never had an order
+        (b'{"hosts":[{"host":"a"},{"host":"b"}]}', b'{"hosts":[{"host":"b"},{"host":"a"}]}', False),
+        (b'{"hosts":[{"host":"b"},{"host":"a"}]}', b'{"hosts":[{"host":"a"},{"host":"b"}]}', True),
+        (b'[{"keys":["a","b"]}]', b'[{"keys":["b","a"]}]', False),
+        (b"[1,2]", b"[1,3]", False),
+        (b"{}", b"no JSON", False),
+        (1, 2, False),
+        (None, None, True),
+    ],
+)
+def test_an_order_is_felt_where_there_was_one(one: object, other: object, same: bool) -> None:
+    assert is_same(one, other) is same

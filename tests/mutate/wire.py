@@ -6,11 +6,11 @@ It judges nothing: where a mutant answers otherwise, the laws are asked. Where i
 import json
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import hiredis
 
+from tests.mutate.same import is_same
 from tests.mutate.steps import LOOK, State, Step
 from tests.mutate.texts import MEMORY
 
@@ -58,7 +58,7 @@ class Wire:
         """Those from which something else came, and what."""
         found = []
         for place, (step, came) in enumerate(zip(steps, self._ask(steps), strict=True)):
-            if came.answer != step.answer and _plain(came.answer) != _plain(step.answer):
+            if came.answer != step.answer and not is_same(step.answer, came.answer):
                 found.append(Felt(place, f"{_text(step.answer)} became {_text(came.answer)}", _wrong(came.answer)))
             elif came.digest != step.digest:
                 found.append(Felt(place, "the keys", _of_damage(step)))
@@ -142,19 +142,3 @@ def _of_damage(step: Step) -> str | None:
 
 def _text(answer: Any) -> str:
     return f"{answer.decode(errors='replace') if isinstance(answer, bytes) else answer!r:.300}"[:300]
-
-
-def _plain(answer: Any) -> Any:
-    """An answer without the order of its lists and fields."""
-    if isinstance(answer, hiredis.ReplyError):
-        return None
-    if isinstance(answer, bytes) and answer.startswith(b"{"):
-        with suppress(ValueError):  # what a mutant answers may be no JSON
-            return _sorted(json.loads(answer))
-    return answer
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _sorted(one) for name, one in value.items()} or []
-    return sorted((_sorted(one) for one in value), key=repr) if isinstance(value, list) else value
