@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from tests.waiting import wait_until
-from workers import processes
+from workers import families, processes
 from workers.clock import boot_ms
 from workers.forkserver import LOCK, LOG
 from workers.guarded import Guard
@@ -49,7 +49,7 @@ class Host:
 
     def living(self, guard: Guard) -> list[processes.Process]:
         """All of a run's tree that its marker shows, and its agent."""
-        return processes.marked(f"DISPATCH_RUN={guard.path}")
+        return families.marked(f"DISPATCH_RUN={guard.path}")
 
     def server(self) -> psutil.Process:
         """The fork server of this host."""

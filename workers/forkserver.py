@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from workers import guard, orphans, processes
+from workers import orphans, processes
+from workers.attend import attend
 from workers.bell import Bell, default_signals, nothing
 from workers.slip import SUFFIX, Slip
 
@@ -74,7 +75,7 @@ class ForkServer:
             self._bell.take_down()
             self._listener.close()
             if asker:
-                guard.attend(asker, self._home)
+                attend(asker, self._home)
             else:
                 bury(self._home, dead_guard)
             status = 0

@@ -1,6 +1,5 @@
 """The guard: the small parent of one agent process. It needs no worker to keep its promises.
 
-- Before the agent starts, the slip of its token is made exclusively: one token is started once.
 - At `deadline - kill_grace` without a later deadline the whole tree is stilled; a later deadline lets it go on.
 - A tree that was still for `park_max`, a lost lease, a time limit or an order ends it, and nothing of it is left.
 - How it ended is on the slip before the guard exits, so the guard's own end tells the worker to look.
@@ -10,26 +9,24 @@ guard that somebody stopped. A hint that is lost costs one tick.
 """
 
 import contextlib
-import json
 import os
-import select
 import signal
-import socket
-from pathlib import Path
+import time
 from typing import Final, Literal, NamedTuple
 
-from workers import processes
+from workers import families, processes
 from workers.bell import Bell, nothing
 from workers.clock import awake_ms, boot_ms, epoch_ms
 from workers.output import Output
 from workers.processes import Identity, Process
 from workers.run import Ended, Exit, Reason, Run
-from workers.slip import MARK, SUFFIX, Birth, Slip
+from workers.slip import MARK, Slip
 from workers.spawn import adopt_orphans, spawn
 from workers.watch import Watch
 
 _TICK_MS = 1000  # also bounds how late a guard is after the machine slept, which its timer does not count
 _LEFTOVERS_GRACE_MS = 400
+_OTHERS_MS = 40  # all guards of a host may wake at once, and a look at every process costs each of them some ms
 _Asking = Literal["INT", "TERM"]
 _ASKED: Final[tuple[tuple[signal.Signals, _Asking], ...]] = ((signal.SIGINT, "INT"), (signal.SIGTERM, "TERM"))
 
@@ -39,45 +36,6 @@ class Wish(NamedTuple):
 
     reason: Reason
     grace_ms: int
-
-
-def attend(asker: socket.socket, home: Path) -> None:
-    """Wait for one question on `asker`, then be the guard of the run it asks for until that has ended.
-
-    Returns at once when the asker leaves without a question, or has left before the agent is started.
-    """
-    with asker:
-        with asker.makefile("rb") as question:
-            line = question.readline()
-        if not line.endswith(b"\n"):
-            return
-        run, deadline_ms = Run.decode(line)
-        answer, guard = _begin(run, deadline_ms, home, asker)
-        with contextlib.suppress(OSError):  # an asker that is gone finds the slip
-            asker.sendall(json.dumps({"refused": answer}).encode() + b"\n")
-    if guard:
-        guard.stand()
-
-
-def _begin(run: Run, deadline_ms: int, home: Path, asker: socket.socket) -> tuple[str, "Guard | None"]:
-    """Make the slip and start the agent; the first part says why not."""
-    if boot_ms() >= deadline_ms - run.kill_grace_ms:
-        return f"the lease of token {run.token} is over before its agent could start", None
-    if select.select([asker], [], [], 0)[0]:
-        return "the asker has left", None
-    me = processes.look(os.getpid())
-    if me is None:
-        return "the guard can not see itself in the process table", None
-    birth = Birth(me.identity, processes.boot(), run.token, run.kill_grace_ms, run.park_max_ms, run.workspace)
-    try:
-        slip = Slip.create(home / f"{run.token}{SUFFIX}", birth, deadline_ms)
-    except FileExistsError:
-        return f"token {run.token} was already started on this host", None
-    except (OSError, ValueError) as error:
-        return f"can not write the slip of token {run.token}: {error}", None
-    guard = Guard(run, slip, me.identity, deadline_ms)
-    guard.start()
-    return "", guard
 
 
 class Guard:
@@ -143,7 +101,9 @@ class Guard:
                     self._wait(since + self._run.park_max_ms - now)
             elif now >= still_at:
                 self._strike()
-                processes.still(self._family)
+                processes.still(self._near)
+                if self._others_have_acted():
+                    processes.still(self._family)
                 self._slip.set_state("stilled", boot_ms())
             elif self._time_left_ms is not None and self._time_left_ms <= 0:
                 self._error = self._run.overtime()
@@ -155,6 +115,18 @@ class Guard:
         """Stop the agent's own group at once: the sweep that finds the rest first reads every process there is."""
         with contextlib.suppress(OSError):
             os.killpg(self._agent, signal.SIGSTOP)  # it leads its group, and was not collected: its number is its own
+
+    def _others_have_acted(self) -> bool:
+        """Wait before the long look at all processes: when a host wakes all of its guards are here at once.
+
+        False when something is ordered meanwhile: then there is no time for it.
+        """
+        until = boot_ms() + _OTHERS_MS
+        while (now := boot_ms()) < until:
+            if self._wish():
+                return False
+            self._wait(until - now)
+        return True
 
     def _run_on(self, limit_ms: int) -> Wish | None:
         """Wait while the tree runs: only this counts towards its time limit. Says why what it does must end."""
@@ -181,7 +153,9 @@ class Guard:
                 processes.signal_all(family, number)
                 if self._gone_within(wish.grace_ms // 2):
                     return tuple(found.values())
-        found |= {each.pid: each for each in processes.end_tree(self._family, self._collect)}
+        found |= {each.pid: each for each in processes.end_family(self._near, self._collect)}
+        time.sleep(_OTHERS_MS / 1000)
+        found |= {each.pid: each for each in processes.end_family(self._family, self._collect)}
         self._collect()
         return tuple(found.values())
 
@@ -208,12 +182,15 @@ class Guard:
         self._deadline_ms = self._slip.deadline_ms() or self._deadline_ms
         return self._deadline_ms - self._run.kill_grace_ms
 
+    def _near(self) -> list[Process]:
+        return families.below(self._me.pid)
+
     def _family(self) -> list[Process]:
-        return processes.tree(self._slip.marker, self._me)
+        return families.tree(self._slip.marker, self._me)
 
     def _leftovers(self) -> bool:
         """Whether any of the tree lives. A guard that adopts orphans and has no child has no descendant either."""
-        return bool(processes.marked(self._slip.marker)) if self._alone else bool(self._family())
+        return bool(families.marked(self._slip.marker)) if self._alone else bool(self._family())
 
     def _collect(self) -> None:
         """Collect the dead: the agent, and orphans that came to us."""

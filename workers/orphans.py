@@ -3,7 +3,7 @@
 import fcntl
 from dataclasses import replace
 
-from workers import processes
+from workers import families, processes
 from workers.clock import boot_ms, epoch_ms
 from workers.processes import Identity, Process
 from workers.run import Exit
@@ -20,7 +20,7 @@ def tree_of(slip: Slip) -> list[Process]:
     """What lives of a run, parents before children, but for its guard."""
     guard, agent = guard_of(slip), slip.agent()
     roots = [guard, *([agent[0]] if agent else [])] if guard else []  # pids of another boot mean nothing
-    return [each for each in processes.tree(slip.marker, *roots) if each.identity != guard]
+    return [each for each in families.tree(slip.marker, *roots) if each.identity != guard]
 
 
 def end_orphans(slip: Slip) -> Exit:
@@ -32,7 +32,7 @@ def end_orphans(slip: Slip) -> Exit:
     known = slip.exit()
     if known and slip.state()[0] == "ended":
         return known
-    receipt = processes.end_tree(lambda: tree_of(slip))
+    receipt = processes.end_family(lambda: tree_of(slip))
     if known:  # the guard was killed while it swept
         ending = replace(known, receipt=known.receipt + receipt)
     else:

@@ -1,7 +1,6 @@
-"""Is this still our process, which others belong to it, and how all of them are stopped and ended.
+"""Is this still the process we mean, and how a family of them is stopped and ended.
 
-A process is a pid and a birth, since pids are used again. It is ours when we wrote both down, when it descends from
-such a one, when the leader of its session is one, or when its environment carries our marker. Nothing else is touched.
+A process is a pid and a birth, since pids are used again.
 """
 
 import os
@@ -55,31 +54,14 @@ if sys.platform == "linux":
         Its birth is in ticks since the machine started: setting the clock does not change it.
         """
         try:
-            words = _content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            words = content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         except OSError:
             return None
         return Process(pid, int(words[19]), int(words[1]), int(words[3]), _STATES.get(words[0], "moving"))
 
     def boot() -> str:
         """Names this boot of the machine: after another one no pid means anything."""
-        return _content("/proc/sys/kernel/random/boot_id").decode().strip()
-
-    def _carries(pid: int, marker: str) -> bool:
-        """Reads the bytes as they are: a dictionary of each environment on the host would cost three times as much."""
-        try:
-            return marker.encode() in _content(f"/proc/{pid}/environ").split(b"\0")
-        except OSError:
-            return False
-
-    def _content(path: str) -> bytes:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            content = b""
-            while piece := os.read(descriptor, 65536):
-                content += piece
-            return content
-        finally:
-            os.close(descriptor)
+        return content("/proc/sys/kernel/random/boot_id").decode().strip()
 
     def _deliver(process: Identity, number: int) -> None:
         """Through a descriptor of the process, so that a pid used again meanwhile is not hit."""
@@ -107,41 +89,27 @@ else:
         """Nothing here: births are times, and those of another boot are never met again."""
         return ""
 
-    def _carries(pid: int, marker: str) -> bool:
-        name, _, value = marker.partition("=")
-        try:
-            return psutil.Process(pid).environ().get(name) == value
-        except (psutil.Error, OSError):
-            return False
-
     def _deliver(process: Identity, number: int) -> None:
         if alive(process):
             os.kill(process.pid, number)
+
+
+def content(path: str) -> bytes:
+    """All of a file of the kernel's, which has no length before it is read; OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = b""
+        while piece := os.read(descriptor, 65536):
+            found += piece
+        return found
+    finally:
+        os.close(descriptor)
 
 
 def alive(process: Identity) -> bool:
     """Whether this very process still lives; one that is dead but not collected does not."""
     seen = look(process.pid)
     return seen is not None and seen.birth == process.birth and seen.state != "dead"
-
-
-def marked(marker: str) -> list[Process]:
-    """All living processes, anywhere, whose environment held `marker` (NAME=value) when they were started."""
-    found = [look(pid) for pid in psutil.pids() if pid != os.getpid() and _carries(pid, marker)]
-    return [process for process in found if process and process.state != "dead"]
-
-
-def tree(marker: str, *roots: Identity) -> list[Process]:
-    """All living processes that are provably of one run, parents before children, the caller left out.
-
-    Those of `roots` that still live, what descends from them or is in a session one of them leads, and all marked ones.
-    """
-    seen = {process.pid: process for process in map(look, psutil.pids()) if process}
-    carriers = {process.pid: process for process in marked(marker)}
-    seen |= carriers
-    ours = [root.pid for root in roots if (found := seen.get(root.pid)) and found.birth == root.birth]
-    ours += [pid for pid in carriers if pid not in ours]
-    return _inherited(ours, seen)
 
 
 def send(process: Identity, number: int) -> bool:
@@ -160,7 +128,7 @@ def signal_all(processes: Iterable[Process], number: int) -> None:
 
 
 def still(family: Family) -> None:
-    """Stop a whole tree: look and stop until twice nothing new appears.
+    """Stop a whole family: look and stop until twice nothing new appears.
 
     Twice, because a process that was about to be stopped may have had a child behind the back of the first look.
     """
@@ -178,12 +146,12 @@ def still(family: Family) -> None:
 
 
 def resume(family: Family) -> None:
-    """Let a stilled tree go on."""
+    """Let a stilled family go on."""
     signal_all(family(), signal.SIGCONT)
 
 
-def end_tree(family: Family, collect: Callable[[], object] = lambda: None) -> tuple[Ended, ...]:
-    """Kill a whole tree without asking and return when none of it lives; the receipt names all that were found.
+def end_family(family: Family, collect: Callable[[], object] = lambda: None) -> tuple[Ended, ...]:
+    """Kill a whole family without asking and return when none of it lives; the receipt names all that were found.
 
     It is stilled first: nothing is left that could start another, or do anything when its parent dies. `collect` is
     called between looks, for the parent of dead ones. What another user owns, or does not die, is named as `left`.
@@ -216,23 +184,3 @@ def command(pid: int) -> str:
         return ""
     files = [one for one in arguments if not one.startswith("-") and "/" in one and os.path.isfile(one)]  # noqa: PTH113
     return " ".join([program, *files[:1]])[:120] + (" ..." if len(arguments) > len(files[:1]) else "")
-
-
-def _inherited(roots: list[int], seen: dict[int, Process]) -> list[Process]:
-    """`roots` and all below them, parents before children."""
-    found = dict.fromkeys(roots)
-    grown = -1
-    while grown != len(found):
-        grown = len(found)
-        found |= {pid: None for pid, each in seen.items() if each.parent in found or each.session in found}
-    depth = {pid: _depth(pid, seen, found) for pid in found}
-    return [
-        seen[pid] for pid in sorted(depth, key=depth.__getitem__) if seen[pid].state != "dead" and pid != os.getpid()
-    ]
-
-
-def _depth(pid: int, seen: dict[int, Process], found: dict[int, None]) -> int:
-    depth = 0
-    while (pid := seen[pid].parent) in found and depth < len(found):
-        depth += 1
-    return depth

@@ -1,6 +1,8 @@
 """A host that stands still beyond its leases, or is given up, and comes back: what it lost ends, unbelieved."""
 
 import json
+import os
+import select
 import signal
 import time
 from pathlib import Path
@@ -42,18 +44,11 @@ async def test_a_host_that_stood_still_beyond_its_leases_ends_what_it_lost_and_i
         last = max(mark.ns for mark in seen)
         await wait_until(lambda: time.time_ns() > last + SHORT * 1e9, "the short ones would have ended", 20)
 
+        ends = [os.pidfd_open(agent.pid) for agent in agents]
         woken = machine.send(signal.SIGCONT, every) // 1_000_000
-        looks: list[int] = []
-
-        def none_moves() -> bool:
-            looks.append(boot_ms())
-            return all(map(stands, agents))
-
-        await wait_until(none_moves, "none of its agents moves", every=0.001)
-        stood = boot_ms()
-        await wait_until(lambda: not any(map(lives, agents)), "none of its agents lives")
-        print(f"after it woke: none moves within {stood - woken} ms, none lives within {boot_ms() - woken} ms")
-        assert boot_ms() - woken < 5000
+        late = [end for end in ends if not select.select([end], [], [], max(0, woken + 5000 - boot_ms()) / 1000)[0]]
+        print(f"none of its agents lives {boot_ms() - woken} ms after it woke")
+        assert not late
         await wait_until(lambda: all_said(fleet), "it has said of each what became of it", 20)
         assert await tokens(fleet, "h2") == after
         assert await facts(fleet, "AgentCompleted") == []

@@ -35,7 +35,7 @@ if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-print(json.dumps(processes.end_tree(lambda: [each for each in [processes.look(pid)] if each])))
+print(json.dumps(processes.end_family(lambda: [each for each in [processes.look(pid)] if each])))
 """
 only_redis = pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.guarding import AGENT
 from tests.waiting import wait_until_sync
-from workers import processes
+from workers import families, processes
 from workers.processes import Identity
 
 Started = subprocess.Popen[bytes]
@@ -29,8 +29,12 @@ class Stage:
         environment = dict([self.marker.split("=", 1)]) if marked else {}
         command = [sys.executable, "-IS", str(AGENT), *steps, f"mark={self.path}/up:up", "sleep=60000"]
         started = subprocess.Popen(command, env=environment, cwd=self.path, start_new_session=True)
-        self._started.append(started)
-        return started
+        return self.started(started)
+
+    def started(self, process: Started) -> Started:
+        """One that a test started by itself."""
+        self._started.append(process)
+        return process
 
     def until(self, lines: int) -> None:
         up = self.path / "up"
@@ -38,7 +42,7 @@ class Stage:
 
     def end(self) -> None:
         roots = [root for each in self._started if (root := processes.look(each.pid))]
-        processes.end_tree(lambda: processes.tree(self.marker, *[root.identity for root in roots]), self.collect)
+        processes.end_family(lambda: families.tree(self.marker, *[root.identity for root in roots]), self.collect)
         for each in self._started:
             each.wait(5)
 
@@ -74,7 +78,7 @@ def test_a_pid_used_again_is_another_process_and_gets_no_signal(stage: Stage) ->
     earlier = Identity(later.pid, later.birth - 1)
     assert not processes.alive(earlier)
     processes.send(earlier, signal.SIGKILL)
-    assert processes.tree("DISPATCH_RUN=/none", earlier) == []
+    assert families.tree("DISPATCH_RUN=/none", earlier) == []
     assert processes.send(later, signal.SIGCONT)
     assert processes.alive(later)
 
@@ -85,16 +89,16 @@ def test_a_dead_process_nobody_collected_is_dead(stage: Stage) -> None:
     started.kill()
     wait_until_sync(lambda: not processes.alive(was), "it is dead")
     assert processes.look(started.pid)
-    assert processes.marked(stage.marker) == []
+    assert families.marked(stage.marker) == []
 
 
 def test_a_marker_must_be_the_whole_value(stage: Stage) -> None:
     started = stage.start()
     stage.until(1)
-    assert [each.pid for each in processes.marked(stage.marker)] == [started.pid]
-    assert processes.marked(stage.marker + "2") == []
-    assert processes.marked(stage.marker[:-1]) == []
-    assert processes.marked(stage.marker[1:]) == []
+    assert [each.pid for each in families.marked(stage.marker)] == [started.pid]
+    assert families.marked(stage.marker + "2") == []
+    assert families.marked(stage.marker[:-1]) == []
+    assert families.marked(stage.marker[1:]) == []
 
 
 def test_a_tree_is_found_by_descent_by_session_and_by_marker_and_holds_no_other(stage: Stage) -> None:
@@ -107,13 +111,30 @@ def test_a_tree_is_found_by_descent_by_session_and_by_marker_and_holds_no_other(
     )
     orphan = stage.start("daemon=mark=up:daemon+sleep=60000")
     stage.until(7)
-    found = [each.pid for each in processes.tree(stage.marker, identity(root))]
+    found = [each.pid for each in families.tree(stage.marker, identity(root))]
     assert found.index(root.pid) < found.index(psutil.Process(root.pid).children()[0].pid)
     assert set(found) >= {root.pid, orphan.pid}
     assert other.pid not in found
     assert os.getpid() not in found
     assert len(found) == 4  # root and child, orphan and its daemon; what root let go unmarked is nobody's proof
     _end_unmarked(stage)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there the kernel keeps lists of children")
+def test_what_descends_from_a_process_is_found_with_every_thread_of_it_and_nothing_else(stage: Stage) -> None:
+    stage.start()
+    script = "import subprocess, threading; threading.Thread(target=subprocess.run, args=[['sh', '-c', '{}']]).start()"
+    inner = "sleep 61 & (sleep 62; :)"
+    root = subprocess.Popen([sys.executable, "-c", script.format(inner)], start_new_session=True)
+    stage.started(root)
+
+    wait_until_sync(lambda: len(families.below(root.pid)) == 4, "a shell, its child and its sleeps are there")
+    found = families.below(root.pid)
+    assert all(each.parent in {root.pid, *(other.pid for other in found[:place])} for place, each in enumerate(found))
+    assert {each.pid for each in found} == {each.pid for each in psutil.Process(root.pid).children(recursive=True)}
+    assert processes.end_family(lambda: families.below(root.pid))
+    root.wait(5)
+    assert families.below(root.pid) == []
 
 
 def test_a_stilled_tree_stands_and_goes_on(stage: Stage) -> None:
@@ -123,7 +144,7 @@ def test_a_stilled_tree_stands_and_goes_on(stage: Stage) -> None:
     wait_until_sync(ticks.exists, "the child ticks")
 
     def family() -> list[processes.Process]:
-        return processes.tree(stage.marker)
+        return families.tree(stage.marker)
 
     processes.still(family)
     assert [each.state for each in family()] == ["stopped", "stopped"]
@@ -150,12 +171,12 @@ def test_ending_a_tree_leaves_nothing_and_the_receipt_names_all(stage: Stage) ->
     ignoring = "ignore=INT,TERM,HUP"
     stage.start(ignoring, f"daemon={ignoring}+mark=up:daemon+sleep=60000", f"child={ignoring}+sleep=60000")
     stage.until(2)
-    wait_until_sync(lambda: len(processes.marked(stage.marker)) == 3, "all are there")
-    pids = {each.pid for each in processes.marked(stage.marker)}
-    receipt = processes.end_tree(lambda: processes.tree(stage.marker), stage.collect)
+    wait_until_sync(lambda: len(families.marked(stage.marker)) == 3, "all are there")
+    pids = {each.pid for each in families.marked(stage.marker)}
+    receipt = processes.end_family(lambda: families.tree(stage.marker), stage.collect)
     assert {survivor.pid for survivor in receipt} == pids
     assert all("agent.py" in survivor.command for survivor in receipt)
-    assert processes.marked(stage.marker) == []
+    assert families.marked(stage.marker) == []
 
 
 def test_ending_a_tree_that_breeds_catches_up_with_it(stage: Stage) -> None:
@@ -165,15 +186,15 @@ def test_ending_a_tree_that_breeds_catches_up_with_it(stage: Stage) -> None:
         env={"PATH": os.environ["PATH"], **dict([stage.marker.split("=", 1)])},
         start_new_session=True,
     )
-    wait_until_sync(lambda: len(processes.marked(stage.marker)) > 20, "it breeds")
-    receipt = processes.end_tree(lambda: processes.tree(stage.marker), breeder.poll)
+    wait_until_sync(lambda: len(families.marked(stage.marker)) > 20, "it breeds")
+    receipt = processes.end_family(lambda: families.tree(stage.marker), breeder.poll)
     breeder.wait(5)
     assert len(receipt) > 20
-    assert processes.marked(stage.marker) == []
+    assert families.marked(stage.marker) == []
 
 
 def test_nothing_to_end_is_an_empty_receipt() -> None:
-    assert processes.end_tree(lambda: processes.tree("DISPATCH_RUN=/none")) == ()
+    assert processes.end_family(lambda: families.tree("DISPATCH_RUN=/none")) == ()
 
 
 def _state(process: Identity) -> str:
