@@ -128,18 +128,19 @@ def signal_all(processes: Iterable[Process], number: int) -> None:
 
 
 def still(family: Family) -> None:
-    """Stop a whole family: look and stop until twice nothing new appears.
+    """Stop a whole family: look and stop until twice nothing new appears. What another user owns can not be stopped.
 
     Twice, because a process that was about to be stopped may have had a child behind the back of the first look.
     """
     told: set[Identity] = set()
+    refused: set[Identity] = set()
     quiet, give_up = 0, time.monotonic() + _STILL_WITHIN_S
     while quiet < 2 and time.monotonic() < give_up:
         found = family()
         new = [each for each in found if each.identity not in told and each.state != "stopped"]
         told.update(each.identity for each in new)
-        signal_all(new, signal.SIGSTOP)
-        standing = not new and all(each.state != "moving" for each in found)
+        refused.update(each.identity for each in reversed(new) if not send(each.identity, signal.SIGSTOP))
+        standing = not new and all(each.state != "moving" or each.identity in refused for each in found)
         quiet = quiet + 1 if standing else 0
         if not standing:
             time.sleep(_PAUSE_S)
