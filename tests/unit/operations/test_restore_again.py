@@ -83,6 +83,11 @@ async def test_two_runs_of_one_workspace_in_one_question(fleet: Fleet) -> None:
     assert await fleet.redis.scard("{t}:slots:codex") == 1
 
 
+KEYS = "codex codex:big repo:core/go-io org:core"
+EIGHT, LABELS = ("".join(f"+l{at}" for at in range(8)), " ".join(f"label:l{at}" for at in range(8)))
+TEAMS = " ".join(f"team:{at}" for at in range(8))  # with those of agent, repo, org and labels the most there may be
+
+
 @pytest.mark.parametrize(
     ("lane", "kept"),
     [
@@ -90,6 +95,11 @@ async def test_two_runs_of_one_workspace_in_one_question(fleet: Fleet) -> None:
         ("codex codex", "codex codex codex:big repo:core/go-io org:core"),
         ("codex codex * team team", "codex codex codex:big repo:core/go-io org:core team"),
         ("codex+b+a codex", "codex+a+b codex codex:big repo:core/go-io org:core label:a label:b"),
+        (f"codex{EIGHT} {KEYS} {LABELS} #19", None),
+        (f"codex{EIGHT}+l8 {KEYS} {LABELS} label:l8", f"codex {KEYS}"),
+        (f"codex{EIGHT} {KEYS} {LABELS} {TEAMS}", None),
+        (f"codex{EIGHT} {KEYS} {LABELS} {TEAMS} team:8", f"codex {KEYS}"),
+        (f"codex {KEYS} #20", f"codex {KEYS}"),
         ("codex@? codex", "codex codex codex:big repo:core/go-io org:core"),
         ("codex codex " + " ".join(f"k{at}" for at in range(60)), "codex codex codex:big repo:core/go-io org:core"),
         ("codex" + "".join(f"+l{at}" for at in range(60)) + " codex", "codex codex codex:big repo:core/go-io org:core"),
