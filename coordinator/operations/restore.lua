@@ -98,6 +98,7 @@ verb.register {
     if latch.is_new() then sound.key('*') end
     for _, one in ipairs(ask.runs) do check(ask, one) end
     lease.shown(ask.runs)
+    local stood = {}
     local answer = { outcome = 'restored', count = 0, lost = {}, ttl = base.setting('lease_ttl') }
     for _, one in ipairs(ask.runs) do
       local row = lease.record(one.workspace)
@@ -108,11 +109,16 @@ verb.register {
       end
       if one.ending then
         report(one, row, was_forgotten)
-      elseif not is_held(ask, one, row) or (one.stilled and row.mode == 'pull' and losing.judge(one.workspace, row)) then
+      elseif is_held(ask, one, row) then
+        if not was_forgotten then lease.prolong(one.workspace, row, one.pid) end
+        if one.stilled and row.mode == 'pull' then stood[#stood + 1] = one end
+      else
         answer.lost[#answer.lost + 1] = one.workspace
-      elseif not was_forgotten then
-        lease.prolong(one.workspace, row, one.pid)
       end
+    end
+    for _, one in ipairs(stood) do -- after all others have their slots: then asking twice judges alike
+      local row = lease.record(one.workspace)
+      if is_held(ask, one, row) and losing.judge(one.workspace, row) then answer.lost[#answer.lost + 1] = one.workspace end
     end
     if answer.count > 0 and latch.is_new() and hosts.mode(ask.host) ~= 'push' then latch.forgotten(ask.host) end
     return answer

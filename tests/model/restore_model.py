@@ -22,7 +22,8 @@ def restore(truth: Truth, ask: Restore, fence: int) -> tuple[int, list[str]] | N
     host = truth.hosts.get(ask.host)
     if not host or host.incarnation != ask.incarnation:
         return None
-    count, lost = 0, []
+    count, lost = 0, list[str]()
+    stood = list[tuple[Task, HeldRun]]()
     for run in ask.runs:
         forgotten = _is_forgotten(truth, run, fence)
         if forgotten:
@@ -33,14 +34,21 @@ def restore(truth: Truth, ask: Restore, fence: int) -> tuple[int, list[str]] | N
             told = run.ending.model_copy(update={"workspace": run.workspace, "token": run.token})
             truth.report(told, began=not forgotten or run.started_at is not None)
             continue
-        held = task and (task.status, task.host, task.token) == ("running", ask.host, run.token)
-        if not task or not held or (run.stilled and task.mode == "pull" and truth.is_late(task)):
+        if not task or not _holds(task, run, ask):
             lost.append(run.workspace)
-        elif not forgotten:
+            continue
+        if not forgotten:
             truth.prolong(task)
+        if run.stilled and task.mode == "pull":
+            stood.append((task, run))
+    lost += [task.name for task, run in stood if _holds(task, run, ask) and truth.is_late(task)]
     if count and host.mode != "push" and _may_have_forgotten_more(truth):
         truth.sign("*", None, "restore", f"the server came back empty: {host.name} tells of runs that it forgot")
     return count, lost
+
+
+def _holds(task: Task, run: HeldRun, ask: Restore) -> bool:
+    return (task.status, task.host, task.token) == ("running", ask.host, run.token)
 
 
 def _may_have_forgotten_more(truth: Truth) -> bool:

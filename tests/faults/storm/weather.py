@@ -9,7 +9,7 @@ from typing import Final
 
 from coordinator.errors import CoordinatorError
 from coordinator.operations import Explain, GetStatus, Hosts, Query
-from tests.faults.storm import of_hands, of_hosts, of_server
+from tests.faults.storm import of_hands, of_hosts, of_refusals, of_server
 from tests.faults.storm.fleet import HOSTS, REPLICAS
 from tests.faults.storm.kinds import Kind
 from tests.faults.storm.storm import Storm
@@ -18,7 +18,7 @@ from tests.model.truth import Truth
 from tests.model.view import View
 from tests.waiting import wait_until
 
-KINDS: Final = (*of_hosts.KINDS, *of_server.KINDS, *of_hands.KINDS)
+KINDS: Final = (*of_hosts.KINDS, *of_server.KINDS, *of_refusals.KINDS, *of_hands.KINDS)
 AT_ONCE: Final = 5
 DRY_WITHIN: Final = 90.0
 _ALL: Final = {"hosts": HOSTS, "replicas": REPLICAS, "host": HOSTS, "replica": REPLICAS}
@@ -74,6 +74,8 @@ class Weather:
                 return
         if what:
             storm.ledger.fault(kind.name, what)
+        else:  # there was nothing that it could happen to
+            self._deck.append(kind)
 
 
 async def run(storm: Storm, seconds: float, pause: float, kinds: Sequence[Kind]) -> None:

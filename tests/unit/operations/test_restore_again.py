@@ -291,6 +291,17 @@ async def test_a_stilled_run_is_judged_when_all_have_told(fleet: Fleet, forgotte
     assert await fleet.redis.smembers("{t}:slots:codex") == {"b"}
 
 
+async def test_a_stilled_run_is_judged_after_those_that_are_told_with_it(fleet: Fleet) -> None:
+    first, second = await running(fleet, "a", "b")
+    await emptied(fleet)
+    await fleet.limit("codex", 1)
+    await beat(fleet)
+    for count in (2, 0):
+        assert await restore(fleet, told(first, stilled=True), told(second)) == Restored(
+            count=count, lost=("a",), ttl=TTL
+        )
+
+
 async def test_a_stilled_run_that_has_room_when_all_have_told_is_not_judged_again(fleet: Fleet) -> None:
     old, new = await unsettled(fleet)
     await fleet.limit("codex", 2)
