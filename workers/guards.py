@@ -186,7 +186,8 @@ async def bury(home: Path) -> None:
 
     For a worker that begins, whether or not it finds a server: nothing else ends these before their leases end.
     """
-    for path in home.glob(f"*{SUFFIX}"):  # noqa: ASYNC240  # one look, on the local disk
+    home = home.resolve()  # noqa: ASYNC240  # as guards name it to their agents: the mark of these is a path
+    for path in home.glob(f"*{SUFFIX}"):
         with contextlib.suppress(GuardError):  # its slip is gone: another has seen to it
             guard = Guard(path)
             if guard.workspace and guard.state() == "ended":
