@@ -29,8 +29,13 @@ class Guard:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.token = int(path.stem)
-        with self._slip() as slip:
-            born, self._guard = slip.birth(), orphans.guard_of(slip)
+        try:
+            with self._slip() as slip:
+                born, self._guard = slip.birth(), orphans.guard_of(slip)
+        except OSError as error:  # a pipe or a device in its place
+            raise GuardError(f"can not read the slip of token {path.stem}: {error}") from error
+        if born and born.token != self.token:  # a copy: what is ordered there must not reach the run it is of
+            born = self._guard = None
         self.workspace = born.workspace if born else ""
         self._kill_grace_ms = born.kill_grace_ms if born else 0
         self._park_max_ms = born.park_max_ms if born else 0
