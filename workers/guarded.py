@@ -86,8 +86,11 @@ class Guard:
         another's by now. A second order can only make it stricter. Returns before it is done: await `ended`.
         """
         self._ordered = reason
+        grace_ms = self._kill_grace_ms if grace_ms is None else grace_ms
         with self._slip() as slip:
-            slip.give_order(reason, self._kill_grace_ms if grace_ms is None else grace_ms, boot_ms())
+            before = slip.order()
+            if not before or before[0] != reason or before[1] > grace_ms:  # what each beat repeats gives no more time
+                slip.give_order(reason, grace_ms, boot_ms())
         self._hint()
 
     def state(self) -> State:
