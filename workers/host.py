@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import platform
+import resource
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ from typing import Final
 
 import psutil
 
-from coordinator.errors import HostTaken
+from coordinator.errors import HostTaken, WorkerError
 from coordinator.words import HOST, shown
 
 log = logging.getLogger(__name__)
 MEMORY_FLOOR: Final = 256 << 20  # bytes that stay free: an agent that starts the kernel's killer ends others too
 DISK_FLOOR: Final = 64 << 20  # bytes that stay free
+_OTHER_FILES: Final = 64  # descriptors beside one for each agent that runs
 _UNKNOWN_NEED: Final = 64 << 20  # bytes reckoned for an agent whose runner names no memory
 
 
@@ -52,19 +54,41 @@ class Room:
     def free(self, busy: int) -> tuple[int, bool]:
         """Free slots that the host bears now, and whether more were free: then looking again soon is worth it."""
         slots = max(0, self._slots - busy)
-        fits = 0 if self.trouble() else min(slots, _spare() // self._need)
+        spare, trouble = self._look()
+        fits = 0 if trouble else min(slots, spare // self._need)
         return fits, fits < slots
 
     def trouble(self) -> str:
         """Why no agent could be started here now, whatever it is, in one line; empty when one could."""
-        spare = _spare()
+        return self._look()[1]
+
+    def _look(self) -> tuple[int, str]:
+        """Spare memory in bytes, and what is wrong."""
+        try:
+            spare, found = _spare(), disk_trouble(self._home)
+        except OSError as error:  # no descriptor is left to look with, as endings are reported
+            spare, found = 0, f"can not look at memory and disk: {error.strerror}"
         short = f"{(spare + MEMORY_FLOOR) >> 20} MiB of memory are free: an agent is reckoned at {self._need >> 20} MiB"
-        stays = f"{short}, and {MEMORY_FLOOR >> 20} MiB stay free"
-        found = disk_trouble(self._home) or (stays if spare < self._need else "")
+        if not found and spare < self._need:
+            found = f"{short}, and {MEMORY_FLOOR >> 20} MiB stay free"
         if bool(found) != bool(self._trouble):  # its numbers change all the time
             log.warning("takes no work: %s", found) if found else log.info("takes work again")
         self._trouble = found
-        return found
+        return spare, found
+
+
+def open_files(slots: int) -> None:
+    """Have room for a descriptor for each agent. WorkerError where the system allows too few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = slots + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= need:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+    except (OSError, ValueError):
+        raise WorkerError(
+            f"{hard} files may be open here and --slots {slots} needs {need}: raise ulimit -n, or lower --slots"
+        ) from None
 
 
 def _spare() -> int:
