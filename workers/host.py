@@ -103,24 +103,45 @@ def disk_trouble(home: Path) -> str:
     return f"the disk of {shown(str(home))} has {free >> 20} MiB left" if free < DISK_FLOOR else ""
 
 
-@contextlib.contextmanager
-def locked(home: Path, host: str) -> Iterator[None]:
-    """Be the one worker of this host name here. Getting the lock proves that the one before is dead.
+class Lock:
+    """The lock of a host name on this machine. Having it proves that the worker before is dead."""
 
-    Raises HostTaken while another process holds it.
-    """
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    def __init__(self, home: Path, host: str) -> None:
+        self._path, self._host = home / "lock", host
+        self._file = self._taken()
+
+    def keep(self) -> None:
+        """Take it anew where somebody has removed its file; HostTaken when another process has it by now."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(self._path.stat(), os.fstat(self._file)):
+                return
+        with contextlib.suppress(OSError):  # its directory is gone, too: that is told as trouble
+            taken = self._taken()
+            self.close()
+            self._file = taken
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self._file)
+
+    def _taken(self) -> int:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
             raise HostTaken(
-                f"another worker runs as host {host} here (pid {holder}): stop it, or choose another --host"
+                f"another worker runs as host {self._host} here (pid {holder}): stop it, or choose another --host"
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+        return descriptor
+
+
+@contextlib.contextmanager
+def locked(home: Path, host: str) -> Iterator[Lock]:
+    """Be the one worker of this host name here. Raises HostTaken while another process is."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.closing(Lock(home, host)) as lock:
+        yield lock

@@ -54,11 +54,11 @@ class Worker:
         self._claims = Claims(store, host, self._incarnation, self._room, self._begin)
         self._beat_now, self._changed = asyncio.Event(), asyncio.Event()
         self._kill_grace_ms, self._every, self._quiet, self._stopped = 15_000, 10.0, False, False
-        self._group: asyncio.TaskGroup | None = None
+        self._group: asyncio.TaskGroup  # set by run(), before anything is spawned
 
     async def run(self) -> None:
         """Work until quiet and empty. Raises HostTaken when another worker has this host name."""
-        with machine.locked(home_of(self._root, self._host), self._host):
+        with machine.locked(home_of(self._root, self._host), self._host) as self._lock:
             async with self._guards, asyncio.TaskGroup() as group:
                 self._group = group
                 await self._adopt()
@@ -113,6 +113,7 @@ class Worker:
         self._beat_now.clear()
 
     async def _renew(self) -> None:
+        self._lock.keep()
         said = newest(self._held.values())
         settled, asked_ms = await self._again.settled(said.values()), boot_ms()
         reply = await self._store.run(
@@ -163,7 +164,6 @@ class Worker:
         return (0, False) if self._quiet else self._capacity.free(sum(not held.over for held in self._held.values()))
 
     def _spawn(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
-        assert self._group  # noqa: S101  # set by run() before anything is spawned
         if self._stopped:
             held.end("stopped")
         self._group.create_task(self._contained(held, work))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,34 @@ async def test_the_same_host_name_under_another_root_is_refused(server_url: str,
         assert await fleet.ended("h1") == 1
         assert "host h1 is a worker elsewhere" in fleet.said("h1")
         fleet.processes["h1"], fleet.root = first, root
+
+
+@only_redis
+async def test_a_worker_whose_lock_was_removed_takes_it_again_unless_another_has_it(
+    server_url: str, tmp_path: Path
+) -> None:
+    """As one removes what looks like the lock of a dead process."""
+    async with Fleet(server_url, tmp_path, {"codex": 2}, beat="200ms") as fleet:
+        await fleet.begin(2)
+        await fleet.store.run(Submit(workspace="a/1", agent="codex", task="600"))
+        await wait_until(lambda: marks.read(fleet.marks), "the agent runs")
+        lock = fleet.root / ".hosts/h1/lock"
+        first = fleet.processes.pop("h1")
+        lock.unlink()
+        await wait_until(lambda: lock.exists() and lock.read_text() == str(first.pid), "it has a lock again")
+
+        first.send_signal(signal.SIGSTOP)
+        lock.unlink()
+        fleet.processes["first"] = first
+        fleet.work("h1", 2)
+        await wait_until(lambda: "adopted" in fleet.said("h1"), "the second has adopted its run", 20)
+        first.send_signal(signal.SIGCONT)
+        second = fleet.processes["h1"].pid
+        said = f"beat waits: another worker runs as host h1 here (pid {second})"
+        await wait_until(lambda: said in fleet.said("h1"), "the first knows that it is not alone")
+        await fleet.store.run(Submit(workspace="b/1", agent="codex", task="0"))
+        await fleet.becomes("b/1", "completed")
+        assert marks.starts(marks.read(fleet.marks)) == {"a/1": 1, "b/1": 1}
+        await fleet.store.run(Kill(all=True))
+        first.terminate()
+        assert await fleet.ended("first") == 0
