@@ -68,6 +68,12 @@ function gates.is_full(limit_key)
   return limit and gates.used(limit_key) >= limit
 end
 
+-- Whether more run under a key than may.
+function gates.is_beyond(limit_key)
+  local limit = gates.limit(limit_key)
+  return limit and gates.used(limit_key) > limit
+end
+
 -- until when a key is shut by the clock, 0 when it is not
 function gates.shut_until(limit_key)
   local gate = seen(limit_key).shut

@@ -142,7 +142,7 @@ function lease.finish(name, row, status, fields)
     fields.front, fields.lane = false, lease.lane({ agent = row.agent, org = row.org, repo = row.repo, requires = row.requires,
       labels = row.labels, priority = row.priority }, lease.named_keys(row))
   end
-  fields.status, fields.ended_at, fields.pid, fields.kill = status, call.now, false, false
+  fields.status, fields.ended_at, fields.pid, fields.kill, fields.stilled = status, call.now, false, false, false
   base.write(base.key('workspace', name), fields, row)
   move_status(name, row.status, status)
   facts.notify(status, name, row, seq)
@@ -178,6 +178,7 @@ function lease.requeue(name, row, fields)
   if row.status == 'running' then lease.release(name, row) end
   fields.status, fields.host, fields.pid, fields.kill, fields.mode, fields.tracked = 'queued', false, false, false, false, false
   fields.account = false
+  fields.stilled = false
   base.write(base.key('workspace', name), fields)
   move_status(name, row.status, 'queued')
   later.enter(name, row)

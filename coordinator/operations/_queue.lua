@@ -70,7 +70,7 @@ queue.mark = mark
 -- while the lane stays in the group of that key.
 local function enter(route, lane, no, score, head)
   local where = no and no.key or ''
-  call.looked = nil -- what was due has moved something since
+  call.looked, call.kept_none = nil, nil -- what was due has moved something since
   redis.call('HSET', base.key('lanes', route), lane, where)
   redis.call('ZADD', queue.place_of(route, where), score, lane)
   if where == '' then

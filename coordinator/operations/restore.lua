@@ -37,14 +37,8 @@ end
 
 local function is_forgotten(one, row) return lease.newest(row) < one.token and not has_been(one, row) end
 
--- Its lease was over before this host could tell of it, and others may have started in its place: its agent stands still, and would go on
--- beyond a limit. While the fleet settles nobody has.
-local function has_no_room(ask, one)
-  if not one.stilled or one.ending or gates.settling() or hosts.mode(ask.host) == 'push' then return false end
-  for _, limit_key in ipairs { '*', unpack(lease.holds { lane = lane_of(one), account = one.account }) } do
-    if gates.is_full(limit_key) then return true end
-  end
-  return false
+local function is_held(ask, one, row)
+  return row and row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token
 end
 
 local function check(ask, one)
@@ -76,7 +70,8 @@ local function take(ask, one, old)
   base.write(base.key('workspace', name), { agent = one.agent, task = one.task, repo = one.repo or false, org = one.org or false,
     branch = one.branch or false, source = one.source or false, dir = one.dir or false, session = one.session, lane = lane,
     requires = wish.requires or false, pinned = false, labels = wish.labels or false, priority = wish.priority or 5,
-    front = wish.front or false, place = old.place or base.next('place'), queued_at = old.queued_at or one.started_at, past = false })
+    front = wish.front or false, place = old.place or base.next('place'), queued_at = old.queued_at or one.started_at, past = false,
+    stilled = false })
   local row = lease.record(name)
   row.status, row.attempt, row.runs = old.status, attempt, math.max(base.number(old.runs) or 0, attempt)
   local mode = hosts.mode(ask.host) == 'push' and 'push' or 'pull' -- a push host's are confirmed: it says that they run
@@ -108,20 +103,15 @@ verb.register {
       local row = lease.record(one.workspace)
       local was_forgotten = is_forgotten(one, row)
       if was_forgotten then
-        local is_late = has_no_room(ask, one)
         take(ask, one, row or {})
         row, answer.count = lease.record(one.workspace), answer.count + 1
-        if is_late then
-          losing.take(one.workspace, row)
-          row = lease.record(one.workspace)
-        end
       end
       if one.ending then
         report(one, row, was_forgotten)
-      elseif row and row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token then
-        if not was_forgotten then lease.prolong(one.workspace, row, one.pid) end
-      else
+      elseif not is_held(ask, one, row) or (one.stilled and row.mode == 'pull' and losing.judge(one.workspace, row)) then
         answer.lost[#answer.lost + 1] = one.workspace
+      elseif not was_forgotten then
+        lease.prolong(one.workspace, row, one.pid)
       end
     end
     if answer.count > 0 and latch.is_new() and hosts.mode(ask.host) ~= 'push' then latch.forgotten(ask.host) end

@@ -7,11 +7,12 @@ from coordinator.operations import Submit
 from tests import marks, record
 from tests.faults.storm import checker
 from tests.faults.storm.fleet import AGENT
+from tests.faults.storm.ledger import Ledger
 from tests.fleet import Fleet
 from tests.forgetful import Forgetful
 from tests.waiting import wait_until
 
-TIMES: dict[str, object] = {"lease_ttl": "4s", "beat": "500ms", "kill_grace": "1s"}
+TIMES: dict[str, object] = {"lease_ttl": "3s", "beat": "400ms", "kill_grace": "600ms"}
 
 
 async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_runs_the_same(
@@ -23,7 +24,7 @@ async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_r
         for host in ("h1", "h2"):
             fleet.work(host, 1)
         await fleet.ready(2)
-        await fleet.store.run(Submit(workspace="core/a/1", agent="codex", task="plain 60"))
+        await fleet.store.run(Submit(workspace="core/a/1", agent="codex", task="plain 30"))
         silent = (await fleet.becomes("core/a/1", "running")).host or ""
         await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
         fleet.signal(silent, signal.SIGSTOP)
@@ -41,3 +42,34 @@ async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_r
         await fleet.becomes("core/a/1", "completed", deadline=30)
         assert (await fleet.record("core/a/1")).host == other
     assert list(checker.twice_at_once(record.written(fleet.marks))) == []
+
+
+async def test_its_agent_does_not_go_on_beyond_a_limit_that_another_workspace_fills_since(
+    server: Forgetful, tmp_path: Path
+) -> None:
+    """When both hosts have told of their runs there is one too many, and it is this one."""
+    runner = {"command": ["sh", AGENT, str(tmp_path / "marks"), "{workspace}", "{agent}", "{task}"]}
+    async with Fleet(server.url, tmp_path, {"codex": 1}, {"codex": runner}, **TIMES) as fleet:
+        fleet.serve("r1")
+        for host in ("h1", "h2"):
+            fleet.work(host, 1)
+        await fleet.ready(2)
+        for host in ("h1", "h2"):
+            await fleet.store.run(Submit(workspace=f"core/{host}/1", agent="codex", task="plain 30", host=host))
+        await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
+        server.keep()
+        fleet.signal("h1", signal.SIGSTOP)
+        try:
+            await wait_until(lambda: "core/h2/1" in marks.starts(marks.read(fleet.marks)), "the other runs", 15)
+            server.kill()
+            server.go_back()
+            server.start()
+        finally:
+            fleet.signal("h1", signal.SIGCONT)
+        for host in ("h2", "h1"):
+            await fleet.becomes_known(f"core/{host}/1", "completed", deadline=40)
+        seen = record.written(fleet.marks)
+    assert marks.starts(seen) == {"core/h1/1": 2, "core/h2/1": 1}
+    ledger = Ledger()
+    ledger.may_hold("codex", 1, since=0)
+    assert list(checker.beyond_limits(seen, ledger)) == []

@@ -252,7 +252,7 @@ class Fleet:
         task.since = task.started = self.now
         self.left(task.lane)
         task.charged = task.receipt = None
-        task.tracked = task.lapsed = task.told = False
+        task.tracked = task.lapsed = task.told = task.stilled = False
         self.told.append(("AgentStarted", task.name, host, str(task.attempt), "True" if restored else ""))
         if mode == "push" and granted:
             self.told.append(("SpawnQueued", task.name, host))

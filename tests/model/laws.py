@@ -252,6 +252,8 @@ def the_keys_tell_the_truth(at: Moment) -> None:
             assert run == (task.host, task.mode, task.token, task.deadline, task.killed), name
             assert (("confirmed" in record), ("tracked" in record)) == (task.confirmed, task.tracked), name
             assert record.get("account") == task.account, f"{name} runs under another account"
+        stilled = task.status == "running" and task.stilled
+        assert ("stilled" in record) == stilled, f"{name} is {'not ' * stilled}marked as one whose agent stands still"
         assert record.get("receipt") == task.receipt, f"{name}: what its end found is {record.get('receipt')}"
 
 

@@ -104,8 +104,14 @@ RESTORE: Final = (
     Plant(
         "stilled_goes_on_beyond_a_limit",
         "A host that comes back late goes on with what others have replaced.",
-        "if gates.is_full(limit_key) then return true end",
-        "if gates.is_full(limit_key) then return false end",
+        "if gates.is_beyond(limit_key) then return true end",
+        "if gates.is_beyond(limit_key) then return false end",
+    ),
+    Plant(
+        "stilled_is_never_judged",
+        "One that was told before all hosts had told goes on, whatever the others have told since.",
+        "if row.stilled and losing.judge(one.workspace, row) then",
+        "if row.stilled and gates.settling() and losing.judge(one.workspace, row) then",
     ),
     Plant(
         "told_under_one_id_again",

@@ -26,20 +26,18 @@ def restore(truth: Truth, ask: Restore, fence: int) -> tuple[int, list[str]] | N
     for run in ask.runs:
         forgotten = _is_forgotten(truth, run, fence)
         if forgotten:
-            late = _has_no_room(truth, run, ask)
             _know_again(truth, run, ask)
             count += 1
-            if late:
-                truth.lose(truth.tasks[run.workspace])
         task = truth.tasks.get(run.workspace)
         if run.ending:
             told = run.ending.model_copy(update={"workspace": run.workspace, "token": run.token})
             truth.report(told, began=not forgotten or run.started_at is not None)
-        elif task and (task.status, task.host, task.token) == ("running", ask.host, run.token):
-            if not forgotten:
-                truth.prolong(task)
-        else:
+            continue
+        held = task and (task.status, task.host, task.token) == ("running", ask.host, run.token)
+        if not task or not held or (run.stilled and task.mode == "pull" and truth.is_late(task)):
             lost.append(run.workspace)
+        elif not forgotten:
+            truth.prolong(task)
     if count and host.mode != "push" and _may_have_forgotten_more(truth):
         truth.sign("*", None, "restore", f"the server came back empty: {host.name} tells of runs that it forgot")
     return count, lost
@@ -49,19 +47,6 @@ def _may_have_forgotten_more(truth: Truth) -> bool:
     """Nobody has frozen or thawed it who knew what there was, and perhaps somebody had frozen it before."""
     new = truth.blind == truth.epoch if truth.configured else "*" in truth.freezes
     return new and "*" not in truth.signed
-
-
-def _has_no_room(truth: Truth, run: HeldRun, ask: Restore) -> bool:
-    """Its agent stands still, nobody is awaited any more, and it would go on beyond a limit."""
-    if not run.stilled or run.ending or truth.settling > truth.now or truth.hosts[ask.host].mode == "push":
-        return False
-    task = Task(run.workspace, run.agent, 0)
-    task.org, task.repo, task.account = run.org, run.repo, run.account
-    _stand_as(task, run)
-    full = {
-        key: limit is not None and truth.used(key) >= limit for key in ("*", *task.held) for limit in [truth.limit(key)]
-    }
-    return any(full.values())
 
 
 def _is_forgotten(truth: Truth, run: HeldRun, fence: int) -> bool:

@@ -51,6 +51,7 @@ class Task:
     ttl: int = 0
     deadline: int = 0
     confirmed: bool = False
+    stilled: bool = False  # when its host told of it again its agent stood still, and it has not been judged
     killed: bool = False
     asked: str | None = None
     answer: str | None = None  # told to every run until one ends

@@ -255,6 +255,14 @@ def test_what_comes_of_age_while_its_key_is_full_starts_with_the_ending_that_ope
     assert fleet.truth.tasks["b"].status == "running"
 
 
+def test_what_comes_of_age_behind_a_run_that_goes_back_in_the_same_call_is_let_go_by_it(fleet: Driver) -> None:
+    fleet.apply(ops.Apply(limits={"codex": 1}, accounts={"codex": ["x", "y"]}))
+    submit(fleet, "a", asker="svc")
+    submit(fleet, "b", not_before=fleet.truth.now + 5000)
+    fleet.pass_time(5000)  # and nobody has looked since, and nothing was blocked before
+    fleet.complete(ops.Complete(workspace="a", status="failed", retry_after=5))
+
+
 def test_who_was_awaited_in_vain_is_not_awaited_again_after_a_restart(fleet: Driver) -> None:
     fleet.renew(ops.Renew(host="h1", incarnation="i"))
     fleet.apply(ops.Apply(hosts=["gone"]))

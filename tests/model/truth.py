@@ -223,10 +223,23 @@ class Truth(Tracked):
                 forgotten = ask.epoch is not None and (not task or task.newest < one.token)
                 (unknown if forgotten else lost).add(one.workspace)
                 continue
+            if task.stilled and self.is_late(task):
+                lost.add(task.name)
+                continue
             self.prolong(task)
             if task.killed:
                 kill.add(task.name)
         return lost, kill, unknown
+
+    def is_late(self, task: Task) -> bool:
+        """Its agent stands still: whether it is lost, since more run than may now that all have told."""
+        task.stilled = self.settling > self.now
+        limits = {key: self.limit(key) for key in ("*", *task.held)}
+        beyond = any(limit is not None and self.used(key) > limit for key, limit in limits.items())
+        if task.stilled or not beyond:
+            return False
+        self.lose(task)
+        return True
 
     def unseen(self, ask: Renew) -> set[str]:
         """What a host that has beaten holds and did not show."""

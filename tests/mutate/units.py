@@ -132,13 +132,14 @@ class _Loop:
         os.close(ends)
         if caught == NEVER_ENDS:
             os.kill(child, signal.SIGKILL)
-            Kept.one.stop()
-            Kept.one = Servers()
-            Kept.one.url(REDIS)
+            _begin_anew()
         os.waitpid(child, 0)
         if caught:  # a test that failed has put nothing back
-            with Redis.from_url(Kept.one.url(REDIS)) as client:
-                client.config_set("maxmemory", 0)
+            try:
+                with Redis.from_url(Kept.one.url(REDIS)) as client:
+                    client.config_set("maxmemory", 0)
+            except redis.exceptions.RedisError:  # its call has not ended yet, and never may
+                _begin_anew()
         return caught or None
 
     def _cover(self, items: dict[str, pytest.Item]) -> dict[str, Ran]:
@@ -153,6 +154,12 @@ class _Loop:
             os.waitpid(child, 0)
             found: dict[str, Ran] = pickle.load(file)
             return found
+
+
+def _begin_anew() -> None:
+    Kept.one.stop()
+    Kept.one = Servers()
+    Kept.one.url(REDIS)
 
 
 def _told(ends: int) -> str:

@@ -164,21 +164,22 @@ async def test_a_deleted_list_of_paced_pools_comes_back_with_the_file(fleet: Fle
 async def test_every_host_is_told_to_beat_when_the_times_it_lives_by_change(
     fleet: Fleet, times: dict[str, int]
 ) -> None:
-    await fleet.host("h1")
-    await fleet.host("h2")
+    hosts = ["h1", "h2", "h3"]
+    for host in hosts:
+        await fleet.host(host)
     config = Apply(settings=FleetSettings.model_validate({"max_attempts": 7, **times}))
-    async with fleet.listening("h1", "h2") as pokes:
+    async with fleet.listening(*hosts) as pokes:
         await fleet.store.run(Apply(settings=FleetSettings(history=1000, max_attempts=5, spawn_timeout=1000)))
         assert await pokes.heard() == []
         await fleet.store.run(config)
         heard: list[str] = []
 
-        async def both() -> bool:
+        async def each() -> bool:
             heard.extend(await pokes.heard())
-            return sorted(heard) == ["h1", "h2"]
+            return sorted(heard) == hosts
 
-        await wait_until(both, "both hosts hear it")
-        assert pokes.texts == ["beat", "beat"]
+        await wait_until(each, "each host hears it")
+        assert pokes.texts == ["beat"] * 3
         await fleet.store.run(config)
         assert await pokes.heard() == []
     renewed = (await fleet.host("h1")).model_dump()

@@ -9,6 +9,7 @@ from coordinator.models import Change
 from coordinator.operations import Apply, GetStatus
 from coordinator.operations.apply import Applied, Rates
 from coordinator.replica.applying import parts
+from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
 
 LIMITS = {f"team:t{number}": number for number in range(100)}
@@ -103,6 +104,13 @@ async def test_a_namespace_with_a_part_of_its_first_configuration_has_none_yet(f
     assert await limits(fleet) == LIMITS
     assert not (await fleet.store.run(GetStatus())).new
     assert await fleet.store.run(Apply(limits={}, if_new=True)) == Applied()
+
+
+async def test_a_configuration_that_thaws_does_so_with_its_last_part(store: Store) -> None:
+    first = Apply(limits=LIMITS, if_new=True, thaw=True)
+    while (await store.run(first)).more:
+        assert (await store.run(GetStatus())).frozen
+    assert not (await store.run(GetStatus())).frozen
 
 
 async def test_two_that_undo_each_other_do_not_go_on_for_ever(fleet: Fleet) -> None:

@@ -76,6 +76,7 @@ async def test_hosts_are_shown_by_name_with_what_they_hold(fleet: Fleet) -> None
     await fleet.host("h1", "claude")
     await fleet.queue("a")
     await fleet.claim("h2")
+    await fleet.beat("h1")  # the last one that was heard of is not the last one that is shown
     first, second = (await fleet.store.run(Hosts())).hosts
     assert (first.host, first.pools, first.held, first.waiting) == ("h1", ("claude",), (), None)
     assert (second.host, second.held, second.waiting is not None) == ("h2", ("a",), True)

@@ -64,6 +64,7 @@ async def test_its_time_and_its_hosts_next_look_are_told(fleet: Fleet) -> None:
     async with fleet.hearing() as bus:
         when = await now(fleet) + 5000
         await fleet.submit("w", not_before=when)
+        await fleet.submit("another", not_before=when)  # no earlier: replicas sleep until then as it is
         told = [json.loads(text) for text in await bus.texts()]
     assert [one["due"] for one in told if one["type"] == "PokeQueue"] == [when]
     assert 0 < ((await fleet.claim()).retry_in or 0) <= 5000

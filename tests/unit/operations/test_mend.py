@@ -142,3 +142,13 @@ def test_status_shows_what_a_replica_counted_until_there_is_nothing(world: World
     world.ask(Reap(faults=0))
     assert world.ask(GetStatus()).faults == 0
     assert "faults" not in world.keys()["control"]
+
+
+def test_what_a_deleted_run_held_of_a_push_host_is_handed_to_it_again(world: World) -> None:
+    world.ask(Renew(host="p1", incarnation="i", pools=["claude"], slots=1, mode="push"))
+    world.ask(Submit(workspace="a", agent="claude"))
+    world.ask(Submit(workspace="b", agent="claude"))
+    for key in ("workspace:a", "slots:*", "slots:claude", "leases", "status:running"):
+        world.redis.delete(f"{ROOT}:{key}")
+    mended(world)
+    assert [fact["workspace"] for fact in world.facts() if fact["type"] == "SpawnQueued"] == ["a", "b"]

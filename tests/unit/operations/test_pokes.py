@@ -35,6 +35,16 @@ async def test_a_host_that_found_nothing_waits_and_is_woken_for_all_it_can_do(fl
         assert await fleet.granted() == ["a", "b", "c"]
 
 
+async def test_a_host_that_was_woken_waits_no_more_also_when_what_it_serves_was_changed_by_hand(fleet: Fleet) -> None:
+    await fleet.host()
+    await fleet.queue("first")
+    assert [await fleet.granted(), await fleet.granted()] == [["first"], []]
+    await fleet.redis.delete(fleet.store.key("serves", "h1"))
+    await fleet.redis.sadd(fleet.store.key("serves", "h1"), "claude")
+    await fleet.queue("a")
+    assert await fleet.redis.zscore(fleet.store.key("waiting", "codex"), "h1") is None
+
+
 async def test_work_that_is_left_wakes_the_next_host(fleet: Fleet) -> None:
     for host in ("h1", "h2"):
         await fleet.host(host, slots=1)

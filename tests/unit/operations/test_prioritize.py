@@ -59,6 +59,15 @@ async def test_one_that_waits_for_its_time_has_it_then(fleet: Fleet) -> None:
     assert await fleet.granted() == ["b", "a"]
 
 
+async def test_one_with_a_deadline_stands_in_its_new_lane(fleet: Fleet) -> None:
+    """It has a time too, but one that it does not wait for."""
+    await fleet.queue("a")
+    await fleet.queue("b", deadline=4_102_444_800_000)
+    assert await give(fleet, "b", 9) == Prioritized(was=5, now=9, place=1)
+    await fleet.host()
+    assert await fleet.granted() == ["b", "a"]
+
+
 async def test_one_that_does_not_wait_is_left_alone(fleet: Fleet) -> None:
     await fleet.ask_for("a")
     running = await fleet.store.run(Prioritize(workspace="a", priority=9))

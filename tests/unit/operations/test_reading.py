@@ -1,5 +1,7 @@
 """status, query and explain: what is, in numbers, and why something waits."""
 
+import json
+
 import pytest
 
 from coordinator.models import KeyView
@@ -45,6 +47,14 @@ async def test_reading_changes_nothing_also_on_an_empty_server(store: Store) -> 
     assert (await store.run(Hosts())).hosts == ()
     assert await store.run(Explain(workspace="a")) == UnknownWorkspace()
     assert await store.redis.dbsize() == 0
+
+
+@pytest.mark.parametrize("verb", ["backup", "explain", "faults", "hosts", "query", "status", "what_if"])
+async def test_who_may_only_read_can_ask(fleet: Fleet, verb: str) -> None:
+    """As a viewer of the security document, or from a copy of the server: a server refuses what might write."""
+    question = {"explain": '{"workspace":"a"}', "faults": '{"keys":[]}', "what_if": '{"limits":{"codex":1}}'}
+    answer = await fleet.redis.fcall_ro(f"dispatch_{verb}", 1, "{t}", question.get(verb, "{}"))
+    assert json.loads(str(answer))["outcome"] not in ("invalid", "damaged")
 
 
 async def test_a_default_limit_is_shown(fleet: Fleet) -> None:

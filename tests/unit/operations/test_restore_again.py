@@ -83,6 +83,11 @@ async def test_two_runs_of_one_workspace_in_one_question(fleet: Fleet) -> None:
     assert await fleet.redis.scard("{t}:slots:codex") == 1
 
 
+KEYS = "codex codex:big repo:core/go-io org:core"
+EIGHT, LABELS = ("".join(f"+l{at}" for at in range(8)), " ".join(f"label:l{at}" for at in range(8)))
+TEAMS = " ".join(f"team:{at}" for at in range(8))  # with those of agent, repo, org and labels the most there may be
+
+
 @pytest.mark.parametrize(
     ("lane", "kept"),
     [
@@ -90,6 +95,11 @@ async def test_two_runs_of_one_workspace_in_one_question(fleet: Fleet) -> None:
         ("codex codex", "codex codex codex:big repo:core/go-io org:core"),
         ("codex codex * team team", "codex codex codex:big repo:core/go-io org:core team"),
         ("codex+b+a codex", "codex+a+b codex codex:big repo:core/go-io org:core label:a label:b"),
+        (f"codex{EIGHT} {KEYS} {LABELS} #19", None),
+        (f"codex{EIGHT}+l8 {KEYS} {LABELS} label:l8", f"codex {KEYS}"),
+        (f"codex{EIGHT} {KEYS} {LABELS} {TEAMS}", None),
+        (f"codex{EIGHT} {KEYS} {LABELS} {TEAMS} team:8", f"codex {KEYS}"),
+        (f"codex {KEYS} #20", f"codex {KEYS}"),
         ("codex@? codex", "codex codex codex:big repo:core/go-io org:core"),
         ("codex codex " + " ".join(f"k{at}" for at in range(60)), "codex codex codex:big repo:core/go-io org:core"),
         ("codex" + "".join(f"+l{at}" for at in range(60)) + " codex", "codex codex codex:big repo:core/go-io org:core"),
@@ -255,11 +265,53 @@ async def test_a_stilled_run_goes_on_where_there_is_room_for_it(fleet: Fleet) ->
     assert (await fleet.record("a")).status == "running"
 
 
-async def test_a_stilled_run_is_a_fact_before_all_have_told(fleet: Fleet) -> None:
-    old, _ = await forgotten_and_full(fleet)
-    await fleet.redis.function_flush()  # a restart: h2 has to tell
+async def unsettled(fleet: Fleet) -> tuple[Grant, Grant]:
+    """As before, but the server has restarted: h2 has to tell first."""
+    old, new = await forgotten_and_full(fleet)
+    await fleet.redis.function_flush()
     await beat(fleet)
-    assert await restore(fleet, told(old, stilled=True)) == Restored(count=1, ttl=TTL)
+    return old, new
+
+
+@pytest.mark.parametrize("forgotten", [True, False])
+async def test_a_stilled_run_is_judged_when_all_have_told(fleet: Fleet, forgotten: bool) -> None:
+    """Also one that the server knows: it may have forgotten that it gave its slots to others."""
+    old, new = await unsettled(fleet)
+    if not forgotten:
+        await restore(fleet, told(old))
+    assert await restore(fleet, told(old, stilled=True)) == Restored(count=int(forgotten), ttl=TTL)
+    assert (await beat(fleet, old)).lost == ()
+    epoch = (await fleet.beat("h2", new)).epoch
+    assert epoch
+    for _ in range(2):
+        answer = await beat(fleet, old, epoch=epoch)
+        assert (answer.lost, answer.unseen) == (("a",), ())
+        assert (await fleet.record("a")).status == "queued"
+    assert [(fact["workspace"], fact["host"]) for fact in await facts(fleet, "AgentLost")] == [("a", "h1")]
+    assert await fleet.redis.smembers("{t}:slots:codex") == {"b"}
+
+
+async def test_a_stilled_run_that_has_room_when_all_have_told_is_not_judged_again(fleet: Fleet) -> None:
+    old, new = await unsettled(fleet)
+    await fleet.limit("codex", 2)
+    await restore(fleet, told(old, stilled=True))
+    epoch = (await fleet.beat("h2", new)).epoch
+    assert epoch
+    assert (await beat(fleet, old, epoch=epoch)).lost == ()
+    await fleet.limit("codex", 1)  # that stops grants, and nobody who runs
+    assert (await beat(fleet, old, epoch=epoch)).lost == ()
+    assert (await fleet.record("a")).status == "running"
+
+
+async def test_a_stilled_run_that_can_not_be_queued_again_does_not_go_on_either(fleet: Fleet) -> None:
+    old, new = await unsettled(fleet)
+    await restore(fleet, told(old, stilled=True))
+    epoch = (await fleet.beat("h2", new)).epoch
+    assert epoch
+    await fleet.redis.set("{t}:status:blocked", "by hand")
+    answer = await beat(fleet, old, epoch=epoch)
+    assert (answer.lost, answer.unseen) == (("a",), ())
+    assert await fleet.redis.hget("{t}:workspace:a", "status") == "running"  # until its lease is over
 
 
 async def test_a_stilled_run_that_was_started_as_often_as_may_be_has_failed(fleet: Fleet) -> None:

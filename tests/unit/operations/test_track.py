@@ -164,6 +164,15 @@ async def test_a_tracked_run_that_is_gone_waits_again_unless_its_end_was_wanted(
     assert (await fleet.record("a")).mode == "pull"
 
 
+@pytest.mark.parametrize(("word", "moved"), [("queued", "running"), ("blocked", "blocked")])
+async def test_an_undated_word_does_not_queue_again_what_was_to_end(fleet: Fleet, word: str, moved: str) -> None:
+    """It may be an old one; that it has ended is believed."""
+    await _track(fleet, RUNNING, host="h1")
+    await fleet.store.run(Kill(workspace="a"))
+    await _track(fleet, {"workspace": "a", "status": word}, host="h1")
+    assert (await fleet.record("a")).status == moved
+
+
 async def test_an_older_statement_does_not_move_a_run(fleet: Fleet) -> None:
     await _track(fleet, RUNNING, host="h1")
     old = {"workspace": "a", "updated_at": await _now(fleet) - 1000}

@@ -44,6 +44,15 @@ async def test_it_says_since_when_the_first_of_them_waits(fleet: Fleet) -> None:
     assert (one.lanes, one.since) == (2, 5)
 
 
+async def test_it_looks_at_the_heads_of_sixteen_lanes_for_that(fleet: Fleet) -> None:
+    for lane in range(16):
+        await fleet.queue(f"w{lane}", agent="codx", repo=f"r{lane}")
+    (*_, last) = (await fleet.redis.hgetall(fleet.store.key("lanes", "codx"))).keys()  # in the order of a scan
+    (oldest,) = await fleet.redis.zrange(fleet.store.key("lane", str(last)), 0, 0)
+    await fleet.redis.zadd(fleet.store.key("status", "queued"), {str(oldest): 5})
+    assert [(one.lanes, one.since) for one in (await status(fleet)).unserved] == [(16, 5)]
+
+
 async def test_quiet_silent_and_frozen_hosts_serve_nobody(fleet: Fleet) -> None:
     for name in ("h1", "h2", "h3"):
         await fleet.host(name)
