@@ -22,6 +22,7 @@ from tests.waiting import wait_until
 ROOT = "{dispatch}"
 MARKED = str(Path(__file__).parent / "fakes" / "marked.sh")
 WORK = "from workers.cli import main; main()"
+COORDINATOR = "from coordinator.doors.cli import main; main()"
 
 
 class Fleet:
@@ -73,13 +74,12 @@ class Fleet:
 
     def serve(self, name: str, url: str = "") -> None:
         """Start a replica, perhaps as another Redis user."""
-        code = "from coordinator.doors.cli import main; main()"
-        self._start(name, ["-c", code, "serve", "--config", str(self.config), "--root", str(self.root)], url)
+        self._start(name, ["-c", COORDINATOR, "serve", "--config", str(self.config), "--root", str(self.root)], url)
 
-    def work(self, host: str, slots: int, url: str = "", code: str = WORK) -> None:
-        """Start (again) the worker of a host, perhaps as another Redis user, or by other code."""
+    def work(self, host: str, slots: int, url: str = "", code: str = WORK, command: str = "run") -> None:
+        """Start (again) the worker of a host, perhaps as another Redis user, or by other code or another command."""
         options = ["--host", host, "--slots", str(slots), "--config", str(self.config), "--root", str(self.root)]
-        self._start(host, ["-c", code, "run", *options], url)
+        self._start(host, ["-c", code, command, *options], url)
 
     async def begin(self, slots: int) -> None:
         """Start one replica, `r1`, and one worker, `h1`, and wait until it is ready."""

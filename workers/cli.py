@@ -69,6 +69,7 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
     known = fleet.load(path, explicit=named)
     runners = served(known, path)
     root = settings.workspace_root(root_option, known.dispatch.workspace_root)
+    machine.open_files(slots)
     with ExitStack() as held:
         url = settings.redis_url or held.enter_context(embedded.hold(root)).url
         async with Store.connect(url, settings.root) as store:

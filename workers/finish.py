@@ -16,8 +16,8 @@ def told(workspace: Workspace, token: int, exit_: Exit) -> Ending:
 
 
 def failed(workspace: str, token: int, order: Order | None, why: str) -> Ending:
-    """The ending of a run that was not, or of which nothing is known."""
-    verdict = "killed" if order == "killed" else "start_failed"
+    """The ending of a run that was not, or of which nothing is known. One that was ordered to end is no failure."""
+    verdict = order or "start_failed"
     return Ending(workspace=workspace, token=token, status="failed", verdict=verdict, question=why[:2000])
 
 

@@ -34,7 +34,7 @@ class ForkServer:
 
     def __init__(self, listener: socket.socket, home: Path, idle_s: float) -> None:
         self._listener, self._home, self._idle_s = listener, home, idle_s
-        self._children: set[int] = set()
+        self._children: dict[int, bool] = {}  # and whether it is, or will be, a guard
         self._ended = False
         self._bell = Bell({signal.SIGCHLD: nothing, signal.SIGTERM: self._end})
 
@@ -67,7 +67,7 @@ class ForkServer:
             traceback.print_exc()
             return
         if child:
-            self._children.add(child)
+            self._children[child] = asker is not None
             return
         status = 70
         try:
@@ -87,8 +87,7 @@ class ForkServer:
     def _collect(self) -> None:
         with contextlib.suppress(ChildProcessError):
             while (dead := os.waitpid(-1, os.WNOHANG))[0]:
-                self._children.discard(dead[0])
-                if dead[1]:
+                if self._children.pop(dead[0], False) and dead[1]:
                     self._fork(None, dead[0])
 
     def _end(self) -> None:
@@ -98,7 +97,7 @@ class ForkServer:
 def bury(home: Path, dead_guard: int) -> None:
     """See to the end of what a killed guard held, should there be no worker that does."""
     for path in home.glob(f"*{SUFFIX}"):
-        with contextlib.suppress(FileNotFoundError), Slip.open(path) as slip:
+        with contextlib.suppress(OSError, ValueError), Slip.open(path) as slip:  # gone, or no slip
             held_by = orphans.guard_of(slip)
             if held_by and held_by.pid == dead_guard and not processes.alive(held_by):
                 orphans.end_orphans(slip)

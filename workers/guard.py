@@ -176,6 +176,8 @@ class Guard:
         """What was ordered, if anything. A lost lease leaves no grace: another may hold the workspace by now."""
         if order := self._slip.order():
             return Wish(order[0], 0 if order[0] == "lost" else order[1])
+        if not self._slip.is_there():
+            return Wish("lost", 0)
         return Wish("stopped", self._run.kill_grace_ms) if self._terminated else None
 
     def _still_at(self) -> int:

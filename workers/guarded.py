@@ -5,6 +5,7 @@ All it knows is read from the slip, so one that was found is as good as one that
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -20,7 +21,13 @@ from workers.slip import Slip, State
 
 GRANT = ".grant"  # beside the slip: what a server that forgot the run is told, also by the next worker
 _POLL_S = 0.02
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # of what a slip is read with: nothing is known of the slip then
+_SHORT_WAIT_S = 0.5
 _PATIENCE_MS = 5000  # how late a guard may be with an ending before it is ended itself
+
+
+class SlipGone(GuardError):
+    """The slip of a run was removed, or something else has its place: its guard ends the run when it sees that."""
 
 
 class Guard:
@@ -29,8 +36,14 @@ class Guard:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.token = int(path.stem)
-        with self._slip() as slip:
-            born, self._guard = slip.birth(), orphans.guard_of(slip)
+        self._ordered: Order | None = None
+        try:
+            with self._slip() as slip:
+                born, self._guard = slip.birth(), orphans.guard_of(slip)
+        except OSError as error:  # a pipe or a device in its place
+            raise GuardError(f"can not read the slip of token {path.stem}: {error}") from error
+        if born and born.token != self.token:  # a copy: what is ordered there must not reach the run it is of
+            born = self._guard = None
         self.workspace = born.workspace if born else ""
         self._kill_grace_ms = born.kill_grace_ms if born else 0
         self._park_max_ms = born.park_max_ms if born else 0
@@ -72,8 +85,12 @@ class Guard:
         The grace is the run's kill_grace unless given; 0 kills at once, and so does `lost`, whose workspace may be
         another's by now. A second order can only make it stricter. Returns before it is done: await `ended`.
         """
+        self._ordered = reason
+        grace_ms = self._kill_grace_ms if grace_ms is None else grace_ms
         with self._slip() as slip:
-            slip.give_order(reason, self._kill_grace_ms if grace_ms is None else grace_ms, boot_ms())
+            before = slip.order()
+            if not before or before[0] != reason or before[1] > grace_ms:  # what each beat repeats gives no more time
+                slip.give_order(reason, grace_ms, boot_ms())
         self._hint()
 
     def state(self) -> State:
@@ -85,15 +102,21 @@ class Guard:
     async def ended(self) -> Exit:
         """Wait until nothing of the tree is left, and say how it ended. May be awaited often, and cancelled.
 
-        Where the guard itself was killed, its tree is killed first, in a thread.
+        Where the guard itself was killed, or its slip is gone, its tree is killed first, in a thread.
         """
         if self._guard:
             await _gone(self._guard)
-        with self._slip() as slip:
-            ending = slip.exit() if slip.state()[0] == "ended" else None
-        if ending is None:
-            ending = await asyncio.to_thread(self._end_orphans)
-        return ending
+        while True:
+            try:
+                with self._slip() as slip:
+                    known = slip.exit() if slip.state()[0] == "ended" else None
+                if known is None:
+                    known = await asyncio.to_thread(self._end_orphans)
+                return known
+            except SlipGone:  # nobody else can write down how it ended
+                return await asyncio.to_thread(orphans.end_marked, self.path, self._ordered)
+            except GuardError:
+                await asyncio.sleep(_SHORT_WAIT_S)
 
     def enforce(self) -> bool:
         """Act for a guard that stands still itself; True when that was needed. For every beat; may block for some ms.
@@ -136,7 +159,8 @@ class Guard:
         try:
             return Slip.open(self.path)
         except OSError as error:
-            raise GuardError(f"can not read the slip of token {self.path.stem}: {error}") from error
+            kind = GuardError if error.errno in _SHORT else SlipGone
+            raise kind(f"can not read the slip of token {self.path.stem}: {error}") from error
 
 
 async def _gone(process: Identity) -> None:

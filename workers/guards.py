@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import workers
@@ -106,12 +106,16 @@ class Guards:
         return Guard(path) if path.exists() else None
 
     def found(self) -> list[Guard]:
-        """All guards on disk, lowest token first, living or ended: for a worker that comes back."""
-        paths = [path for path in self.home.glob(f"*{SUFFIX}") if path.stem.isdecimal()]
-        guards = [Guard(path) for path in sorted(paths, key=lambda path: int(path.stem))]
-        for torn in [guard for guard in guards if not guard.workspace]:  # written before it started anything
-            log.warning("set aside %s: it names no run", torn.path)
-            torn.path.rename(torn.path.with_suffix(".torn"))
+        """All guards on disk, lowest token first, living or ended: for a worker that comes back.
+
+        What is no slip of a run keeps no worker from coming back; one that can not be read does, GuardError: it may be.
+        """
+        paths = list(self.home.glob(f"*{SUFFIX}"))
+        guards = [guard for guard in map(Guard, _slips(paths)) if guard.workspace]
+        for other in set(paths) - {guard.path for guard in guards}:
+            log.warning("set aside %s: it names no run", other)
+            with contextlib.suppress(OSError):
+                other.rename(other.with_suffix(".torn"))
         for note in self.home.glob(f"*{GRANT}"):
             if not note.with_suffix(SUFFIX).exists():  # its run was never started
                 note.unlink(missing_ok=True)
@@ -186,11 +190,18 @@ async def bury(home: Path) -> None:
 
     For a worker that begins, whether or not it finds a server: nothing else ends these before their leases end.
     """
-    for path in home.glob(f"*{SUFFIX}"):  # noqa: ASYNC240  # one look, on the local disk
+    home = home.resolve()  # noqa: ASYNC240  # as guards name it to their agents: the mark of these is a path
+    for path in _slips(home.glob(f"*{SUFFIX}")):
         with contextlib.suppress(GuardError):  # its slip is gone: another has seen to it
             guard = Guard(path)
             if guard.workspace and guard.state() == "ended":
                 await guard.ended()
+
+
+def _slips(paths: Iterable[Path]) -> list[Path]:
+    """Those that look like slips, lowest token first; an agent may have put anything in the place of its own."""
+    found = [path for path in paths if path.stem.isdecimal() and path.is_file() and not path.is_symlink()]
+    return sorted(found, key=lambda path: int(path.stem))
 
 
 def _private(path: str, flags: int) -> int:

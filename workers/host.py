@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import platform
+import resource
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ from typing import Final
 
 import psutil
 
-from coordinator.errors import HostTaken
+from coordinator.errors import HostTaken, WorkerError
 from coordinator.words import HOST, shown
 
 log = logging.getLogger(__name__)
 MEMORY_FLOOR: Final = 256 << 20  # bytes that stay free: an agent that starts the kernel's killer ends others too
 DISK_FLOOR: Final = 64 << 20  # bytes that stay free
+_OTHER_FILES: Final = 64  # descriptors beside one for each agent that runs
 _UNKNOWN_NEED: Final = 64 << 20  # bytes reckoned for an agent whose runner names no memory
 
 
@@ -52,19 +54,41 @@ class Room:
     def free(self, busy: int) -> tuple[int, bool]:
         """Free slots that the host bears now, and whether more were free: then looking again soon is worth it."""
         slots = max(0, self._slots - busy)
-        fits = 0 if self.trouble() else min(slots, _spare() // self._need)
+        spare, trouble = self._look()
+        fits = 0 if trouble else min(slots, spare // self._need)
         return fits, fits < slots
 
     def trouble(self) -> str:
         """Why no agent could be started here now, whatever it is, in one line; empty when one could."""
-        spare = _spare()
+        return self._look()[1]
+
+    def _look(self) -> tuple[int, str]:
+        """Spare memory in bytes, and what is wrong."""
+        try:
+            spare, found = _spare(), disk_trouble(self._home)
+        except OSError as error:  # no descriptor is left to look with, as endings are reported
+            spare, found = 0, f"can not look at memory and disk: {error.strerror}"
         short = f"{(spare + MEMORY_FLOOR) >> 20} MiB of memory are free: an agent is reckoned at {self._need >> 20} MiB"
-        stays = f"{short}, and {MEMORY_FLOOR >> 20} MiB stay free"
-        found = disk_trouble(self._home) or (stays if spare < self._need else "")
+        if not found and spare < self._need:
+            found = f"{short}, and {MEMORY_FLOOR >> 20} MiB stay free"
         if bool(found) != bool(self._trouble):  # its numbers change all the time
             log.warning("takes no work: %s", found) if found else log.info("takes work again")
         self._trouble = found
-        return found
+        return spare, found
+
+
+def open_files(slots: int) -> None:
+    """Have room for a descriptor for each agent. WorkerError where the system allows too few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = slots + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= need:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+    except (OSError, ValueError):
+        raise WorkerError(
+            f"{hard} files may be open here and --slots {slots} needs {need}: raise ulimit -n, or lower --slots"
+        ) from None
 
 
 def _spare() -> int:
@@ -79,24 +103,45 @@ def disk_trouble(home: Path) -> str:
     return f"the disk of {shown(str(home))} has {free >> 20} MiB left" if free < DISK_FLOOR else ""
 
 
-@contextlib.contextmanager
-def locked(home: Path, host: str) -> Iterator[None]:
-    """Be the one worker of this host name here. Getting the lock proves that the one before is dead.
+class Lock:
+    """The lock of a host name on this machine. Having it proves that the worker before is dead."""
 
-    Raises HostTaken while another process holds it.
-    """
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+    def __init__(self, home: Path, host: str) -> None:
+        self._path, self._host = home / "lock", host
+        self._file = self._taken()
+
+    def keep(self) -> None:
+        """Take it anew where somebody has removed its file; HostTaken when another process has it by now."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(self._path.stat(), os.fstat(self._file)):
+                return
+        with contextlib.suppress(OSError):  # its directory is gone, too: that is told as trouble
+            taken = self._taken()
+            self.close()
+            self._file = taken
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self._file)
+
+    def _taken(self) -> int:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
             raise HostTaken(
-                f"another worker runs as host {host} here (pid {holder}): stop it, or choose another --host"
+                f"another worker runs as host {self._host} here (pid {holder}): stop it, or choose another --host"
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+        return descriptor
+
+
+@contextlib.contextmanager
+def locked(home: Path, host: str) -> Iterator[Lock]:
+    """Be the one worker of this host name here. Raises HostTaken while another process is."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.closing(Lock(home, host)) as lock:
+        yield lock

@@ -2,12 +2,13 @@
 
 import fcntl
 from dataclasses import replace
+from pathlib import Path
 
 from workers import families, processes
 from workers.clock import boot_ms, epoch_ms
 from workers.processes import Identity, Process
-from workers.run import Exit
-from workers.slip import Slip
+from workers.run import Exit, Order
+from workers.slip import MARK, Slip
 
 
 def guard_of(slip: Slip) -> Identity | None:
@@ -42,3 +43,13 @@ def end_orphans(slip: Slip) -> Exit:
     slip.set_exit(ending)
     slip.set_state("ended", boot_ms())
     return ending
+
+
+def end_marked(slip: Path, order: Order | None) -> Exit:
+    """Kill what carries the mark of a slip that is gone, once its guard has ended; returns all that is known.
+
+    Blocks until none of it lives.
+    """
+    receipt = processes.end_family(lambda: families.marked(f"{MARK}={slip}"))
+    now, error = epoch_ms(), f"the slip of token {slip.stem} is gone, so its processes were ended"
+    return Exit(None, None, order or "guard_died", now, now, error, receipt)

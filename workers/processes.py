@@ -184,4 +184,5 @@ def command(pid: int) -> str:
     except (psutil.Error, OSError, ValueError):
         return ""
     files = [one for one in arguments if not one.startswith("-") and "/" in one and os.path.isfile(one)]  # noqa: PTH113
-    return " ".join([program, *files[:1]])[:120] + (" ..." if len(arguments) > len(files[:1]) else "")
+    said = " ".join([program, *files[:1]])[:120] + (" ..." if len(arguments) > len(files[:1]) else "")
+    return said.encode(errors="backslashreplace").decode()  # whose bytes are no text could not be told to anybody

@@ -1,15 +1,18 @@
 """Which session a run is in. Kept in `.meta/session.json`, since a session lies on this disk and nowhere else."""
 
+import logging
 import uuid
 from typing import Any, Final
 
 from coordinator.config.runners import Runner
+from coordinator.errors import WorkspaceError
 from coordinator.models import Grant
 from coordinator.words import pool_of
 from workers.agents.builtin import HABITS
 from workers.agents.sessions import UUID, Session
 from workers.workspace import Workspace
 
+log = logging.getLogger(__name__)
 _OURS: Final = uuid.UUID("5a0c0a57-1d0f-4b39-9c8e-6f1f0d6c2e11")
 
 
@@ -56,7 +59,10 @@ def session_of(workspace: Workspace, token: int, *, failed: bool) -> str | None:
         found = habits.named(workspace.said(str(kept.get("pool"))))
     again = None if failed and kept.get("goes_on") else found
     if again != kept.get("session"):
-        workspace.keep_session({**kept, "session": again})
+        try:
+            workspace.keep_session({**kept, "session": again})
+        except WorkspaceError as error:  # a full disk makes no failure of a run that has ended
+            log.warning("session not written down workspace=%s: %s", workspace.name, error)
     return found
 
 

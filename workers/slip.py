@@ -93,6 +93,15 @@ class Slip:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
+    def is_there(self) -> bool:
+        """Whether it still has its name: else nobody can extend this lease, give an order, or learn of the ending."""
+        try:
+            return os.path.samestat(os.lstat(self.path), os.fstat(self._file))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # a disk that can not be asked just now
+            return True
+
     @property
     def marker(self) -> str:
         """What the environment of every process of this run holds."""

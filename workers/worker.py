@@ -53,12 +53,12 @@ class Worker:
         self._again = Retelling(store, host, self._incarnation, self._machine)
         self._claims = Claims(store, host, self._incarnation, self._room, self._begin)
         self._beat_now, self._changed = asyncio.Event(), asyncio.Event()
-        self._kill_grace_ms, self._every, self._quiet = 15_000, 10.0, False
-        self._group: asyncio.TaskGroup | None = None
+        self._kill_grace_ms, self._every, self._quiet, self._stopped = 15_000, 10.0, False, False
+        self._group: asyncio.TaskGroup  # set by run(), before anything is spawned
 
     async def run(self) -> None:
         """Work until quiet and empty. Raises HostTaken when another worker has this host name."""
-        with machine.locked(home_of(self._root, self._host), self._host):
+        with machine.locked(home_of(self._root, self._host), self._host) as self._lock:
             async with self._guards, asyncio.TaskGroup() as group:
                 self._group = group
                 await self._adopt()
@@ -80,7 +80,8 @@ class Worker:
             event.set()
 
     def stop(self, grace_ms: int | None = None) -> None:
-        """Quiet, and end what runs: interrupted now, killed when the grace is over."""
+        """Quiet, and end what runs: interrupted now, killed when the grace is over. Nothing more is started."""
+        self._stopped = True
         self.quiet()
         for held in self._held.values():
             held.end("stopped", grace_ms)
@@ -112,6 +113,7 @@ class Worker:
         self._beat_now.clear()
 
     async def _renew(self) -> None:
+        self._lock.keep()
         said = newest(self._held.values())
         settled, asked_ms = await self._again.settled(said.values()), boot_ms()
         reply = await self._store.run(
@@ -162,7 +164,8 @@ class Worker:
         return (0, False) if self._quiet else self._capacity.free(sum(not held.over for held in self._held.values()))
 
     def _spawn(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
-        assert self._group  # noqa: S101  # set by run() before anything is spawned
+        if self._stopped:
+            held.end("stopped")
         self._group.create_task(self._contained(held, work))
 
     async def _contained(self, held: Held, work: Coroutine[Any, Any, None]) -> None:
@@ -231,10 +234,8 @@ class Worker:
     async def _report(self, held: Held, told: Ending) -> None:
         held.over = True
         reply = await self._claims.ask(lambda asking: Complete(**told.model_dump(exclude_none=True), claim=asking))
-        log.info(
-            "ended workspace=%s token=%d status=%s verdict=%s answer=%s",
-            held.workspace, held.token, told.status, told.verdict, reply.outcome,
-        )  # fmt: skip
+        said = (held.workspace, held.token, told.status, told.verdict, reply.outcome)
+        log.info("ended workspace=%s token=%d status=%s verdict=%s answer=%s", *said)
         with contextlib.suppress(HostTaken):
             while not await self._again.ending(held, told, reply.outcome):
                 await insist("register", self._renew)  # the server has forgotten this host, too

@@ -1,6 +1,7 @@
 """How an agent may end, and that nothing of it is left."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from coordinator.errors import GuardError
 from tests.guarding import Host, a_host
 from tests.waiting import wait_until
 from workers.clock import epoch_ms
@@ -184,3 +186,29 @@ async def test_a_fast_agent_needs_no_python_to_be_started(host: Host) -> None:
     assert host.guard_of(guard).cmdline()[1:] == host.server().cmdline()[1:]
     assert host.guard_of(guard).ppid() == host.server().pid
     assert sys.executable in host.server().cmdline()[0]
+
+
+@pytest.mark.parametrize("guard_is", ["there", "killed"])
+@pytest.mark.parametrize("slip_is", ["removed", "another file", "a directory"])
+async def test_a_run_whose_slip_is_gone_is_ended_and_reported(host: Host, slip_is: str, guard_is: str) -> None:
+    """Nobody could extend its lease, or order its end: an agent, or a person, has tidied up."""
+    ignoring = "ignore=INT,TERM"
+    guard = await host.start(7, ignoring, f"daemon={ignoring}+mark=marks:daemon+sleep=60000", "sleep=60000")
+    await wait_until(lambda: host.text("marks"), "the tree is there")
+    process = host.guard_of(guard)
+    guard.path.unlink()
+    if slip_is == "a directory":
+        guard.path.mkdir()
+    elif slip_is == "another file":
+        guard.path.touch()
+    with contextlib.suppress(GuardError):
+        guard.end("killed")
+    if guard_is == "killed":
+        process.kill()
+    ending = await guard.ended()
+    assert ending.reason == "killed"
+    assert host.living(guard) == []
+    if slip_is == "a directory":
+        guard.path.rmdir()
+    else:
+        guard.forget()

@@ -124,6 +124,16 @@ async def test_the_tree_of_a_killed_guard_ends_without_any_worker(host: Host) ->
     assert len((await guard.ended()).receipt) == 1
 
 
+async def test_the_fork_server_ends_the_tree_of_a_killed_guard_whatever_lies_beside_its_slip(host: Host) -> None:
+    other = host.guards.home / "6.run"
+    other.mkdir()
+    guard = await host.start(7, "daemon=sleep=60000", "sleep=60000")
+    await wait_until(lambda: len(host.living(guard)) == 2, "the tree is there")
+    host.guard_of(guard).kill()
+    await wait_until(lambda: host.living(guard) == [], "the fork server has ended the tree")
+    other.rmdir()
+
+
 async def test_running_guards_do_not_need_the_fork_server(host: Host) -> None:
     guard = await host.start(7, "ticks=ticks", lease_ms=1000)
     first = host.server()

@@ -161,6 +161,21 @@ async def test_the_worker_ends_a_guard_that_is_long_late_with_an_ending(host: Ho
     assert ending.reason == "killed"
 
 
+async def test_an_order_that_each_beat_repeats_gives_a_late_guard_no_more_time(host: Host) -> None:
+    """Else an agent that stops its guard again and again would outlive every kill."""
+    guard = await host.start(7, "ignore=INT,TERM", "mark=marks:ready", "sleep=60000")
+    await wait_until(lambda: host.text("marks"), "the agent is ready")
+    with Slip.open(guard.path) as slip:
+        guard.end("killed", grace_ms=50_000)
+        first = slip.order()
+        assert first
+        await wait_until(lambda: boot_ms() > first[2], "it is later")
+        guard.end("killed", grace_ms=50_000)
+        assert slip.order() == first
+        guard.end("killed", grace_ms=0)
+    assert (await guard.ended()).signal == signal.SIGKILL
+
+
 async def test_the_worker_ends_a_guard_that_is_long_late_with_a_parked_tree(host: Host) -> None:
     guard = await host.start(7, "sleep=60000", park_max_ms=500)
     host.guard_of(guard).suspend()

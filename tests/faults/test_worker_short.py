@@ -8,7 +8,7 @@ import pytest
 
 from coordinator.models import HostView
 from coordinator.operations import Hosts, Submit
-from tests.fleet import Fleet
+from tests.fleet import WORK, Fleet
 from tests.waiting import wait_until
 from workers.forkserver import LOCK
 
@@ -55,6 +55,28 @@ async def test_hundreds_of_runs_leave_no_zombie_no_open_file_and_no_slip(server_
         await _run(fleet, 20, 20 + RUNS)
         assert await _quiet(worker, server) <= before
         assert not list((fleet.root / ".hosts/h1/runs").glob("*.run"))
+
+
+@only_redis
+@pytest.mark.parametrize(("hard", "ends"), [(4096, None), (80, 1)])
+async def test_a_host_that_may_open_few_files_opens_more_or_says_so(
+    server_url: str, tmp_path: Path, hard: int, ends: int | None
+) -> None:
+    runner: dict[str, object] = {"command": ["sh", "-c", "until test -e ../../go; do sleep 0.1; done"]}
+    few = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, {hard}))\n"
+    async with Fleet(server_url, tmp_path, {"codex": 40}, {"codex": runner}) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 40, code=few + WORK)
+        if ends is not None:
+            assert await fleet.ended("h1") == ends
+            assert "80 files may be open here and --slots 40 needs 104: raise ulimit -n" in fleet.said("h1")
+            return
+        await fleet.ready(1)
+        for number in range(40):
+            await fleet.store.run(Submit(workspace=f"a/{number}", agent="codex", task="x"))
+        await wait_until(lambda: len(list((fleet.root / ".hosts/h1/runs").glob("*.run"))) == 40, "all run at once", 30)
+        (fleet.root / "go").touch()
+        assert (await fleet.drained(30)).counts["completed"] == 40
 
 
 async def _run(fleet: Fleet, first: int, end: int) -> None:

@@ -1,15 +1,18 @@
 """One run on a real worker: its checkout, its files on disk, and what its ending means."""
 
+import asyncio
 import json
 import socket
 import subprocess
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from coordinator.operations import Apply, Kill, Submit
 from tests.fleet import Fleet
 from tests.waiting import wait_until
+from workers.slip import Slip
 
 _AGENTS: dict[str, object] = {
     "ok": {"command": ["sh", "-c", "pwd; cat"]},
@@ -171,6 +174,53 @@ async def test_a_checkout_that_never_ends_is_ended_by_kill(server_url: str, tmp_
             record = await fleet.becomes("mute/t1", "failed")
             assert record.verdict == "killed"
             assert list((fleet.root / "mute/t1").glob(".repo.*")) == []
+
+
+async def test_a_worker_that_is_stopped_as_it_makes_ready_fails_nothing_of_the_pool(
+    server_url: str, tmp_path: Path
+) -> None:
+    names = [f"mute/t{number}" for number in range(3)]
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        async with Fleet(server_url, tmp_path, {"ok": 3}, _AGENTS) as fleet:
+            await fleet.begin(3)
+            source = f"git://127.0.0.1:{mute.getsockname()[1]}/x"
+            for name in names:
+                await fleet.store.run(Submit(workspace=name, agent="ok", source=source))
+            await wait_until(lambda: len(list(fleet.root.glob("mute/*/.repo.*"))) == 3, "the clones are under way")
+            await _stopped(fleet)
+            assert [(await fleet.record(name)).verdict for name in names] == ["stopped"] * 3  # for retry --killed
+            (pool,) = [view for view in (await fleet.status()).keys if view.key == "ok"]
+            assert (pool.until, pool.fast_failures) == (None, None)
+
+
+@pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
+async def test_what_is_granted_to_a_worker_that_was_told_to_stop_does_not_start(
+    server_url: str, raw: Redis, tmp_path: Path
+) -> None:
+    agents: dict[str, object] = {"stays": {"command": ["sh", "-c", "trap '' INT TERM; touch ready; sleep 600"]}}
+    async with Fleet(server_url, tmp_path, {"stays": 2}, agents, kill_grace="4s") as fleet:
+        await fleet.begin(2)
+        await fleet.store.run(Submit(workspace="a/1", agent="stays"))
+        await wait_until((fleet.root / "a/1/ready").exists, "the first agent runs")
+        async with raw.pipeline(transaction=False) as both:  # the claim that its poke leads to is not answered
+            both.fcall("dispatch_submit", 1, "{dispatch}", json.dumps({"workspace": "b/1", "agent": "stays"}))
+            both.client_pause(60_000, all=False)
+            await both.execute()
+        stopping = asyncio.create_task(_stopped(fleet))
+        with Slip.open(next((fleet.root / ".hosts/h1/runs").glob("*.run"))) as slip:
+            await wait_until(slip.order, "the first agent is told to end")
+        await raw.client_unpause()
+        await stopping
+        assert (await fleet.record("b/1")).verdict == "stopped"
+        assert not (fleet.root / "b/1/ready").exists()
+
+
+async def _stopped(fleet: Fleet) -> None:
+    """The worker is told twice, and has left."""
+    fleet.signal("h1")
+    await wait_until(lambda: "quiet: what runs may end" in fleet.said("h1"), "it has heard the first")
+    fleet.signal("h1")
+    assert await fleet.ended("h1") == 0
 
 
 async def test_a_workspace_that_a_link_leads_out_of_the_root_is_refused(server_url: str, tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from coordinator.models import Receipt
 from tests.guarding import AGENT
 from tests.waiting import wait_until_sync
 from workers import families, processes
 from workers.processes import Identity
+from workers.receipt import receipt as text_of
+from workers.run import Exit
 
 Started = subprocess.Popen[bytes]
 
@@ -191,6 +194,15 @@ def test_ending_a_tree_that_breeds_catches_up_with_it(stage: Stage) -> None:
     breeder.wait(5)
     assert len(receipt) > 20
     assert families.marked(stage.marker) == []
+
+
+def test_a_program_whose_name_is_no_text_is_told_of_as_text(stage: Stage) -> None:
+    named = subprocess.Popen([b"\xff\xe9sleep", "60"], executable="sleep", env=dict([stage.marker.split("=", 1)]))
+    receipt = processes.end_family(lambda: families.tree(stage.marker), named.poll)
+    named.wait(5)
+    ending = Exit(None, 9, "killed", 0, 0, receipt=receipt)
+    kept = Receipt.model_validate_json(text_of(ending))
+    assert [(one.pid, one.command) for one in kept.ended] == [(named.pid, "\\udcff\\udce9sleep ...")]
 
 
 def test_nothing_to_end_is_an_empty_receipt() -> None:

@@ -1,6 +1,7 @@
 """Sessions: when one begins under an id of ours, when one goes on, and how its id is known at the end."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from coordinator.config.runners import Runner
 from coordinator.models import Grant
 from workers.agents import claude, codex, gemini
 from workers.agents.sessions import UUID, Session
+from workers.finish import told
+from workers.run import Exit
 from workers.sessions import note, session_for, session_of
 from workers.workspace import Workspace
 
@@ -166,6 +169,14 @@ def test_codex_is_asked_at_the_end_and_goes_on_with_what_it_said(workspace: Work
     workspace.log(asked.agent).write_text(STARTED.replace(ID, OTHER))  # a new thread all the same
     assert session_of(workspace, 10, failed=False) == OTHER
     assert session_for(grant(11, agent="codex", session=ID, answer="x"), workspace, runner("codex"), "h1") is None
+
+
+def test_a_run_has_ended_as_it_did_also_where_its_session_can_not_be_written_down(workspace: Workspace) -> None:
+    begun(workspace, grant(agent="codex"), runner("codex"))
+    workspace.log("codex").write_text(STARTED)
+    (workspace.meta / f".session.json.{os.getpid()}").mkdir()  # in the way of what is written
+    exit_ = Exit(0, None, "exited", 0, 0)
+    assert told(workspace, 9, exit_).model_dump()["session"] == ID
 
 
 def test_only_the_beginning_of_a_log_is_read(workspace: Workspace) -> None:
