@@ -5,15 +5,18 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import psutil
+
 import workers
 from coordinator.errors import GuardError
 from coordinator.models import Grant
-from workers.forkserver import LOG, SOCKET
+from workers.forkserver import LOCK, LOG, SOCKET
 from workers.guarded import GRANT, Guard
 from workers.run import Run
 from workers.slip import SUFFIX
@@ -21,6 +24,7 @@ from workers.slip import SUFFIX
 log = logging.getLogger(__name__)
 _PACKAGES = Path(workers.__file__).parent.parent
 _START_WITHIN_S = 10.0
+_SLOW_S = 1.0
 _ATTEMPTS = 3
 _LONGEST_ADDRESS = 100  # bytes; the system's own limit is 103 or 107
 
@@ -81,12 +85,16 @@ class Guards:
             raise GuardError(f"the command of {run.workspace} is empty")
         if path.exists():
             raise GuardError(f"token {run.token} was already started on this host")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_START_WITHIN_S):
-                if refused := await self._ask(run.encode(deadline_ms), path):
-                    raise GuardError(refused)
-                with contextlib.suppress(GuardError):  # this run has started; the next one will say it
-                    await self._keep_spare()
+        waking = asyncio.get_running_loop().call_later(_SLOW_S, self._wake)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_START_WITHIN_S):
+                    if refused := await self._ask(run.encode(deadline_ms), path):
+                        raise GuardError(refused)
+                    with contextlib.suppress(GuardError):  # this run has started; the next one will say it
+                        await self._keep_spare()
+        finally:
+            waking.cancel()
         if not path.exists():
             raise GuardError(f"the fork server of {self.home} does not answer")
         return Guard(path)
@@ -138,6 +146,13 @@ class Guards:
             if path.exists():  # noqa: ASYNC240  # one look, on the local disk
                 return ""
         return f"guards end before they answer; see {self.home / LOG}"
+
+    def _wake(self) -> None:
+        """Let a fork server go on that somebody stopped: it accepts nobody, and who waits for it is not refused."""
+        with contextlib.suppress(OSError, ValueError, psutil.Error):
+            server = psutil.Process(int((self.home / LOCK).read_text()))
+            if server.cmdline()[-2:] == ["workers.forkserver", str(self.home)]:
+                server.send_signal(signal.SIGCONT)
 
     async def _keep_spare(self) -> None:
         if not self._spare:

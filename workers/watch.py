@@ -92,13 +92,17 @@ class Watch:
         idle_ms = awake_ms() - self._since_ms
         if idle_ms < most:
             self._due_ms = min(self._due_ms, awake_ms() + most - idle_ms)
-        elif cpu_ms - self._cpu_ms > _IDLE * idle_ms or self._changed():
+        elif cpu_ms - self._cpu_ms > _IDLE * idle_ms or self._clock_went_back() or self._changed():
             self.begin()
         elif self._changes is None:
             return "stalled", f"Agent did nothing for {idle_ms / 1000:.0f}s: no output, no work, no changed file"
         else:
             self._due_ms = 0  # there is more to look at
         return None
+
+    def _clock_went_back(self) -> bool:
+        """Then no file that has changed since looks like it."""
+        return time.time() < self._since
 
     def _changed(self) -> bool:
         """Whether a file has changed, as far as was looked; when all was, no more changes are to be looked for."""

@@ -79,6 +79,14 @@ async def test_an_agent_that_ended_while_there_was_no_worker_is_found_ended(host
     assert host.text("7.log") == "said\n"
 
 
+async def test_a_fork_server_that_somebody_stopped_is_let_go_on(host: Host) -> None:
+    """Otherwise each start would fail after its time, and three of those rest the pool of every host."""
+    host.server().send_signal(signal.SIGSTOP)
+    for token in (7, 8):  # the first one has a guard that was forked before
+        ending = await (await host.start(token, "mark=marks:started")).ended()
+        assert (ending.reason, ending.code) == ("exited", 0)
+
+
 async def test_one_token_is_started_once(host: Host) -> None:
     async with Guards(host.guards.home) as other:
         run, deadline = host.run(7, "mark=marks:started"), boot_ms() + 60_000
