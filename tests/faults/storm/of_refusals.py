@@ -68,6 +68,6 @@ async def crowded(storm: Storm) -> str:
 @kind(KINDS, "server killed, back with a file that takes long to read", "server")
 async def loading(storm: Storm) -> str:
     await asyncio.to_thread(storm.fleet.server.kill)
-    delay = storm.chance.randint(100, 1200)
+    delay = storm.chance.randint(10, 100)
     await asyncio.to_thread(partial(storm.fleet.server.start, wait=True, **{"key-load-delay": str(delay)}))
     return f"{delay} us a key"
