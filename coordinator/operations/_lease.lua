@@ -11,6 +11,11 @@ end
 -- The highest token that is known of a workspace, 0 for none; `past` is that of before it was asked for anew.
 function lease.newest(row) return row and base.number(row.token or row.past) or 0 end
 
+-- Whether this is the run that a host holds under this token.
+function lease.is_held(row, host, token)
+  return row and row.status == 'running' and row.host == host and base.number(row.token) == token
+end
+
 function lease.keys(row)
   local _, keys = queue.parts(row.lane or '')
   return keys

@@ -52,7 +52,7 @@ end
 local function move_on(ask, one, answer)
   if is_damaged(one.workspace) then return true end
   local row = lease.record(one.workspace)
-  if row and row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token then
+  if lease.is_held(row, ask.host, one.token) then
     if row.stilled and losing.judge(one.workspace, row) then
       answer.lost[#answer.lost + 1] = one.workspace
       return true

@@ -37,10 +37,6 @@ end
 
 local function is_forgotten(one, row) return lease.newest(row) < one.token and not has_been(one, row) end
 
-local function is_held(ask, one, row)
-  return row and row.status == 'running' and row.host == ask.host and base.number(row.token) == one.token
-end
-
 local function check(ask, one)
   local name = one.workspace
   base.expect('hash', base.key('workspace', name))
@@ -109,7 +105,7 @@ verb.register {
       end
       if one.ending then
         report(one, row, was_forgotten)
-      elseif is_held(ask, one, row) then
+      elseif lease.is_held(row, ask.host, one.token) then
         if not was_forgotten then lease.prolong(one.workspace, row, one.pid) end
         if one.stilled and row.mode == 'pull' then stood[#stood + 1] = one end
       else
@@ -118,7 +114,9 @@ verb.register {
     end
     for _, one in ipairs(stood) do -- after all others have their slots: then asking twice judges alike
       local row = lease.record(one.workspace)
-      if is_held(ask, one, row) and losing.judge(one.workspace, row) then answer.lost[#answer.lost + 1] = one.workspace end
+      if lease.is_held(row, ask.host, one.token) and losing.judge(one.workspace, row) then
+        answer.lost[#answer.lost + 1] = one.workspace
+      end
     end
     if answer.count > 0 and latch.is_new() and hosts.mode(ask.host) ~= 'push' then latch.forgotten(ask.host) end
     return answer

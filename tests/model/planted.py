@@ -47,8 +47,8 @@ PLANTED: Final = (
     Plant(
         "renewed_by_anyone",
         "A beat with an old token keeps the lease of a newer run alive.",
-        "row.host == ask.host and base.number(row.token) == one.token then\n    if row.stilled",
-        "row.host == ask.host then\n    if row.stilled",
+        "if lease.is_held(row, ask.host, one.token) then\n    if row.stilled",
+        "if row and row.status == 'running' and row.host == ask.host then\n    if row.stilled",
     ),
     Plant(
         "retry_counted",
