@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,11 +70,10 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
     known = fleet.load(path, explicit=named)
     runners = served(known, path)
     root = settings.workspace_root(root_option, known.dispatch.workspace_root)
-    machine.open_files(slots)
+    await make_ready(root, host, slots)
     with ExitStack() as held:
         url = settings.redis_url or held.enter_context(embedded.hold(root)).url
         async with Store.connect(url, settings.root) as store:
-            await bury(home_of(root, host) / "runs")
             await store.server()
             worker = Worker(store, root, runners, host=host, slots=slots, labels=labels)
             stop_by_signals(worker)
@@ -81,6 +81,12 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
                 "working host=%s slots=%d root=%s redis=%s", host, slots, root, store.where
             )
             await worker.run()
+
+
+async def make_ready(root: Path, host: str, slots: int) -> None:
+    """What a worker does before it looks for a server: room for its agents, and an end of what an earlier one left."""
+    machine.open_files(slots)
+    await bury(home_of(root, host) / "runs")
 
 
 def stop_by_signals(worker: Worker) -> None:

@@ -17,6 +17,7 @@ from coordinator.store import Store
 from tests import record
 from tests.fleet import Fleet
 from tests.forgetful import Forgetful
+from tests.refusals import a_replica, too_few_replicas
 from tests.waiting import wait_until
 
 SHORT: dict[str, object] = {"lease_ttl": "20s", "beat": "500ms", "kill_grace": "2s"}
@@ -26,24 +27,6 @@ SHORT: dict[str, object] = {"lease_ttl": "20s", "beat": "500ms", "kill_grace": "
 def server(tmp_path: Path) -> Iterator[Forgetful]:
     with Forgetful(tmp_path / "server", **{"busy-reply-threshold": "20"}) as server:
         yield server
-
-
-@contextlib.asynccontextmanager
-async def too_few_replicas(redis: Redis) -> AsyncIterator[None]:
-    await redis.config_set("min-replicas-to-write", "1")
-    try:
-        yield
-    finally:
-        await redis.config_set("min-replicas-to-write", "0")
-
-
-@contextlib.asynccontextmanager
-async def a_replica(redis: Redis) -> AsyncIterator[None]:
-    await redis.replicaof("127.0.0.1", "1")
-    try:
-        yield
-    finally:
-        await redis.replicaof("NO", "ONE")
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,8 @@
 """A host that was silent beyond its lease, and a server that comes back without what it did about that."""
 
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from coordinator.operations import Submit
@@ -15,15 +17,22 @@ from tests.waiting import wait_until
 TIMES: dict[str, object] = {"lease_ttl": "3s", "beat": "400ms", "kill_grace": "600ms"}
 
 
-async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_runs_the_same(
-    server: Forgetful, tmp_path: Path
-) -> None:
-    runner = {"command": ["sh", AGENT, str(tmp_path / "marks"), "{workspace}", "{agent}", "{task}"]}
-    async with Fleet(server.url, tmp_path, {"codex": 1}, {"codex": runner}, **TIMES) as fleet:
+@asynccontextmanager
+async def two_hosts(server: Forgetful, place: Path) -> AsyncIterator[Fleet]:
+    """With a slot each, and room for one agent in all."""
+    runner = {"command": ["sh", AGENT, str(place / "marks"), "{workspace}", "{agent}", "{task}"]}
+    async with Fleet(server.url, place, {"codex": 1}, {"codex": runner}, **TIMES) as fleet:
         fleet.serve("r1")
         for host in ("h1", "h2"):
             fleet.work(host, 1)
         await fleet.ready(2)
+        yield fleet
+
+
+async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_runs_the_same(
+    server: Forgetful, tmp_path: Path
+) -> None:
+    async with two_hosts(server, tmp_path) as fleet:
         await fleet.store.run(Submit(workspace="core/a/1", agent="codex", task="plain 30"))
         silent = (await fleet.becomes("core/a/1", "running")).host or ""
         await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
@@ -48,12 +57,7 @@ async def test_its_agent_does_not_go_on_beyond_a_limit_that_another_workspace_fi
     server: Forgetful, tmp_path: Path
 ) -> None:
     """When both hosts have told of their runs there is one too many, and it is this one."""
-    runner = {"command": ["sh", AGENT, str(tmp_path / "marks"), "{workspace}", "{agent}", "{task}"]}
-    async with Fleet(server.url, tmp_path, {"codex": 1}, {"codex": runner}, **TIMES) as fleet:
-        fleet.serve("r1")
-        for host in ("h1", "h2"):
-            fleet.work(host, 1)
-        await fleet.ready(2)
+    async with two_hosts(server, tmp_path) as fleet:
         for host in ("h1", "h2"):
             await fleet.store.run(Submit(workspace=f"core/{host}/1", agent="codex", task="plain 30", host=host))
         await wait_until(lambda: marks.read(fleet.marks), "the agent acts")

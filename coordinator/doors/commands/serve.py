@@ -20,10 +20,8 @@ from coordinator.errors import first
 from coordinator.log import configure
 from coordinator.store import Store
 from workers import host as machine
-from workers.cli import stop_by_signals
-from workers.guards import bury
+from workers.cli import make_ready, stop_by_signals
 from workers.served import served
-from workers.start import home_of
 from workers.worker import Worker
 
 
@@ -69,8 +67,7 @@ async def _serve(config: str | None, root: str | None) -> None:
 async def _up(config: str | None, root: str | None, slots: int, host: str | None) -> None:
     settings, known, place = _known(config, root)
     runners, host = served(known, settings.config_file(config)[0]), host or machine.name()
-    machine.open_files(slots)
-    await bury(home_of(place, host) / "runs")  # also where no server is reached
+    await make_ready(place, host, slots)
     async with _store(settings, place) as store:
         await replica.begin(store, known, thawed=True, by="up")
         worker = Worker(store, place, runners, host=host, slots=slots, labels=[])

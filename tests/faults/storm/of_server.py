@@ -12,6 +12,7 @@ from tests.faults.storm.of_hands import set_limit
 from tests.faults.storm.storm import Storm
 from tests.faults.storm.told import FIRST
 from tests.fleet import ROOT
+from tests.refusals import cut
 
 KINDS: list[Kind] = []
 OTHER = ("claude", 3)
@@ -116,13 +117,11 @@ async def server_stopped(storm: Storm) -> str:
 async def connections_cut(storm: Storm) -> str:
     which = storm.chance.choice(("normal", "pubsub"))
     try:
-        cut = await storm.fleet.store.redis.execute_command(  # type: ignore[no-untyped-call]
-            "CLIENT", "KILL", "TYPE", which, "SKIPME", "yes"
-        )
+        many = await cut(storm.fleet.store.redis, which)
     except Exception:  # noqa: BLE001  # the server is away just now, which cuts them too
         return ""
     await asyncio.sleep(1)
-    return f"{cut} of {which}"
+    return f"{many} of {which}"
 
 
 @kind(KINDS, "library flushed", "server")
