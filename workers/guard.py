@@ -75,6 +75,7 @@ class Guard:
             if wish.reason == "exited":  # known already, should this guard not live to see the leftovers end
                 self._slip.set_exit(self._ending("exited"))
             receipt = self._end(wish)
+            self._collect()  # what died since the last look: its processor time counts too
         self._slip.set_exit(self._ending(wish.reason, receipt))
         self._slip.set_state("ended", boot_ms())
 
@@ -156,7 +157,6 @@ class Guard:
         found |= {each.pid: each for each in processes.end_family(self._near, self._collect)}
         time.sleep(_OTHERS_MS / 1000)
         found |= {each.pid: each for each in processes.end_family(self._family, self._collect)}
-        self._collect()
         return tuple(found.values())
 
     def _gone_within(self, grace_ms: int) -> bool:
