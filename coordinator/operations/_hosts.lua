@@ -215,6 +215,20 @@ function hosts.expect(names)
   hosts.settle()
 end
 
+-- A host tells of runs that this server never knew: there may be other such hosts, and nobody has named them. No host can be called `*`,
+-- so that one has never told: only the clock ends it, or somebody who remembers and names them.
+function hosts.expect_unnamed()
+  if not gates.settling() then return hosts.expect { '*' } end
+  base.name('expected', '*', true)
+end
+
+-- How long leases last has been said since the server came back empty: then so long.
+function hosts.lease_changed()
+  if not gates.settling() or not base.is_named('expected', '*') then return end
+  base.keep('settling', base.until_after(base.setting('lease_ttl')))
+  latch.time('*')
+end
+
 -- The server restarted, was promoted, or lost its memory: until every host has reported, nothing is granted or reaped.
 function hosts.new_epoch()
   if call.control.epoch and base.epochs[call.root] == call.control.epoch then return end

@@ -161,8 +161,9 @@ function latch.is_new()
   return latch.is_blind()
 end
 
--- Nothing starts in a new one until somebody who knows says so.
+-- Nothing starts in a new one until somebody who knows says so; and nobody who stands still goes on before others could tell of theirs.
 function latch.forgotten(host)
+  hosts.expect_unnamed()
   if call.control.frozen_at then return end
   latch.freeze('*', 'restore', 'the server came back empty: ' .. host .. ' tells of runs that it forgot')
 end

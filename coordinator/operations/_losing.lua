@@ -39,11 +39,12 @@ end
 
 -- A run whose agent stood still, since its lease was over, when its host told a new epoch of it. Others may have been given its slots by a
 -- memory that the server has lost: when all have told, and more run than may, it is lost, as it would have been to a server that
--- remembers. Until then it is `stilled`. Answers whether its host has to end it, also where a damaged key keeps it from waiting again.
+-- remembers. Until then, and until somebody has said how many may run, it is `stilled`. Answers whether its host has to end it, also
+-- where a damaged key keeps it from waiting again.
 function losing.judge(name, row)
-  local settling = gates.settling()
-  if settling or not is_beyond(row) then
-    base.write(base.key('workspace', name), { stilled = settling and '1' or false })
+  local too_early = gates.settling() or not call.control.schema
+  if too_early or not is_beyond(row) then
+    base.write(base.key('workspace', name), { stilled = too_early and '1' or false })
     return false
   end
   if sound.holds(losing.check, name) then losing.take(name, row) end

@@ -16,12 +16,12 @@ local function changed(changes, path, was, now)
   return true
 end
 
--- Answers whether hosts must learn of it.
-local function apply_settings(ask, changes, control)
-  local in_force, theirs = base.settings(), false
+-- Answers which of them have changed that hosts must learn.
+local function apply_settings(asked, changes, control)
+  local in_force, theirs = base.settings(), {}
   for field in pairs(SETTINGS) do
-    local value = ask.settings[field]
-    if value and changed(changes, 'settings.' .. field, in_force[field], value) then theirs = theirs or OF_HOSTS[field] end
+    local value = asked[field]
+    if value and changed(changes, 'settings.' .. field, in_force[field], value) then theirs[field] = OF_HOSTS[field] end
     control[field] = value
   end
   return theirs
@@ -57,13 +57,14 @@ verb.register {
     if ask.thaw then sound.key('*') end
     local part, more = plan.find(ask)
     local control = { schema = not more and '1' or nil }
-    local theirs = ask.settings and apply_settings(ask, changes, control)
+    local theirs = apply_settings(ask.settings or {}, changes, control)
     if ask.default_agent and changed(changes, 'default_agent', call.control.default_agent, ask.default_agent) then
       control.default_agent = ask.default_agent
     end
     base.write(base.key('control'), control)
     for field, value in pairs(control) do call.control[field] = value end -- the grants of this call go by them
-    if theirs then beat_now() end
+    if next(theirs) then beat_now() end
+    if theirs.lease_ttl then hosts.lease_changed() end
     plan.take(part, changes)
     if not more then base.keep('blind', ask.if_new and not ask.hosts and call.control.epoch or false) end
     if ask.hosts and not more then hosts.expect(ask.hosts) end

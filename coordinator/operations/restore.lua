@@ -2,7 +2,8 @@
 -- registry has forgotten is known again: the server came back empty, or without its last words. It is a fact, not an admission: such a
 -- run holds its slots also beyond a limit, under its own token, with a lease that begins anew; but where its agent stands still and others
 -- have its slots by now, it is lost, as it would have been to a server that knew it. An ending is counted once. A namespace that
--- has no configuration yet, or was only just made and thawed by the environment, is frozen: it may have forgotten that it was.
+-- has no configuration yet, or was only just made and thawed by the environment, is frozen: it may have forgotten that it was. It also
+-- settles, for as long as a lease lasts, since it may have forgotten other hosts.
 -- Answers restored{count, lost[], ttl}: how many were forgotten, and which runs are not the host's any more; the leases of the others last
 -- ttl from now. unregistered: renew first.
 local RUN = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, agent = { is = 'agent', must = true },
@@ -112,13 +113,13 @@ verb.register {
         answer.lost[#answer.lost + 1] = one.workspace
       end
     end
+    if answer.count > 0 and latch.is_new() and hosts.mode(ask.host) ~= 'push' then latch.forgotten(ask.host) end
     for _, one in ipairs(stood) do -- after all others have their slots: then asking twice judges alike
       local row = lease.record(one.workspace)
       if lease.is_held(row, ask.host, one.token) and losing.judge(one.workspace, row) then
         answer.lost[#answer.lost + 1] = one.workspace
       end
     end
-    if answer.count > 0 and latch.is_new() and hosts.mode(ask.host) ~= 'push' then latch.forgotten(ask.host) end
     return answer
   end,
 }

@@ -8,7 +8,7 @@ from tests.fleet import Fleet
 from tests.forgetful import Forgetful
 from tests.waiting import wait_until
 
-SHORT: dict[str, object] = {"lease_ttl": "20s", "beat": "500ms", "kill_grace": "2s"}
+SHORT: dict[str, object] = {"lease_ttl": "8s", "beat": "500ms", "kill_grace": "2s"}
 HOSTS = ("h1", "h2")
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from coordinator.operations import Submit
+from coordinator.operations import Submit, Thaw
 from tests import marks, record
 from tests.faults.storm import checker
 from tests.faults.storm.fleet import AGENT
@@ -73,6 +73,40 @@ async def test_its_agent_does_not_go_on_beyond_a_limit_that_another_workspace_fi
         for host in ("h2", "h1"):
             await fleet.becomes_known(f"core/{host}/1", "completed", deadline=40)
         seen = record.written(fleet.marks)
+    only_one_at_a_time(seen)
+
+
+async def test_its_agent_waits_for_hosts_that_an_empty_server_does_not_know_and_for_a_configuration(
+    server: Forgetful, tmp_path: Path
+) -> None:
+    """No replica remembers: the first host that tells finds room everywhere, until the other one tells as well."""
+    async with two_hosts(server, tmp_path) as fleet:
+        for host in ("h1", "h2"):
+            await fleet.store.run(Submit(workspace=f"core/{host}/1", agent="codex", task="plain 20", host=host))
+        await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
+        fleet.signal("h1", signal.SIGSTOP)
+        try:
+            await wait_until(lambda: "core/h2/1" in marks.starts(marks.read(fleet.marks)), "the other runs", 15)
+            fleet.signal("h2", signal.SIGSTOP)  # its agent acts until its lease is over
+            fleet.kill("r1")
+            server.kill()
+            server.go_back()
+            server.start()
+        finally:
+            fleet.signal("h1", signal.SIGCONT)
+        fleet.serve("r1")
+        await fleet.becomes_known("core/h1/1", "running")
+        fleet.signal("h2", signal.SIGCONT)
+        await fleet.becomes_known("core/h2/1", "running")
+        await fleet.store.run(Thaw())
+        for host in ("h2", "h1"):
+            await fleet.becomes_known(f"core/{host}/1", "completed", deadline=40)
+        seen = record.written(fleet.marks)
+    only_one_at_a_time(seen)
+
+
+def only_one_at_a_time(seen: list[marks.Mark]) -> None:
+    """The agent that stood still did not go on: it was started anew when the other one had ended."""
     assert marks.starts(seen) == {"core/h1/1": 2, "core/h2/1": 1}
     ledger = Ledger()
     ledger.may_hold("codex", 1, since=0)

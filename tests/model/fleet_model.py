@@ -73,6 +73,13 @@ class Fleet:
         self.expected, self.settling = {*hosts}, self.now + self.settings["lease_ttl"]
         self.settle()
 
+    def expect_unnamed(self) -> None:
+        """Others may tell of runs too, whom nobody has named: only the clock ends that, or somebody who names them."""
+        if self.settling > self.now:
+            self.expected.add("*")
+        else:
+            self.expect(["*"])
+
     def next_order(self) -> int:
         self._order += 1
         return self._order

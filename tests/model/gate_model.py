@@ -92,10 +92,13 @@ class Gates(Fleet):
                 self.paces.setdefault(pool, Pace()).take(Rates.model_validate(self.rates.get(pool, {})))
         if ask.weights is not None:
             self.fair.weights = applied.part(answer, "weights", self.fair.weights, ask.weights)
+        was = self.settings["lease_ttl"]
         if ask.settings:
             self.own |= {name: value for name, value in ask.settings.model_dump().items() if value is not None}
             self.settings |= self.own
             self.fair.ageing = self.settings["ageing"]
+        if self.settings["lease_ttl"] != was and "*" in self.expected and self.settling > self.now:
+            self.settling = self.now + self.settings["lease_ttl"]
         self.named_agent = ask.default_agent or self.named_agent
         self.default_agent = self.named_agent or self.default_agent
 

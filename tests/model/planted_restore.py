@@ -114,6 +114,18 @@ RESTORE: Final = (
         "if row.stilled and gates.settling() and losing.judge(one.workspace, row) then",
     ),
     Plant(
+        "only_known_hosts_are_awaited",
+        "A server that came back empty settles as soon as the first host has told.",
+        "function latch.forgotten(host)\n  hosts.expect_unnamed()",
+        "function latch.forgotten(host)",
+    ),
+    Plant(
+        "judged_without_limits",
+        "What stood still goes on where nobody has said yet how many may run.",
+        "gates.settling() or not call.control.schema",
+        "gates.settling()",
+    ),
+    Plant(
         "told_under_one_id_again",
         "A notification is told as often as somebody asks.",
         "if ask.id and not is_new(ask.id) then return",

@@ -41,9 +41,11 @@ def restore(truth: Truth, ask: Restore, fence: int) -> tuple[int, list[str]] | N
             truth.prolong(task)
         if run.stilled and task.mode == "pull":
             stood.append((task, run))
+    if count and host.mode != "push" and _is_new(truth):
+        truth.expect_unnamed()
+        if "*" not in truth.signed:
+            truth.sign("*", None, "restore", f"the server came back empty: {host.name} tells of runs that it forgot")
     lost += [task.name for task, run in stood if _holds(task, run, ask) and truth.is_late(task)]
-    if count and host.mode != "push" and _may_have_forgotten_more(truth):
-        truth.sign("*", None, "restore", f"the server came back empty: {host.name} tells of runs that it forgot")
     return count, lost
 
 
@@ -51,10 +53,9 @@ def _holds(task: Task, run: HeldRun, ask: Restore) -> bool:
     return (task.status, task.host, task.token) == ("running", ask.host, run.token)
 
 
-def _may_have_forgotten_more(truth: Truth) -> bool:
-    """Nobody has frozen or thawed it who knew what there was, and perhaps somebody had frozen it before."""
-    new = truth.blind == truth.epoch if truth.configured else "*" in truth.freezes
-    return new and "*" not in truth.signed
+def _is_new(truth: Truth) -> bool:
+    """Nobody has set or thawed anything who knew what there was: it may have forgotten more than these runs."""
+    return truth.blind == truth.epoch if truth.configured else "*" in truth.freezes
 
 
 def _is_forgotten(truth: Truth, run: HeldRun, fence: int) -> bool:

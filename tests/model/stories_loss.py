@@ -112,6 +112,30 @@ class LosingStories(TimedStories):
         if settles:
             self._settle_down()
 
+    @precondition(lambda self: self.losses < 3)
+    @rule(asks=st.lists(some.plain_submits, min_size=1, max_size=4), waits=some.mostly, limit=st.integers(0, 2))
+    def come_back_to_nobody(self, asks: list[ops.Submit], waits: bool, limit: int) -> None:
+        """No replica remembers anything when the server comes back empty; the agents of all but one host stand still.
+
+        All tell, and wait for those whom nobody can name; only then somebody says how many may run.
+        """
+        self.losses += 1
+        for ask in asks:
+            self._submit(ask)
+        self._settle_down()
+        hosts = self._lost(behind=False)
+        for host in hosts[1:]:
+            runs = self.memory[host.name]
+            self.memory[host.name] = [run.model_copy(update={"stilled": True}) for run in runs]
+        for host in reversed(hosts):
+            self._come(host, "tells", None, began=True)
+        if waits:
+            self.fleet.pass_time(max(self.fleet.truth.settling - self.fleet.truth.now, 0))
+        for _ in range(2):
+            for host in hosts:
+                self.fleet.renew(self._beat(host, self.fleet.truth.epoch))
+            self.fleet.apply(ops.Apply(limits={"codex": limit}, if_new=True, thaw=True))
+
     def _come(self, host: Host, how: str, ending: dict[str, Any] | None, *, began: bool) -> None:
         """A host meets the server that is back; of the last that it ran it may tell how it has ended."""
         if how != "gone":
@@ -172,7 +196,7 @@ class LosingStories(TimedStories):
         """Those that do not come are forgotten, or their leases are over, or nearly."""
         fleet = self.fleet
         late = {host.name for host in fleet.truth.hosts.values() if host.epoch != fleet.truth.epoch}
-        for name in sorted(late | (fleet.truth.expected - set(fleet.truth.hosts))) if forgets else ():
+        for name in sorted(late | (fleet.truth.expected - {*fleet.truth.hosts, "*"})) if forgets else ():
             fleet.host(ops.Host(host=name, action="forget", dead=True), twice=twice)
         if not forgets:
             fleet.pass_time(max(fleet.truth.settling - fleet.truth.now - early, 0))

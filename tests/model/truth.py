@@ -232,8 +232,8 @@ class Truth(Tracked):
         return lost, kill, unknown
 
     def is_late(self, task: Task) -> bool:
-        """Its agent stands still: whether it is lost, since more run than may now that all have told."""
-        task.stilled = self.settling > self.now
+        """Its agent stands still: whether it is lost, as more run than may when all have told and limits are known."""
+        task.stilled = self.settling > self.now or not self.configured
         limits = {key: self.limit(key) for key in ("*", *task.held)}
         beyond = any(limit is not None and self.used(key) > limit for key, limit in limits.items())
         if task.stilled or not beyond:

@@ -64,7 +64,7 @@ async def emptied(fleet: Fleet, *, thawed: bool = True) -> None:
     await fleet.redis.flushall()
     await fleet.redis.function_flush()
     if thawed:
-        await fleet.store.run(Thaw())
+        await fleet.store.run(Apply(thaw=True))
 
 
 async def of_status(fleet: Fleet, status: Any) -> tuple[Workspace, ...]:
