@@ -1,7 +1,8 @@
-"""A way to a server on which bytes can get lost while every connection stays open, as behind a forgetful firewall."""
+"""A way to a server on which bytes can get lost, or be late, while every connection stays open."""
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Self
 
 
@@ -13,6 +14,7 @@ class Swallowing:
         self._lost: set[object] = set()
         self._open: set[asyncio.Task[None]] = set()
         self._all_lost = False
+        self._late, self._at_last = b"", asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -35,6 +37,15 @@ class Swallowing:
         self._lost |= self._open
         self._all_lost = False
 
+    @contextlib.contextmanager
+    def late(self, word: bytes) -> Iterator[None]:
+        """Meanwhile no block of bytes with this word in it arrives, nor what comes after it on its connection."""
+        self._late = word
+        try:
+            yield
+        finally:
+            self._at_last.set()
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await asyncio.open_unix_connection(self._path)
         for source, sink in ((reader, ours), (theirs, writer)):
@@ -44,6 +55,8 @@ class Swallowing:
     async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
             while block := await source.read(65536):
+                if self._late and self._late in block:
+                    await self._at_last.wait()
                 if not self._all_lost and asyncio.current_task() not in self._lost:
                     sink.write(block)
                     await sink.drain()

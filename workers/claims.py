@@ -16,6 +16,7 @@ from workers.clock import boot_ms
 
 SAFETY_NET: Final = 30.0  # seconds between looks at the queue that no poke asked for
 _SHORT_WAIT: Final = 2.0  # seconds between looks while memory or disk is short
+_LONGEST_ANSWER: Final = 5.0  # seconds
 
 
 class Claims:
@@ -56,6 +57,12 @@ class Claims:
         again: a full server refuses claims and takes endings, and a damaged key concerns what touches it alone.
         """
         return await insist("ask", lambda: self._ask(make))
+
+    async def answered(self) -> None:
+        """Return when no question is under way, or the server has not answered for some seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_ANSWER), self._asking:
+                return
 
     async def _ask(self, make: Callable[[Asking | None], Operation[Any] | None]) -> Any:
         async with self._asking:

@@ -9,7 +9,7 @@ import platform
 import resource
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +46,10 @@ def machine(root: Path) -> str:
 class Room:
     """How many more agents this host bears: by its slots, its memory, and a disk that can be written."""
 
-    def __init__(self, home: Path, slots: int, need: int) -> None:
-        """`need` is the bytes an agent is reckoned at; 0 when no runner names any."""
-        self._home, self._slots, self._need = home, slots, need or _UNKNOWN_NEED
+    def __init__(self, home: Path, slots: int, needs: Iterable[int | None]) -> None:
+        """`needs` are the bytes that each runner names; an agent is reckoned at the most of them."""
+        self._home, self._slots = home, slots
+        self._need = max(filter(None, needs), default=_UNKNOWN_NEED)
         self._trouble = ""
 
     def free(self, busy: int) -> tuple[int, bool]:

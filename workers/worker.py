@@ -47,8 +47,7 @@ class Worker:
         self._guards = Guards(home_of(root, host) / "runs")
         self._held: dict[int, Held] = {}
         self._done: collections.deque[int] = collections.deque(maxlen=4096)  # a late answer must not start these again
-        need = max((runner.memory or 0 for runner in runners.values()), default=0)
-        self._capacity = machine.Room(self._guards.home, slots, need)
+        self._capacity = machine.Room(self._guards.home, slots, [one.memory for one in runners.values()])
         self._disk, self._journal = Disk(store, root, host), Journal(root)
         self._again = Retelling(store, host, self._incarnation, self._machine)
         self._claims = Claims(store, host, self._incarnation, self._room, self._begin)
@@ -66,6 +65,7 @@ class Worker:
                 while not (self._quiet and not self._held):
                     self._changed.clear()
                     await self._changed.wait()
+                    await self._claims.answered()  # what is being granted is not left behind
                 await end(loops)
             try:
                 await self._store.run(Host(host=self._host, action="forget"))
@@ -76,8 +76,8 @@ class Worker:
     def quiet(self) -> None:
         """Take no more; what runs may end."""
         self._quiet = True
-        for event in (self._beat_now, self._changed):
-            event.set()
+        self._beat_now.set()
+        self._changed.set()
 
     def stop(self, grace_ms: int | None = None) -> None:
         """Quiet, and end what runs: interrupted now, killed when the grace is over. Nothing more is started."""

@@ -13,6 +13,7 @@ from coordinator.store import Store
 from tests import record
 from tests.fleet import Fleet
 from tests.forgetful import Forgetful
+from tests.guarding import steady
 from tests.swallowing import Swallowing
 from tests.waiting import wait_until
 
@@ -56,6 +57,24 @@ async def test_agents_run_on_and_their_endings_are_told_once_when_it_answers_aga
             await fleet.becomes(name, "completed")
         assert record.broken(record.written(fleet.marks), {"codex": 6}, [*names, *new]) == []
         assert {name: (await fleet.record(name)).runs for name in names} == dict.fromkeys(names, 1)
+
+
+async def test_what_was_granted_to_an_idle_worker_as_it_was_told_to_leave_runs_there_to_its_end(
+    server: Forgetful, tmp_path: Path
+) -> None:
+    """The answer to its claim is on the way: nobody else would run that before the lease is over."""
+    async with Swallowing(server.url) as way, Fleet(server.url, tmp_path, {"codex": 1}, None, **SHORT) as fleet:
+        fleet.serve("r1")
+        fleet.work("h1", 1, way.url)
+        await fleet.ready(1)
+        with way.late(b'"claimed"'):
+            await fleet.store.run(Submit(workspace="a/0", agent="codex", task="0"))
+            await fleet.becomes("a/0", "running")
+            fleet.signal("h1")
+            await wait_until(lambda: "quiet" in fleet.said("h1"), "it shall leave")
+            await steady(lambda: "left" in fleet.said("h1"), "it waits for an answer")
+        assert await fleet.ended("h1") == 0
+        assert (await fleet.record("a/0")).status == "completed"
 
 
 def all_say_so(fleet: Fleet) -> bool:
