@@ -29,11 +29,18 @@ async def two_hosts(server: Forgetful, place: Path) -> AsyncIterator[Fleet]:
         yield fleet
 
 
+async def one_for_each(fleet: Fleet, task: str) -> None:
+    """Returns when that of h1 acts."""
+    for host in ("h1", "h2"):
+        await fleet.store.run(Submit(workspace=f"core/{host}/1", agent="codex", task=task, host=host))
+    await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
+
+
 async def test_its_agent_does_not_go_on_before_the_other_host_has_told_that_it_runs_the_same(
     server: Forgetful, tmp_path: Path
 ) -> None:
     async with two_hosts(server, tmp_path) as fleet:
-        await fleet.store.run(Submit(workspace="core/a/1", agent="codex", task="plain 30"))
+        await fleet.store.run(Submit(workspace="core/a/1", agent="codex", task="plain 20"))
         silent = (await fleet.becomes("core/a/1", "running")).host or ""
         await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
         fleet.signal(silent, signal.SIGSTOP)
@@ -58,9 +65,7 @@ async def test_its_agent_does_not_go_on_beyond_a_limit_that_another_workspace_fi
 ) -> None:
     """When both hosts have told of their runs there is one too many, and it is this one."""
     async with two_hosts(server, tmp_path) as fleet:
-        for host in ("h1", "h2"):
-            await fleet.store.run(Submit(workspace=f"core/{host}/1", agent="codex", task="plain 30", host=host))
-        await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
+        await one_for_each(fleet, "plain 20")
         server.keep()
         fleet.signal("h1", signal.SIGSTOP)
         try:
@@ -81,9 +86,7 @@ async def test_its_agent_waits_for_hosts_that_an_empty_server_does_not_know_and_
 ) -> None:
     """No replica remembers: the first host that tells finds room everywhere, until the other one tells as well."""
     async with two_hosts(server, tmp_path) as fleet:
-        for host in ("h1", "h2"):
-            await fleet.store.run(Submit(workspace=f"core/{host}/1", agent="codex", task="plain 20", host=host))
-        await wait_until(lambda: marks.read(fleet.marks), "the agent acts")
+        await one_for_each(fleet, "plain 20")
         fleet.signal("h1", signal.SIGSTOP)
         try:
             await wait_until(lambda: "core/h2/1" in marks.starts(marks.read(fleet.marks)), "the other runs", 15)
