@@ -28,11 +28,12 @@ class Output:
     def cut(self, most: int) -> None:
         """Leave out its middle, and say so there: the first half of `most` stays, and the newest that was written.
 
-        What is written in this very moment may be left out too.
+        What is written in this very moment may be left out too, and counts.
         """
-        head, size = most // 2, self.size()
-        newest = os.pread(self._file, min(_NEWEST, most // 4), max(head, size - min(_NEWEST, most // 4)))
+        head, tail = most // 2, min(_NEWEST, most // 4)
+        newest = os.pread(self._file, tail, max(head, self.size() - tail))
         newest = newest[newest.find(b"\n") + 1 :]
+        size = self.size()  # it has grown while that was read
         os.ftruncate(self._file, head)
         self._left_out += size - head - len(newest)
         said = f"\n[dispatch: {self._left_out} bytes are left out here: this log may have {most}]\n".encode()

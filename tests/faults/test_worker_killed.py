@@ -29,7 +29,7 @@ async def test_what_is_no_slip_of_a_run_is_set_aside(server_url: str, tmp_path: 
         await fleet.store.run(Submit(workspace="torn/t1", agent="codex", task="0"))
         await fleet.becomes("torn/t1", "completed")
         assert sorted(path.stem for path in runs.glob("*.torn")) == ["1", "2", "3", "4", "copy of 5"]
-        assert not list(runs.glob("*.run"))
+        await wait_until(lambda: not list(runs.glob("*.run")), "its own slip is gone")
 
 
 @only_redis
