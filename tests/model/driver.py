@@ -190,9 +190,9 @@ class Driver(Retelling):
 
     def retry(self, ask: ops.Retry, *, twice: bool = False) -> None:
         answer = self._ask(ask)
-        places = [part for name, part in self.view.keys.items() if name.startswith(("ready:", "blocked:"))]
-        scores = {lane: score for part in places for lane, score in part.items()}
-        assert answer.count == self.truth.retry(ask, lambda task: scores.get(task.lane, 0)), answer
+        told = {lane: text for fields in self.view.fair.values() for lane, text in fields.items() if " " in lane}
+        began = {lane: self.truth.fair.began(lane, text) for lane, text in told.items()}
+        assert answer.count == self.truth.retry(ask, lambda task: began.get(task.lane, 0)), answer
         self._lawful(ask, answer, twice)
 
     def track(self, ask: ops.Track, *, twice: bool = False) -> None:

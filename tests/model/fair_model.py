@@ -49,6 +49,12 @@ class Fairness:
     def weight(self, lane: Lane) -> int:
         return next((self.weights[key] for key in lane.keys if key in self.weights), 1)
 
+    def began(self, name: str, told: str) -> int:
+        """Where a lane that was new began, by what is told of it when all of its runs have just started."""
+        used, _, _, _, runs, _, charges = map(int, told.split()[:7])
+        weight = next((self.weights[key] for key in name.split(" ")[1:] if key in self.weights), 1)
+        return used - runs * math.ceil(charges / runs / weight) if runs else used
+
     def now_used(self, lane: Lane, now: int) -> int:
         """What it has used, with what its runs took beyond their charge."""
         took = sum(now - start - charge for start, charge in lane.under_way)

@@ -286,3 +286,13 @@ def test_what_somebody_thaws_after_its_environment_goes_on_when_a_worker_tells_o
     fleet.renew(ops.Renew(host="h1", incarnation="i"))
     fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[HeldRun(workspace="w", token=5, agent="codex")]))
     assert fleet.view.control["frozen"] == "0"
+
+
+def test_those_that_are_retried_and_start_in_the_same_call_start_by_name(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="p1", incarnation="i", mode="push", pools=["codex"], slots=2))
+    for name, repo in (("z", "web"), ("a", "io")):
+        ending = HoldersEnding(workspace=name, token=5, status="blocked")
+        run = HeldRun(workspace=name, token=5, agent="codex", repo=repo, ending=ending)
+        fleet.restore(ops.Restore(host="p1", incarnation="i", runs=[run]))
+    fleet.retry(ops.Retry(status="blocked"))
+    assert fleet.truth.tasks["a"].token < fleet.truth.tasks["z"].token
