@@ -2,10 +2,12 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Final
 
 _NEWEST: Final = 1 << 20  # bytes that are kept of the end, at most
+_LOOKS, _MOMENT_S = 20, 0.002  # for a moment in which nobody writes: what comes during the cut would be lost
 
 
 class Output:
@@ -28,12 +30,16 @@ class Output:
     def cut(self, most: int) -> None:
         """Leave out its middle, and say so there: the first half of `most` stays, and the newest that was written.
 
-        What is written in this very moment may be left out too, and counts.
+        Whoever writes on and on all the while loses what comes in the moment of the cut, and it does not count.
         """
         head, tail = most // 2, min(_NEWEST, most // 4)
-        newest = os.pread(self._file, tail, max(head, self.size() - tail))
+        for _ in range(_LOOKS):
+            size = self.size()
+            newest = os.pread(self._file, tail, max(head, size - tail))
+            time.sleep(_MOMENT_S)
+            if self.size() == size:
+                break
         newest = newest[newest.find(b"\n") + 1 :]
-        size = self.size()  # it has grown while that was read
         os.ftruncate(self._file, head)
         self._left_out += size - head - len(newest)
         said = f"\n[dispatch: {self._left_out} bytes are left out here: this log may have {most}]\n".encode()

@@ -10,10 +10,12 @@ import psutil
 
 
 class Usage(NamedTuple):
-    """Of all below this process: bytes in memory now, pages that are shared counted for each; milliseconds so far."""
+    """Of all below this process: bytes in memory now, pages that are shared counted for each; milliseconds so far;
+    and whether some of it has a processor at this moment, or waits for one."""
 
     memory: int
     cpu_ms: int
+    ready: bool = False
 
 
 if sys.platform == "linux":
@@ -23,7 +25,9 @@ if sys.platform == "linux":
     def _of(pid: int) -> Usage:
         """Its own, and the time of its children that have ended."""
         words = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
-        return Usage(int(words[21]) * _PAGE, int(sum(map(int, words[11:15])) * _TICK_MS)) if words else Usage(0, 0)
+        if not words:
+            return Usage(0, 0)
+        return Usage(int(words[21]) * _PAGE, int(sum(map(int, words[11:15])) * _TICK_MS), words[0] == "R")
 
     def _children(pid: int) -> list[int]:
         """By its threads: each has children of its own."""
@@ -54,7 +58,8 @@ else:
     def _of(pid: int) -> Usage:
         try:
             seen = psutil.Process(pid)
-            return Usage(seen.memory_info().rss, int(sum(seen.cpu_times()[:4]) * 1000))
+            ready = seen.status() == psutil.STATUS_RUNNING
+            return Usage(seen.memory_info().rss, int(sum(seen.cpu_times()[:4]) * 1000), ready)
         except psutil.Error:
             return Usage(0, 0)
 
@@ -71,7 +76,8 @@ else:
 def below() -> Usage:
     """What all below this process use now, and the time of those that have ended and were collected."""
     found = [_of(pid) for pid in _descendants()]
-    return Usage(sum(each.memory for each in found), ended_ms() + sum(each.cpu_ms for each in found))
+    cpu_ms = ended_ms() + sum(each.cpu_ms for each in found)
+    return Usage(sum(each.memory for each in found), cpu_ms, any(each.ready for each in found))
 
 
 def memory_apart() -> int:

@@ -44,7 +44,7 @@ class Watch:
             return None
         self._due_ms = awake_ms() + _EVERY_MS
         used = self.sample()
-        return self._memory(used.memory) or self._size() or self._stalled(used.cpu_ms)
+        return self._memory(used.memory) or self._size() or self._stalled(used)
 
     def sample(self) -> usage.Usage:
         """What the tree uses now; the most memory is remembered."""
@@ -85,20 +85,24 @@ class Watch:
             self._soon()
         return None
 
-    def _stalled(self, cpu_ms: int) -> Found | None:
+    def _stalled(self, used: usage.Usage) -> Found | None:
         most = self._run.stalled_ms
         if most is None:
             return None
         idle_ms = awake_ms() - self._since_ms
         if idle_ms < most:
             self._due_ms = min(self._due_ms, awake_ms() + most - idle_ms)
-        elif cpu_ms - self._cpu_ms > _IDLE * idle_ms or self._clock_went_back() or self._changed():
+        elif self._worked(used, idle_ms) or self._clock_went_back() or self._changed():
             self.begin()
         elif self._changes is None:
             return "stalled", f"Agent did nothing for {idle_ms / 1000:.0f}s: no output, no work, no changed file"
         else:
             self._due_ms = 0  # there is more to look at
         return None
+
+    def _worked(self, used: usage.Usage, idle_ms: int) -> bool:
+        """Also where it would, if others left it a processor."""
+        return used.ready or used.cpu_ms - self._cpu_ms > _IDLE * idle_ms
 
     def _clock_went_back(self) -> bool:
         """Then no file that has changed since looks like it."""

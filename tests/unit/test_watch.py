@@ -1,5 +1,8 @@
 """What a guard takes for an agent that does nothing."""
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -20,3 +23,22 @@ def test_nobody_is_stalled_by_a_clock_that_was_set_back(tmp_path: Path, monkeypa
     monkeypatch.setattr(time, "time", lambda: now)
     wait_until_sync(lambda: watch.wait_ms() == 0, "a look is due")
     assert watch.look() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told to give a process next to nothing")
+def test_nobody_is_stalled_who_waits_for_a_processor(tmp_path: Path) -> None:
+    """Of the one that both have, the agent gets what this test leaves: nothing."""
+    run, ours = Host(tmp_path, tmp_path).run(7, stalled_ms=1000), os.sched_getaffinity(0)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as agent:
+        try:
+            for pid in (0, agent.pid):
+                os.sched_setaffinity(pid, {min(ours)})
+            os.sched_setscheduler(agent.pid, os.SCHED_IDLE, os.sched_param(0))
+            watch = Watch(run, Output(run.log))
+            for _ in range(3):
+                while watch.wait_ms():
+                    pass
+                assert watch.look() is None
+        finally:
+            os.sched_setaffinity(0, ours)
+            agent.kill()
