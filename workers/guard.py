@@ -208,7 +208,7 @@ class Guard:
         number = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         code = number if number is not None and number >= 0 else None
         killer = -number if number is not None and number < 0 else None
-        used = self._watch.used() if self._watch else (None, None)
+        used = self._watch.ended() if self._watch else (None, None)
         return Exit(code, killer, reason, self._started_at, self._ended_at, self._error, receipt, *used)
 
     def _wait(self, limit_ms: int) -> None:

@@ -30,7 +30,8 @@ class Output:
     def cut(self, most: int) -> None:
         """Leave out its middle, and say so there: the first half of `most` stays, and the newest that was written.
 
-        Whoever writes on and on all the while loses what comes in the moment of the cut, and it does not count.
+        While somebody writes on and on nothing is done, until it is twice as long: then what is written in the very
+        moment of the cut is lost, and not counted.
         """
         head, tail = most // 2, min(_NEWEST, most // 4)
         for _ in range(_LOOKS):
@@ -39,6 +40,9 @@ class Output:
             time.sleep(_MOMENT_S)
             if self.size() == size:
                 break
+        else:
+            if size < 2 * most:
+                return
         newest = newest[newest.find(b"\n") + 1 :]
         os.ftruncate(self._file, head)
         self._left_out += size - head - len(newest)

@@ -52,8 +52,10 @@ class Watch:
         self._peak = max(self._peak, used.memory)
         return used
 
-    def used(self) -> tuple[int, int | None]:
-        """Milliseconds of processor time and the most bytes of memory (None: nobody saw any), once all have ended."""
+    def ended(self) -> tuple[int, int | None]:
+        """All have ended: their log is made as short as it may be. Milliseconds of processor time, and the most bytes
+        of memory (None: nobody saw any)."""
+        self._cut()
         return usage.ended_ms(), max(self._peak, usage.largest()) or None
 
     def _soon(self) -> None:
@@ -76,14 +78,18 @@ class Watch:
         most, size = self._run.log_max, self._output.size()
         if most is None:
             return None
-        if size > most:
-            with contextlib.suppress(OSError):  # a full disk: what was cut off is free now
-                self._output.cut(most)
-            if self._run.log_full_ends:
-                return "output", f"Agent wrote {_megabytes(size)} of output, more than its {_megabytes(most)}"
+        self._cut()
+        if size > most and self._run.log_full_ends:
+            return "output", f"Agent wrote {_megabytes(size)} of output, more than its {_megabytes(most)}"
         if size + 4 * (written - before) > most:  # four such looks and it is full
             self._soon()
         return None
+
+    def _cut(self) -> None:
+        most = self._run.log_max
+        if most is not None and self._output.size() > most:
+            with contextlib.suppress(OSError):  # a full disk: what was cut off is free now
+                self._output.cut(most)
 
     def _stalled(self, used: usage.Usage) -> Found | None:
         most = self._run.stalled_ms

@@ -34,6 +34,25 @@ def test_a_log_that_is_cut_again_says_what_is_left_out_in_all(tmp_path: Path) ->
         all_is_counted(path, output, times * 100 * len(LINE))
 
 
+def test_a_log_to_which_somebody_writes_all_the_time_is_cut_when_it_is_twice_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "log", os.pread
+    output = Output(path)
+
+    def meanwhile(file: int, length: int, offset: int) -> bytes:
+        write(path, LINE)
+        return read(file, length, offset)
+
+    write(path, LINE * 80)
+    monkeypatch.setattr(os, "pread", meanwhile)
+    output.cut(MOST)
+    assert output.size() == output.written() > MOST
+    while output.size() > MOST:
+        assert output.size() < 3 * MOST
+        output.cut(MOST)
+
+
 def test_what_is_written_while_a_log_is_cut_is_there_at_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
