@@ -73,10 +73,16 @@ local function opened(limit_key)
   return math.floor(math.max(gate, pace.lapsed(limit_key) or 0))
 end
 
+-- When it is over where nobody uses the key. Of two that could begin, the one whose gate ended first is not over later, whatever their jitter:
+-- it does not come up again behind the other.
+local function ends_at(state)
+  return math.max((state.allowance > 1 and state.opens or state.since) + HOUR, holds_at(state))
+end
+
 local function is_over(limit_key, state)
   local limit = gates.limit(limit_key)
   if state.allowance > 1 and state.allowance > math.min(MOST, limit or MOST) then return true end
-  return call.now >= math.max(state.opens + HOUR, holds_at(state)) -- nobody uses the key
+  return call.now >= ends_at(state)
 end
 
 -- The ramp of a key as it is now; nil without one.
@@ -147,7 +153,7 @@ end
 function ramp.settle(limit_key)
   local state = at_now(limit_key)
   save(limit_key, state)
-  return state and (shut_until(limit_key, state) or math.max(state.opens + HOUR, holds_at(state)))
+  return state and (shut_until(limit_key, state) or ends_at(state))
 end
 
 -- A row was changed: its timer follows, and what waits is looked at. A timer that was due and is moved has opened the key.

@@ -48,6 +48,11 @@ class Ramp:
         """When all that were granted in this step will have held."""
         return max(self.trial.values(), default=0)
 
+    @property
+    def _ends(self) -> int:
+        """When it is over where nobody uses the key: never later than that of a gate which ended later."""
+        return max((self.opens if self.allowance > 1 else self.since) + HOUR, self._holds)
+
     def _is_over(self, limit: int | None) -> bool:
         return self.allowance > 1 and self.allowance > min(MOST, MOST if limit is None else limit)
 
@@ -55,8 +60,7 @@ class Ramp:
         """What the clock has made of it."""
         whole = self.granted == self.allowance and self._holds <= now
         this = self._after(self._holds or self.opens) if whole else self
-        forgotten = now >= max(this.opens + HOUR, this._holds)
-        return None if this._is_over(limit) or forgotten else this
+        return None if this._is_over(limit) or now >= this._ends else this
 
     def until(self, now: int, limit: int | None) -> int | None:
         """Until when the clock keeps the key shut; None when one may start."""
@@ -69,7 +73,7 @@ class Ramp:
 
     def changes(self, now: int, limit: int | None) -> int:
         """When the clock next changes what it says."""
-        return self.until(now, limit) or max(self.opens + HOUR, self._holds)
+        return self.until(now, limit) or self._ends
 
     def start(self, name: str, holds: int) -> None:
         self.granted += 1

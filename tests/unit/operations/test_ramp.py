@@ -185,12 +185,28 @@ def test_a_reset_without_a_used_up_quota_is_no_gate(pool: Pool) -> None:
     assert len(pool.claim()) == 3
 
 
+def test_no_ramp_of_an_earlier_end_comes_up_when_the_later_one_is_over(pool: Pool) -> None:
+    """A used-up quota was reset, and a back-off ended just after that; each would begin after a moment of its own."""
+    pool.world.ask(ops.Apply(rates={POOL: Rates(daily_limit=3, reset_utc="06:00")}))
+    pool.queue(*(f"w{number}" for number in range(4)))
+    pool.end(*pool.claim())
+    reset = pool.why("w3").until or 0
+    after = next(ms for ms in range(1, SPREAD) if ms + wait(POOL, reset + ms, 1) < wait(POOL, reset, 1))
+    pool.world.ask(ops.BackOff(key=POOL, until=reset + after))
+    pool.at(reset + after)
+    pool.world.ask(ops.Reap())
+    pool.at(reset + after + wait(POOL, reset + after, 1) + HOUR)
+    pool.world.ask(ops.Reap())
+    pool.queue("a", "b")
+    assert len(pool.claim()) == 3
+
+
 def test_a_ramp_that_nobody_uses_is_over_after_an_hour(pool: Pool) -> None:
     pool.world.ask(ops.BackOff(key="repo:web", until=GATE))
     pool.at(GATE)
     pool.world.ask(ops.Reap())
     opens = GATE + wait("repo:web", GATE, 1)
-    for at, row in ((GATE, True), (opens, True), (opens + HOUR - 1, True), (opens + HOUR, False)):
+    for at, row in ((GATE, True), (opens, True), (GATE + HOUR - 1, True), (GATE + HOUR, False)):
         pool.at(at)
         pool.world.ask(ops.Reap())
         assert bool(pool.row("repo:web")) == row
