@@ -2,11 +2,11 @@
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from coordinator.errors import InvalidQuestion, StoreUnusable
-from coordinator.operations import GetStatus, Restore
+from coordinator.operations import Restore
 from coordinator.operations.complete import Ending, HoldersEnding
 from coordinator.operations.renew import Renewed
 from coordinator.operations.restore import HeldRun, Restored
@@ -62,17 +62,6 @@ class Retelling:
         if all_told:
             self.epoch = epoch
         return new and all_told
-
-    async def settled(self, held: Iterable[Held]) -> bool:
-        """Whether what is stilled may go on when the next beat says so, in an epoch in which this host has told all.
-
-        Another host may have its workspace: a server that has forgotten this must first have heard all hosts. True, and
-        nobody is asked, where nothing is stilled.
-        """
-        if not any(run.stilled for run in held):
-            return True
-        status = await self._store.run(GetStatus())
-        return not status.new and (status.settling or 0) <= status.now
 
     async def _tell(self, batch: Sequence[HeldRun], told: dict[int, Held]) -> bool | None:
         """Whether the server took all of it; None where it does not know this host. One that it can not take, of a

@@ -115,7 +115,7 @@ class Worker:
     async def _renew(self) -> None:
         self._lock.keep()
         said = newest(self._held.values())
-        settled, asked_ms = await self._again.settled(said.values()), boot_ms()
+        asked_ms = boot_ms()
         reply = await self._store.run(
             Renew(
                 host=self._host,
@@ -135,7 +135,7 @@ class Worker:
             raise HostTaken(f"host {self._host} is a worker elsewhere: choose another --host, or wait {seconds} s")
         self._every, self._kill_grace_ms = reply.beat / 1000, reply.kill_grace
         self._disk.heard(reply.epoch)
-        goes_on = settled and reply.epoch == self._again.epoch
+        goes_on = not reply.still and reply.epoch == self._again.epoch
         for held in said.values():
             if held.workspace not in reply.unknown:
                 held.renewed(asked_ms + reply.ttl, lost=held.workspace in reply.lost, goes_on=goes_on)

@@ -215,8 +215,8 @@ function hosts.expect(names)
   hosts.settle()
 end
 
--- A host tells of runs that this server never knew: there may be other such hosts, and nobody has named them. No host can be called `*`,
--- so that one has never told: only the clock ends it, or somebody who remembers and names them.
+-- There may be other hosts, and nobody has named them. No host can be called `*`, so that one has never told: only the clock ends the
+-- waiting for it, or somebody who remembers and names them.
 function hosts.expect_unnamed()
   if not gates.settling() then return hosts.expect { '*' } end
   base.name('expected', '*', true)

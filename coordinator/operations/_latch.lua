@@ -152,18 +152,19 @@ function latch.begin(by, remembered)
   latch.open('*')
 end
 
--- Whether its configuration was made in this epoch by one who remembered nothing, and nobody has set anything since.
-function latch.is_blind() return call.control.blind ~= nil and call.control.blind == call.control.epoch end
+-- Whether its configuration was made by one who remembered nothing, and nobody has set anything since.
+function latch.is_blind() return call.control.blind ~= nil end
 
--- Whether what this namespace has forgotten, as a host now tells, may be more than a run: also who froze it, and what was set.
+-- Whether this namespace may have been frozen, and more, before it forgot all: nobody has frozen or thawed it who knew what was set.
 function latch.is_new()
   if not call.control.schema then return call.control.frozen ~= '0' end
   return latch.is_blind()
 end
 
--- Nothing starts in a new one until somebody who knows says so; and nobody who stands still goes on before others could tell of theirs.
+-- A host that this namespace did not know tells of runs that it never granted. There may be other such hosts: nobody who stands still
+-- goes on before they could tell. Nothing starts in a new one until somebody who knows says so.
 function latch.forgotten(host)
-  hosts.expect_unnamed()
-  if call.control.frozen_at then return end
+  if not base.is_named('expected', host) then hosts.expect_unnamed() end
+  if not latch.is_new() or call.control.frozen_at then return end
   latch.freeze('*', 'restore', 'the server came back empty: ' .. host .. ' tells of runs that it forgot')
 end

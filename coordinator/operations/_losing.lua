@@ -37,14 +37,21 @@ local function is_beyond(row)
   return false
 end
 
+-- Whether what stands still has to go on doing so: other hosts have yet to tell, or nobody has said yet how many may run.
+function losing.too_early()
+  return gates.settling() ~= nil or not call.control.schema and call.control.frozen ~= '0'
+end
+
 -- A run whose agent stood still, since its lease was over, when its host told a new epoch of it. Others may have been given its slots by a
 -- memory that the server has lost: when all have told, and more run than may, it is lost, as it would have been to a server that
--- remembers. Until then, and until somebody has said how many may run, it is `stilled`. Answers whether its host has to end it, also
--- where a damaged key keeps it from waiting again.
+-- remembers. Until then it is `stilled`, also while a damaged key keeps anybody from counting. Answers whether its host has to end it,
+-- also where a damaged key keeps it from waiting again.
 function losing.judge(name, row)
-  local too_early = gates.settling() or not call.control.schema
-  if too_early or not is_beyond(row) then
-    base.write(base.key('workspace', name), { stilled = too_early and '1' or false })
+  local known, is_lost = false, nil
+  if not losing.too_early() then known, is_lost = sound.holds(is_beyond, row) end
+  if not known or not is_lost then
+    row.stilled = not known and '1' or nil
+    base.write(base.key('workspace', name), { stilled = row.stilled or false })
     return false
   end
   if sound.holds(losing.check, name) then losing.take(name, row) end

@@ -73,8 +73,7 @@ local function opened(limit_key)
   return math.floor(math.max(gate, pace.lapsed(limit_key) or 0))
 end
 
--- When it is over where nobody uses the key. Of two that could begin, the one whose gate ended first is not over later, whatever their jitter:
--- it does not come up again behind the other.
+-- When it is over where nobody uses the key: of two that could begin, the one of the earlier end does not come up behind the other.
 local function ends_at(state)
   return math.max((state.allowance > 1 and state.opens or state.since) + HOUR, holds_at(state))
 end
@@ -166,11 +165,7 @@ function ramp.moved(keys)
   end
 end
 
-local function with_all(keys)
-  local out = { '*' }
-  for _, limit_key in ipairs(keys) do out[#out + 1] = limit_key end
-  return out
-end
+local function with_all(keys) return { '*', unpack(keys) } end
 
 -- A run starts: one grant of each of its keys that has a ramp. What runs already, on somebody's word, was not granted.
 -- A host that must confirm has its `ttl` for it, and the minute begins with that. Answers the keys whose rows changed.

@@ -20,7 +20,7 @@ verb.register {
   name = 'backup', question = {},
   answer = function()
     local freeze = gates.freeze_of('*')
-    return { outcome = 'backup', new = not call.control.schema or nil, blind = latch.is_blind() or nil,
+    return { outcome = 'backup', new = not call.control.schema or nil, blind = base.number(call.control.blind),
       epoch = base.number(call.control.epoch), limits = base.some(base.numbers(base.key('limits'))),
       weights = base.some(base.numbers(base.key('weights'))),
       rates = pace.rates(), accounts = accounts.all(), settings = base.own_settings(), default_agent = call.control.default_agent,

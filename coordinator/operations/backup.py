@@ -20,12 +20,12 @@ class Gate(Record):
 class BackedUp(Record):
     """What a server that comes back empty is to be told again. `new`: it has no configuration; `hosts` are all.
 
-    `blind`: it has one that was made in this `epoch` by a replica that remembered none, and nobody has set more since.
+    `blind`: it has one that was made in that epoch by a replica that remembered none, and nobody has set more since.
     """
 
     outcome: Literal["backup"] = "backup"
     new: bool = False
-    blind: bool = False
+    blind: int | None = None
     epoch: int = 0
     limits: dict[str, int] = Field(default_factory=dict)
     rates: dict[str, PoolRates] = Field(default_factory=dict)

@@ -1,6 +1,7 @@
 -- renew: a host's beat. Registers the host, moves its leases on, repeats its endings, and learns what it must know.
--- Answers renewed{ttl, beat, kill_grace, lost[], kill[], unseen[grants], unknown[], epoch}: leases it no longer has, runs someone asked to
--- end, grants it never received, runs whose grant the registry has forgotten. taken{host, machine, retry_in}: another machine beats under it.
+-- Answers renewed{ttl, beat, kill_grace, lost[], kill[], unseen[grants], unknown[], epoch, still?}: leases it no longer has, runs that
+-- someone asked to end, grants it never received, runs whose grant the registry has forgotten; with `still` what stands still there has to
+-- go on doing so. taken{host, machine, retry_in}: another machine beats under it.
 -- A host that can `restore` says in which epoch (0: none) it last told all that it holds: another one settles only when it has told it again.
 local HELD = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, pid = 'integer' }
 
@@ -29,11 +30,17 @@ local function check(ask, row)
   for _, one in ipairs(ask.endings or {}) do sound.ending(one.workspace, one.status) end
 end
 
+-- Whether this namespace has never heard all that the host holds: until then what it tells may show that more is forgotten.
+local function is_fresh(ask, row)
+  return (row.fresh or not row.incarnation) and ask.epoch and ask.epoch ~= base.number(call.control.epoch)
+end
+
 local function register(ask, row)
   local pools, labels = offer(ask, row)
   local fields = { incarnation = ask.incarnation, machine = ask.machine, pools = pools, labels = labels,
     slots = ask.slots or base.number(row.slots), mode = ask.mode or row.mode or 'pull', beat = call.now,
-    epoch = ask.epoch or call.control.epoch, trouble = ask.trouble or false }
+    epoch = ask.epoch or call.control.epoch, trouble = ask.trouble or false,
+    fresh = is_fresh(ask, row) and '1' or false }
   if row.incarnation ~= ask.incarnation then fields.seq, fields.last = false, false end
   base.write(base.key('host', ask.host), fields, row)
   redis.call('ZADD', base.key('hosts'), call.now, ask.host)
@@ -57,6 +64,7 @@ local function move_on(ask, one, answer)
       answer.lost[#answer.lost + 1] = one.workspace
       return true
     end
+    answer.still = answer.still or row.stilled and true or nil
     lease.prolong(one.workspace, row, one.pid)
     if row.kill then answer.kill[#answer.kill + 1] = one.workspace end
     return true
@@ -90,7 +98,8 @@ verb.register {
       ending.report(one, lease.record(one.workspace))
     end
     local answer = { outcome = 'renewed', ttl = base.setting('lease_ttl'), beat = base.setting('beat'),
-      kill_grace = base.setting('kill_grace'), lost = {}, kill = {}, unseen = {}, unknown = {}, epoch = base.number(call.control.epoch) }
+      kill_grace = base.setting('kill_grace'), lost = {}, kill = {}, unseen = {}, unknown = {}, epoch = base.number(call.control.epoch),
+      still = losing.too_early() or nil }
     local held = {}
     for _, one in ipairs(ask.held or {}) do held[one.workspace] = move_on(ask, one, answer) end
     lease.shown(ask.held)

@@ -15,7 +15,8 @@ class Renewed(Record):
     """Leases last `ttl` ms; beat again in `beat` ms. Runs the host has lost, must end, or never received.
 
     With another `epoch` than before the registry may have lost what it knew: `unknown` are runs whose grant it has
-    forgotten, for a host that can restore them.
+    forgotten, for a host that can restore them. `still`: an agent that stands still must go on doing so, since others
+    may have its slots: the registry has not heard all hosts yet, or not yet how many may run.
     """
 
     outcome: Literal["renewed"] = "renewed"
@@ -27,6 +28,7 @@ class Renewed(Record):
     unseen: LuaList[Grant] = ()
     unknown: LuaList[str] = ()
     epoch: Count | None = None
+    still: bool = False
 
 
 class Taken(Record):

@@ -1,9 +1,10 @@
 -- restore: a host tells of the runs that it holds, and of those that have ended there lately, in an epoch in which it has not yet. What the
 -- registry has forgotten is known again: the server came back empty, or without its last words. It is a fact, not an admission: such a
 -- run holds its slots also beyond a limit, under its own token, with a lease that begins anew; but where its agent stands still and others
--- have its slots by now, it is lost, as it would have been to a server that knew it. An ending is counted once. A namespace that
--- has no configuration yet, or was only just made and thawed by the environment, is frozen: it may have forgotten that it was. It also
--- settles, for as long as a lease lasts, since it may have forgotten other hosts.
+-- have its slots by now, it is lost, as it would have been to a server that knew it. An ending is counted once. Where the
+-- host was not known either, there may be others: the fleet settles, for as long as a lease lasts. A namespace that has no configuration
+-- yet, or one that was made and thawed by the environment, and which nobody has touched since, is then frozen: it may have forgotten that
+-- it was.
 -- Answers restored{count, lost[], ttl}: how many were forgotten, and which runs are not the host's any more; the leases of the others last
 -- ttl from now. unregistered: renew first.
 local RUN = { workspace = { is = 'workspace', must = true }, token = { is = 'integer', must = true }, agent = { is = 'agent', must = true },
@@ -90,9 +91,10 @@ verb.register {
     runs = { is = 'list', must = true, most = 16, of = { is = 'shape', fields = RUN } } },
   answer = function(ask)
     sound.claimer(ask.host)
-    if redis.call('HGET', base.key('host', ask.host), 'incarnation') ~= ask.incarnation then return { outcome = 'unregistered' } end
+    local host = hosts.record(ask.host)
+    if host.incarnation ~= ask.incarnation then return { outcome = 'unregistered' } end
     call.fence = base.number(redis.call('GET', base.key('fence'))) or 0
-    if latch.is_new() then sound.key('*') end
+    if host.fresh then sound.key('*') end
     for _, one in ipairs(ask.runs) do check(ask, one) end
     lease.shown(ask.runs)
     local stood = {}
@@ -113,7 +115,7 @@ verb.register {
         answer.lost[#answer.lost + 1] = one.workspace
       end
     end
-    if answer.count > 0 and latch.is_new() and hosts.mode(ask.host) ~= 'push' then latch.forgotten(ask.host) end
+    if answer.count > 0 and host.fresh and host.mode ~= 'push' then latch.forgotten(ask.host) end
     for _, one in ipairs(stood) do -- after all others have their slots: then asking twice judges alike
       local row = lease.record(one.workspace)
       if lease.is_held(row, ask.host, one.token) and losing.judge(one.workspace, row) then

@@ -41,7 +41,7 @@ class Memory:
     async def _once(self) -> None:
         self._look.clear()
         found = await self._store.run(Backup())
-        if self._kept and (found.new or (found.blind and found.epoch != self._kept.epoch)):
+        if self._kept and (found.new or (found.blind or 0) > self._kept.epoch):
             await self._write_back(self._kept, found)
             return
         if not found.new:

@@ -23,7 +23,7 @@ class Fleet:
         self.gates: dict[str, int] = {}
         self.freezes: dict[str, int | None] = {"*": None}  # a new namespace is frozen
         self.signed: dict[str, Signed] = {}  # those that somebody froze
-        self.blind = 0  # the epoch in which one who knows of no hosts configured it, until somebody sets something
+        self.blind = 0  # the epoch in which one who knew of no hosts configured it, until somebody sets something
         self.whys: dict[str, str | None] = {}  # why a gate is shut
         self.paces: dict[str, Pace] = {}
         self.ramps: dict[str, Ramp] = {}

@@ -56,7 +56,7 @@ class Gates(Fleet):
     def apply(self, ask: Apply, answer: Applied) -> None:
         """What the answer says was a part of it, or all of it."""
         self.begin()
-        if ask.if_new and self.configured and not (ask.hosts is not None and self.blind == self.epoch):
+        if ask.if_new and self.configured and not (ask.hosts is not None and self.blind):
             assert not answer.changes, f"there is a configuration, and {answer} changed it"
             assert not answer.more
             return

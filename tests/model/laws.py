@@ -269,8 +269,8 @@ def hosts_tell_the_truth(at: Moment) -> None:
     for name, host in at.truth.hosts.items():
         row = at.now.hosts[name]
         assert (row["incarnation"], row.get("slots"), row["mode"]) == (host.incarnation, host.slots_text, host.mode)
-        told = "quiet" in row, int(row.get("seq", 0)), int(row["epoch"])
-        assert told == (host.quiet, host.seq, host.epoch), name
+        told = "quiet" in row, int(row.get("seq", 0)), int(row["epoch"]), "fresh" in row
+        assert told == (host.quiet, host.seq, host.epoch, host.fresh), name
     failures = {pool: int(count) for pool, count in at.now.keys.get("fail_count", {}).items()}
     assert failures == at.truth.failures, "fast failures in a row"
     limits = {key: int(limit) for key, limit in at.now.keys.get("limits", {}).items()}

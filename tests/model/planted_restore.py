@@ -62,8 +62,8 @@ RESTORE: Final = (
     Plant(
         "what_was_forgotten_starts_at_once",
         "A fleet that only its environment has thawed goes on when a worker tells of a run that it forgot.",
-        "if answer.count > 0 and latch.is_new()",
-        "if answer.count > 9 and latch.is_new()",
+        "if not latch.is_new() or call.control.frozen_at then return end",
+        "if latch.is_new() or call.control.frozen_at then return end",
     ),
     Plant(
         "open_gates_backed_up",
@@ -116,14 +116,14 @@ RESTORE: Final = (
     Plant(
         "only_known_hosts_are_awaited",
         "A server that came back empty settles as soon as the first host has told.",
-        "function latch.forgotten(host)\n  hosts.expect_unnamed()",
-        "function latch.forgotten(host)",
+        "if not base.is_named('expected', host) then hosts.expect_unnamed() end",
+        "if base.is_named('expected', host) then hosts.expect_unnamed() end",
     ),
     Plant(
         "judged_without_limits",
         "What stood still goes on where nobody has said yet how many may run.",
-        "gates.settling() or not call.control.schema",
-        "gates.settling()",
+        "return gates.settling() ~= nil or not call.control.schema and call.control.frozen ~= '0'",
+        "return gates.settling() ~= nil",
     ),
     Plant(
         "told_under_one_id_again",

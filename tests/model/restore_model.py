@@ -41,9 +41,10 @@ def restore(truth: Truth, ask: Restore, fence: int) -> tuple[int, list[str]] | N
             truth.prolong(task)
         if run.stilled and task.mode == "pull":
             stood.append((task, run))
-    if count and host.mode != "push" and _is_new(truth):
-        truth.expect_unnamed()
-        if "*" not in truth.signed:
+    if count and host.mode != "push" and host.fresh:
+        if host.name not in truth.expected:
+            truth.expect_unnamed()
+        if _is_new(truth) and "*" not in truth.signed:
             truth.sign("*", None, "restore", f"the server came back empty: {host.name} tells of runs that it forgot")
     lost += [task.name for task, run in stood if _holds(task, run, ask) and truth.is_late(task)]
     return count, lost
@@ -55,7 +56,7 @@ def _holds(task: Task, run: HeldRun, ask: Restore) -> bool:
 
 def _is_new(truth: Truth) -> bool:
     """Nobody has set or thawed anything who knew what there was: it may have forgotten more than these runs."""
-    return truth.blind == truth.epoch if truth.configured else "*" in truth.freezes
+    return truth.blind > 0 if truth.configured else "*" in truth.freezes
 
 
 def _is_forgotten(truth: Truth, run: HeldRun, fence: int) -> bool:
@@ -111,7 +112,7 @@ def backup(truth: Truth) -> dict[str, Any]:
     }
     return {
         "new": not truth.configured,
-        "blind": truth.configured and truth.blind == truth.epoch,
+        "blind": truth.blind or None,
         "epoch": truth.epoch,
         "limits": truth.limits,
         "rates": truth.rates,

@@ -117,6 +117,7 @@ class Host:
     quiet: bool = False
     beat: int = 0
     epoch: int = 0
+    fresh: bool = True  # this server has never heard all that it holds
     seq: int = 0
     given: list[tuple[str, int]] = field(default_factory=list)
 

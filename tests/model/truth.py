@@ -213,6 +213,7 @@ class Truth(Tracked):
         host.slots = host.slots if ask.slots is None else ask.slots
         host.mode, host.beat = ask.mode or host.mode, self.now
         host.epoch = self.epoch if ask.epoch is None else ask.epoch
+        host.fresh = host.fresh and host.epoch != self.epoch
         self.settle()
         for ending in ask.endings or ():
             self.report(ending)
@@ -231,9 +232,13 @@ class Truth(Tracked):
                 kill.add(task.name)
         return lost, kill, unknown
 
+    def is_too_early(self) -> bool:
+        """Hosts have yet to tell, or nobody has said anything of how many may run."""
+        return self.settling > self.now or (not self.configured and "*" in self.freezes)
+
     def is_late(self, task: Task) -> bool:
         """Its agent stands still: whether it is lost, as more run than may when all have told and limits are known."""
-        task.stilled = self.settling > self.now or not self.configured
+        task.stilled = self.is_too_early()
         limits = {key: self.limit(key) for key in ("*", *task.held)}
         beyond = any(limit is not None and self.used(key) > limit for key, limit in limits.items())
         if task.stilled or not beyond:

@@ -17,6 +17,7 @@ from tests.unit.operations.test_restore import (
     ended,
     everything,
     facts,
+    known,
     of_status,
     restore,
     running,
@@ -213,7 +214,7 @@ async def test_a_replica_that_remembers_thaws_what_was_frozen_for_want_of_a_memo
 async def test_a_server_without_its_last_words_is_as_it_was_before_them(fleet: Fleet) -> None:
     await emptied(fleet, thawed=False)
     await fleet.store.run(Apply(if_new=True, thaw=True))
-    await beat(fleet)
+    await known(fleet)
     await fleet.redis.function_flush()  # a restart
     await beat(fleet)
     await restore(fleet, HELD)

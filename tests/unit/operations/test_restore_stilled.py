@@ -1,13 +1,16 @@
 """restore of a run whose agent stands still: others may have been given its slots by a memory that is lost."""
 
+from typing import Any
+
 import pytest
 
 from coordinator.models import Grant
-from coordinator.operations import Apply, GetStatus, Reap
+from coordinator.operations import Apply, GetStatus, Limit, Reap, Thaw
+from coordinator.operations._operation import Operation
 from coordinator.operations.apply import FleetSettings
 from coordinator.operations.restore import Restored
 from tests.unit.operations.asking import Fleet
-from tests.unit.operations.test_restore import TTL, beat, emptied, facts, restore, running, told
+from tests.unit.operations.test_restore import TTL, beat, emptied, facts, known, restore, running, told
 
 
 async def forgotten_and_full(fleet: Fleet) -> tuple[Grant, Grant]:
@@ -18,7 +21,7 @@ async def forgotten_and_full(fleet: Fleet) -> tuple[Grant, Grant]:
     await fleet.host("h2", machine="m2")
     await fleet.queue("b")
     (new,) = (await fleet.claim("h2")).grants
-    await beat(fleet)
+    await known(fleet)
     return old, new
 
 
@@ -77,7 +80,7 @@ async def test_a_stilled_run_is_judged_after_those_that_are_told_with_it(fleet: 
     first, second = await running(fleet, "a", "b")
     await emptied(fleet)
     await fleet.limit("codex", 1)
-    await beat(fleet)
+    await known(fleet)
     for count in (2, 0):
         assert await restore(fleet, told(first, stilled=True), told(second)) == Restored(
             count=count, lost=("a",), ttl=TTL
@@ -209,3 +212,70 @@ async def test_one_that_restarts_while_it_waits_still_waits_for_those_whom_nobod
     epoch = (await beat(fleet, old)).epoch or 0
     await beat(fleet, old, epoch=epoch)
     assert await settling(fleet) > 0
+
+
+@pytest.mark.parametrize("registered", [False, True])
+async def test_a_restart_before_the_first_host_tells_makes_no_empty_server_a_known_one(
+    fleet: Fleet, registered: bool
+) -> None:
+    """A replica that remembers nothing has configured it meanwhile."""
+    (old,) = await running(fleet, "a")
+    await emptied(fleet, thawed=False)
+    await fleet.store.run(Apply(limits={"codex": 1}, if_new=True, thaw=True))
+    if registered:
+        await beat(fleet, old)
+    await fleet.redis.function_flush()
+    await beat(fleet, old)
+    await restore(fleet, told(old, stilled=True))
+    status = await fleet.store.run(GetStatus())
+    assert (status.frozen, await settling(fleet) > 0) == (True, True)
+    assert (await beat(fleet, old)).still
+
+
+@pytest.mark.parametrize("says", [Thaw(), Limit(key="claude", limit=3), Apply(limits={"codex": 1})])
+async def test_what_an_operator_says_to_an_empty_server_names_no_hosts(fleet: Fleet, says: Operation[Any]) -> None:
+    (old,) = await running(fleet, "a")
+    await emptied(fleet, thawed=False)
+    await fleet.store.run(Apply(if_new=True, thaw=True))
+    await fleet.store.run(says)
+    await beat(fleet, old)
+    await restore(fleet, told(old, stilled=True))
+    assert not (await fleet.store.run(GetStatus())).frozen, "somebody has had a say in it"
+    assert await settling(fleet) > 0
+    assert (await beat(fleet, old)).still
+
+
+async def test_a_host_that_is_known_and_tells_of_what_was_forgotten_makes_nobody_wait(fleet: Fleet) -> None:
+    """Somebody removed the record of a run by hand, or the last second of a server is lost."""
+    (grant,) = await running(fleet, "a")
+    await known(fleet)
+    await fleet.redis.delete("{t}:workspace:a")
+    assert (await beat(fleet, grant)).unknown == ("a",)
+    assert (await restore(fleet, told(grant))).count == 1
+    assert (await settling(fleet), (await beat(fleet, grant)).still) == (0, False)
+
+
+async def test_what_stands_still_goes_on_in_a_fleet_that_was_thawed_and_never_configured(fleet: Fleet) -> None:
+    (grant,) = await running(fleet, "a")
+    assert not (await beat(fleet, grant)).still
+    await fleet.redis.function_flush()
+    epoch = (await beat(fleet, grant)).epoch or 0
+    await restore(fleet, told(grant, stilled=True))
+    answer = await beat(fleet, grant, epoch=epoch)
+    assert (answer.lost, answer.still) == ((), False)
+
+
+async def test_a_damaged_key_keeps_what_stands_still_there_and_no_beat(fleet: Fleet) -> None:
+    first, second = await running(fleet, "a", "b")
+    await fleet.limit("codex", 5)
+    await known(fleet)
+    await fleet.redis.function_flush()
+    epoch = (await beat(fleet, first, second)).epoch or 0
+    await restore(fleet, told(first, stilled=True))
+    await fleet.redis.set("{t}:slots:codex", "by hand")
+    await fleet.lapse("b")
+    answer = await beat(fleet, first, second, epoch=epoch)
+    assert (answer.lost, answer.still) == ((), True)
+    assert int(await fleet.redis.zscore("{t}:leases", "b") or 0) > 1, "b was renewed"
+    await fleet.redis.delete("{t}:slots:codex")
+    assert not (await beat(fleet, first, second, epoch=epoch)).still
