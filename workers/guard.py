@@ -166,7 +166,9 @@ class Guard:
             self._collect()
             if self._status is not None and not self._leftovers():
                 return True
-            stricter = self._wish()
+            found, stricter = self._watch.look() if self._watch else None, self._wish()
+            if found and found[0] == "memory":
+                return False
             now = boot_ms()
             if now >= min(until, self._still_at()) or (stricter and not stricter.grace_ms):
                 return False

@@ -78,11 +78,11 @@ class Watch:
         most, size = self._run.log_max, self._output.size()
         if most is None:
             return None
+        if size + 4 * (written - before) > most:  # four such looks and it is full
+            self._soon()
         self._cut()
         if size > most and self._run.log_full_ends:
             return "output", f"Agent wrote {_megabytes(size)} of output, more than its {_megabytes(most)}"
-        if size + 4 * (written - before) > most:  # four such looks and it is full
-            self._soon()
         return None
 
     def _cut(self) -> None:

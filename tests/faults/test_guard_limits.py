@@ -80,6 +80,20 @@ async def test_a_full_log_ends_a_run_that_was_configured_so(host: Host) -> None:
     assert (host.path / "7.log").stat().st_size <= 2 * MIB
 
 
+async def test_the_log_of_one_that_writes_on_while_it_is_ended_keeps_its_size(host: Host) -> None:
+    writes = [step for _ in range(60) for step in ("flood=1", "sleep=50")]
+    guard = await host.start(7, "ignore=INT,TERM", *writes, log_max=2 * MIB, log_full_ends=True, kill_grace_ms=2000)
+    sizes: list[int] = []
+
+    def ended() -> bool:
+        sizes.append((host.path / "7.log").stat().st_size)
+        return guard.state() == "ended"
+
+    await wait_until(ended, "it is ended")
+    assert (await guard.ended()).signal == signal.SIGKILL
+    assert max(sizes) < 4 * 2 * MIB
+
+
 async def test_an_agent_that_does_nothing_is_ended(host: Host) -> None:
     ending = await (await host.start(7, "child=sleep=60000", "sleep=60000", stalled_ms=500)).ended()
     assert ending.reason == "stalled"
