@@ -198,7 +198,7 @@ async def test_what_was_made_anew_by_one_who_remembers_nothing_is_as_good_as_not
 async def test_what_is_written_over_one_made_anew_is_not_frozen_by_a_host_that_tells_of_runs(store: Watched) -> None:
     async with remembering(store) as memory:
         await made_anew(store, memory)
-    await store.run(Renew(host="h1", incarnation="i1", mode="pull"))
+    await store.run(Renew(host="h1", incarnation="i1", mode="pull", epoch=0))
     run = {"workspace": "held", "token": 5, "agent": "codex"}
     await store.run(Restore.model_validate({"host": "h1", "incarnation": "i1", "runs": [run]}))
     assert not await frozen(store)
@@ -224,7 +224,7 @@ async def test_a_first_configuration_is_not_written_over_in_its_own_epoch(raw: A
 
 async def test_a_replica_that_begins_sees_what_workers_hold_behind_all_that_disks_tell(raw: AsyncRedis) -> None:
     store = Watched(raw)
-    await store.run(Renew(host="h1", incarnation="i1", mode="pull"))
+    await store.run(Renew(host="h1", incarnation="i1", mode="pull", epoch=0))
     run = {"workspace": "held", "token": 5, "agent": "codex"}
     await store.run(Restore.model_validate({"host": "h1", "incarnation": "i1", "runs": [run]}))
     for start in range(0, 600, 200):
