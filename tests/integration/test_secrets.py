@@ -33,12 +33,13 @@ def command_lines(secret: str) -> list[str]:
     return found
 
 
-def carriers(secret: str) -> set[int]:
-    """The processes in whose environment it stands."""
+def carriers(secret: str, place: Path) -> set[int]:
+    """The processes of this test, which know of its place, in whose environment it stands: others may have the same."""
     found = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if any(secret in value for value in process.environ().values()):
+            environ = "\n".join(process.environ().values())
+            if secret in environ and str(place) in environ + " ".join(process.cmdline()):
                 found.add(process.pid)
     return found
 
@@ -70,7 +71,7 @@ async def test_prompt_and_password_stand_only_where_they_must(
         await wait_until(lambda: log.exists() and "working" in log.read_text(), "the agent runs")
         assert (place / "seen").read_text() == PROMPT  # the agent itself is told
         assert command_lines(PROMPT) + command_lines(PASSWORD) + command_lines(TOKEN) == []
-        assert carriers(PASSWORD) == {fleet.processes[name].pid for name in ("r1", "h1")}
+        assert carriers(PASSWORD, place) == {fleet.processes[name].pid for name in ("r1", "h1")}
         seen = (place / "environ").read_text()
         assert [secret for secret in (PROMPT, PASSWORD, TOKEN, "REDIS_URL") if secret in seen] == []
         running = files(place, PROMPT)
