@@ -56,6 +56,10 @@ class Machine:
         """Of each run what its tree does, since when, and the end of its lease (boot clock, ms)."""
         return list(self._states())
 
+    def doing(self) -> list[State]:
+        """Of each run what its tree does."""
+        return [state for state, _, _ in self.states()]
+
     def _states(self) -> Iterator[tuple[State, int, int]]:
         for path in self.runs.glob(f"*{SUFFIX}"):
             with contextlib.suppress(FileNotFoundError), Slip.open(path) as slip:

@@ -28,6 +28,14 @@ def put(root: Path, name: str, status: str | bytes | None = None, *, checked_out
     return directory
 
 
+def says(root: Path, name: str) -> str:
+    """The status that the file of a workspace tells; nothing where none can be read."""
+    try:
+        return str(json.loads((root / name / "status.json").read_text())["status"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
 def many(root: Path, count: int) -> dict[str, int]:
     """So many workspaces of mixed statuses in the three layouts, some for branches with a slash; statuses counted.
 

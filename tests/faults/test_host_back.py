@@ -1,6 +1,5 @@
 """A host that stands still beyond its leases, or is given up, and comes back: what it lost ends, unbelieved."""
 
-import json
 import os
 import select
 import signal
@@ -14,6 +13,7 @@ from tests import marks
 from tests.fleet import Fleet
 from tests.machine import Machine, lives, stands
 from tests.one_host import begin, facts, started, starts, tokens
+from tests.trees import says
 from tests.waiting import wait_until
 from workers.clock import boot_ms
 
@@ -52,14 +52,10 @@ async def test_a_host_that_stood_still_beyond_its_leases_ends_what_it_lost_and_i
         await wait_until(lambda: all_said(fleet), "it has said of each what became of it", 20)
         assert await tokens(fleet, "h2") == after
         assert await facts(fleet, "AgentCompleted") == []
-        assert {name: on_disk(fleet, name) for name in names} == dict.fromkeys(names, "running")
+        told = {name: says(fleet.root, name) for name in names}  # both hosts have one root
+        assert told == dict.fromkeys(names, "running")
         assert starts(fleet) == dict.fromkeys(names, 2)
         await fleet.store.run(Kill(all=True))
-
-
-def on_disk(fleet: Fleet, name: str) -> str:
-    """What the file says, where both hosts have one root."""
-    return str(json.loads((fleet.root / name / "status.json").read_text())["status"])
 
 
 def all_said(fleet: Fleet) -> bool:

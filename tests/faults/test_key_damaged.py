@@ -49,10 +49,10 @@ async def test_an_agent_that_stood_still_goes_on_whatever_key_it_does_not_need_i
         machine = Machine(fleet.root, "h1", fleet.processes["h1"].pid)
         fleet.signal("h1", signal.SIGSTOP)
         try:
-            await wait_until(lambda: [state for state, _, _ in machine.states()] == ["stilled"], "it stands still")
+            await wait_until(lambda: machine.doing() == ["stilled"], "it stands still")
         finally:
             fleet.signal("h1", signal.SIGCONT)
-        await wait_until(lambda: [state for state, _, _ in machine.states()] == ["running"], "it goes on")
+        await wait_until(lambda: machine.doing() == ["running"], "it goes on")
         assert "beat waits" not in fleet.said("h1")
         await fleet.store.run(Kill(workspace="a/1"))
         await fleet.becomes("a/1", "failed")

@@ -44,7 +44,7 @@ async def recorded(fleet: Fleet) -> bool:
 
 
 def stilled(machine: Machine) -> bool:
-    return [state for state, _, _ in machine.states()] == ["stilled"] * AGENTS
+    return machine.doing() == ["stilled"] * AGENTS
 
 
 def margins(machine: Machine) -> list[int]:

@@ -12,6 +12,7 @@ from coordinator.operations import Host, Reap, Submit
 from tests.cli import OK, REFUSED, Cli
 from tests.fleet import ROOT, Fleet
 from tests.servers import REDIS
+from tests.trees import says
 from tests.waiting import wait_until
 from workers import processes
 from workers.processes import Identity
@@ -70,7 +71,7 @@ async def test_what_is_broken_by_hand_is_named_and_mended_once_and_work_goes_on(
         for name in ("done/1", "done/2", "done/3"):
             await ward.becomes(name, "completed")
         await ward.submit("run/1", "run/2", "wait/1", "wait/2")
-        await wait_until(lambda: _says(ward, "run/1") == _says(ward, "run/2") == "running", "both run")
+        await wait_until(lambda: says(ward.root, "run/1") == says(ward.root, "run/2") == "running", "both run")
         assert (await ward.doctor(code=OK))[:2] == (set(), set())
 
         await ward.by_hand("DEL", "workspace:done/1")
@@ -141,13 +142,6 @@ async def test_a_fleet_that_is_busy_and_well_has_nothing_wrong_at_any_moment(
         assert looks >= 2
 
 
-def _says(ward: Ward, name: str) -> str:
-    try:
-        return str(json.loads((ward.root / name / "status.json").read_text())["status"])
-    except (OSError, ValueError):
-        return ""
-
-
 @KIND
 async def test_a_run_that_a_newer_one_has_replaced_is_doubled_and_ended_by_its_guard(
     server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,7 +149,7 @@ async def test_a_run_that_a_newer_one_has_replaced_is_doubled_and_ended_by_its_g
     async with Ward(server_url, tmp_path, monkeypatch) as ward:
         await ward.begin(1)
         await ward.submit("a/1")
-        await wait_until(lambda: _says(ward, "a/1") == "running", "it runs")
+        await wait_until(lambda: says(ward.root, "a/1") == "running", "it runs")
         old = (await ward.becomes("a/1", "running")).token
         ward.kill("h1")
         left = ward.root / ".hosts" / "h1" / "runs" / f"{old}.run"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from tests.faults.storm.storm import Storm
 from tests.model.laws import Moment, nothing_is_left_behind, slots_are_exact
 from tests.model.truth import Truth
 from tests.model.view import View
+from tests.trees import says
 from tests.waiting import wait_until
 
 KINDS: Final = (*of_hosts.KINDS, *of_server.KINDS, *of_refusals.KINDS, *of_hands.KINDS)
@@ -132,12 +132,7 @@ async def run_dry(storm: Storm) -> None:
 
 def _ended_on_disk(storm: Storm, name: str) -> bool:
     """Whether a disk says that it has ended: told to an empty server it is no fact, and history forgets the record."""
-    for host in HOSTS:
-        with contextlib.suppress(OSError, ValueError):
-            told = json.loads((storm.fleet.root_of(host) / name / "status.json").read_text())
-            if told["status"] not in ("queued", "running"):
-                return True
-    return False
+    return any(says(storm.fleet.root_of(host), name) not in ("", "queued", "running") for host in HOSTS)
 
 
 async def _why(storm: Storm) -> str:
