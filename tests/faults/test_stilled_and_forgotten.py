@@ -86,7 +86,7 @@ async def test_its_agent_waits_for_hosts_that_an_empty_server_does_not_know_and_
 ) -> None:
     """No replica remembers: the first host that tells finds room everywhere, until the other one tells as well."""
     async with two_hosts(server, tmp_path) as fleet:
-        await one_for_each(fleet, "plain 20")
+        await one_for_each(fleet, "plain 40")  # that of h2 must outlast the waiting
         fleet.signal("h1", signal.SIGSTOP)
         try:
             await wait_until(lambda: "core/h2/1" in marks.starts(marks.read(fleet.marks)), "the other runs", 15)
