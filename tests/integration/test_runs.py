@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from coordinator.operations import Apply, Kill, Submit
 from tests.fleet import Fleet
+from tests.swallowing import Swallowing
 from tests.waiting import wait_until
 from workers.slip import Slip
 
@@ -195,21 +195,23 @@ async def test_a_worker_that_is_stopped_as_it_makes_ready_fails_nothing_of_the_p
 
 @pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
 async def test_what_is_granted_to_a_worker_that_was_told_to_stop_does_not_start(
-    server_url: str, raw: Redis, tmp_path: Path
+    server_url: str, tmp_path: Path
 ) -> None:
     agents: dict[str, object] = {"stays": {"command": ["sh", "-c", "trap '' INT TERM; touch ready; sleep 600"]}}
-    async with Fleet(server_url, tmp_path, {"stays": 2}, agents, kill_grace="4s") as fleet:
-        await fleet.begin(2)
+    async with (
+        Swallowing(server_url) as way,
+        Fleet(server_url, tmp_path, {"stays": 2}, agents, kill_grace="4s") as fleet,
+    ):
+        fleet.serve("r1")
+        fleet.work("h1", 2, way.url)
+        await fleet.ready(1)
         await fleet.store.run(Submit(workspace="a/1", agent="stays"))
         await wait_until((fleet.root / "a/1/ready").exists, "the first agent runs")
-        async with raw.pipeline(transaction=False) as both:  # the claim that its poke leads to is not answered
-            both.fcall("dispatch_submit", 1, "{dispatch}", json.dumps({"workspace": "b/1", "agent": "stays"}))
-            both.client_pause(60_000, all=False)
-            await both.execute()
-        stopping = asyncio.create_task(_stopped(fleet))
-        with Slip.open(next((fleet.root / ".hosts/h1/runs").glob("*.run"))) as slip:
+        with way.late(b"b/1"), Slip.open(next((fleet.root / ".hosts/h1/runs").glob("*.run"))) as slip:
+            await fleet.store.run(Submit(workspace="b/1", agent="stays"))
+            await fleet.becomes("b/1", "running")  # granted, and its worker has not been answered
+            stopping = asyncio.create_task(_stopped(fleet))
             await wait_until(slip.order, "the first agent is told to end")
-        await raw.client_unpause()
         await stopping
         assert (await fleet.record("b/1")).verdict == "stopped"
         assert not (fleet.root / "b/1/ready").exists()
