@@ -32,13 +32,18 @@ _WORDS: dict[type[Exception], str] = {
     wrong.ClusterDownError: "CLUSTERDOWN",
     wrong.MovedError: "MOVED",
 }
+_NAME_ONE = (
+    "name one in REDIS_URL, "
+    "rediss://HOST:6379/0?ssl_ca_certs=/path/ca.pem&ssl_certfile=/path/me.crt&ssl_keyfile=/path/me.key"
+)
 #: What the TLS of Python says -> what to do. They are told with the address, and are wrong until somebody mends them.
 _TLS = {
     "CERTIFICATE_VERIFY_FAILED": "shows a certificate that is not trusted ({text}): name the file of its CA in "
     "REDIS_URL, rediss://HOST:6379/0?ssl_ca_certs=/path/ca.pem, and the host as the certificate does",
-    "certificate required": "wants a certificate of its clients ({text}): name one in REDIS_URL, "
-    "rediss://HOST:6379/0?ssl_ca_certs=/path/ca.pem&ssl_certfile=/path/me.crt&ssl_keyfile=/path/me.key",
+    "certificate required": f"wants a certificate of its clients ({{text}}): {_NAME_ONE}",
 }
+#: How a connection ends that a server does not want. Its reason is lost where we had sent something before it came.
+_ENDED = ("reset by peer", "closed by server", "Broken pipe")
 
 
 def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError:
@@ -58,7 +63,11 @@ def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError
     if "max number of clients" in text:
         return StoreUnavailable(f"Redis at {where} has no connection left ({text}): close others, or raise maxclients")
     if isinstance(error, OSError | wrong.ConnectionError | wrong.TimeoutError):
-        return StoreUnavailable(f"Redis at {where} can not be reached ({text}): is it running, and is REDIS_URL right?")
+        said = f"Redis at {where} can not be reached ({text}): is it running, and is REDIS_URL right?"
+        nameless = where.startswith("rediss://") and "ssl_certfile=" not in where
+        if nameless and any(sign in text for sign in _ENDED):
+            said += f" Where it wants a certificate of its clients, {_NAME_ONE}"
+        return StoreUnavailable(said)
     if isinstance(error, wrong.NoPermissionError) or is_denied(text):
         return StoreUnusable(lacking(text))
     if word in _UNUSABLE:

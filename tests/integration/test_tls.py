@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+import ssl
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from coordinator.errors import StoreUnusable
+from coordinator.errors import StoreUnavailable, StoreUnusable
 from coordinator.operations import GetStatus, Submit
 from coordinator.store import Store
 from tests.certificates import Certificates
@@ -52,7 +54,7 @@ async def _asked(url: str) -> str:
     async with Store.connect(url, ROOT) as store:
         try:
             await store.run(GetStatus())
-        except StoreUnusable as error:
+        except (StoreUnusable, StoreUnavailable) as error:
             return str(error)
     return ""
 
@@ -88,6 +90,25 @@ async def test_a_client_without_a_certificate_is_told_how_to_name_one(
     assert "wants a certificate of its clients" in without
     assert "&ssl_certfile=/path/me.crt&ssl_keyfile=/path/me.key" in without
     assert known == ""
+
+
+async def test_it_is_told_also_where_the_server_hangs_up_before_its_reason_is_read(certificates: Certificates) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_once = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        writer.transport.abort()
+
+    secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    secure.load_cert_chain(certificates.file("server", "crt"), certificates.file("server", "key"))
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=secure) as server:
+        url = f"rediss://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        named = f"&ssl_certfile={certificates.file('client', 'crt')}&ssl_keyfile={certificates.file('client', 'key')}"
+        trusted = f"{url}?ssl_ca_certs={certificates.file('ca', 'crt')}"
+        without, known = await asyncio.gather(_asked(trusted), _asked(trusted + named))
+    for said in (without, known):
+        assert "can not be reached" in said
+    assert "Where it wants a certificate of its clients" in without
+    assert "wants a certificate" not in known
 
 
 async def test_a_whole_fleet_works_over_tls(secured: Secured, certificates: Certificates, tmp_path: Path) -> None:
