@@ -15,6 +15,25 @@ Asked = tuple[str, dict[str, object]]
 
 SOFT = f"{rich.ROOT}:fair:".encode()  # what is written over: it goes by itself, and is made anew
 
+_KEEP = """
+redis.call('SELECT', 1) redis.call('FLUSHDB') redis.call('SELECT', 0)
+for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', key, key, 'DB', 1) end
+"""
+_BRING_BACK = """
+redis.call('FLUSHDB') redis.call('SELECT', 1)
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  if key ~= ARGV[1] then redis.call('COPY', key, key, 'DB', 0) end
+end
+"""
+_DUMP = """
+local told = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  told[#told + 1] = key
+  told[#told + 1] = redis.call('DUMP', key)
+end
+return told
+"""
+
 #: Of the questions, every so manieth is asked of each key, of the next key those beside them: what is checked is the
 #: library's own work, so one server meets every pair, and the other every key, every question and some pairs.
 ONE_IN = {VALKEY: 1, REDIS: 7}
@@ -36,21 +55,21 @@ def redis(server_url: str) -> Iterator["Redis"]:
         yield client
 
 
+def _keep(redis: "Redis") -> list[bytes]:
+    """Remember everything, in the server itself, where it is brought back from in one call. The names of its keys."""
+    redis.eval(_KEEP, 0)
+    keys: list[Any] = redis.keys("*")
+    return sorted(keys)
+
+
+def _bring_back(redis: "Redis", without: bytes = b"") -> None:
+    redis.eval(_BRING_BACK, 0, without)
+
+
 def _state(redis: "Redis") -> State:
-    keys: list[Any] = sorted(redis.keys("*"))
-    pipe = redis.pipeline(transaction=False)
-    for key in keys:
-        pipe.dump(key)
-    return dict(zip(keys, pipe.execute(), strict=True))
-
-
-def _restore(redis: "Redis", state: State, without: bytes | None = None) -> None:
-    pipe = redis.pipeline(transaction=False)
-    pipe.flushdb()
-    for key, value in state.items():
-        if key != without:
-            pipe.restore(key, 0, value)
-    pipe.execute()
+    """Everything, by key."""
+    told: Any = redis.eval(_DUMP, 0)
+    return dict(zip(told[::2], told[1::2], strict=True))
 
 
 def _digest(redis: "Redis", *key: bytes) -> bytes:
@@ -75,9 +94,9 @@ def _ask(redis: "Redis", verb: str, question: object, key: bytes) -> tuple[dict[
     return json.loads(answer), after, of_key
 
 
-def _damage(redis: "Redis", state: State, key: bytes) -> None:
-    """The state again, with one key of another type."""
-    _restore(redis, state)
+def _damage(redis: "Redis", key: bytes) -> None:
+    """What was remembered, with one key of another type."""
+    _bring_back(redis)
     kind = redis.type(key)
     redis.delete(key)
     if kind == b"string":
@@ -89,14 +108,14 @@ def _damage(redis: "Redis", state: State, key: bytes) -> None:
 @pytest.mark.timeout(240)  # on a busy machine: it asks thousands of questions
 def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis", server_kind: str) -> None:
     questions = rich.questions(rich.build(redis))
-    sound = _state(redis)
+    sound = _keep(redis)
     expected = {}
     for verb, question in questions:
         expected[verb, json.dumps(question)] = rich.ask(redis, verb, question)["outcome"]
-        _restore(redis, sound)
+        _bring_back(redis)
     damaged = 0
     for place, key in enumerate(sound):
-        _damage(redis, sound, key)
+        _damage(redis, key)
         before, key_before = _digest(redis), _digest(redis, key)
         for verb, question in _some(questions, place, server_kind):
             outcome = expected[verb, json.dumps(question)]
@@ -109,7 +128,7 @@ def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis
                 fine = answer["outcome"] == outcome and (made_anew or key_before == key_after)
             assert fine, (key, verb, question, answer)
             if after != before:
-                _damage(redis, sound, key)
+                _damage(redis, key)
     assert damaged > 1000 // ONE_IN[server_kind]
 
 
@@ -117,10 +136,10 @@ def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis
 def test_work_that_is_due_passes_over_a_damaged_key(redis: "Redis", server_kind: str) -> None:
     questions = [one for one in rich.questions(rich.build(redis)) if one[0] in ("claim", "complete", "reap", "submit")]
     rich.make_due(redis)
-    due = _state(redis)
+    due = _keep(redis)
     for place, key in enumerate(due):
         for verb, question in _some(questions, place, server_kind):
-            _damage(redis, due, key)
+            _damage(redis, key)
             before = _state(redis)
             answer = rich.ask(redis, verb, question)
             if answer["outcome"] == "damaged":
@@ -169,16 +188,15 @@ def test_a_damaged_lane_does_not_undo_the_ending_that_met_it(redis: "Redis") -> 
 def test_no_deleted_key_makes_a_verb_fail(redis: "Redis", server_kind: str) -> None:
     questions = rich.questions(rich.build(redis))
     rich.make_due(redis)
-    state = _state(redis)
-    keys = sorted(state, key=lambda name: name.endswith(b":control"))  # without it a new epoch begins
+    keys = sorted(_keep(redis), key=lambda name: name.endswith(b":control"))  # without it a new epoch begins
     for place, key in enumerate(keys):
-        _restore(redis, state, without=key)
+        _bring_back(redis, without=key)
         before = _digest(redis)
         for verb, question in _some(questions, place, server_kind):
             answer, after, _ = _ask(redis, verb, question, key)
             assert answer["outcome"] not in ("damaged", "invalid"), (key, verb)
             if after != before:
-                _restore(redis, state, without=key)
+                _bring_back(redis, without=key)
 
 
 QUEUE = (
@@ -199,12 +217,12 @@ QUEUE = (
 
 def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(redis: "Redis") -> None:
     rich.build(redis)
-    state = _state(redis)
+    keys = _keep(redis)
     waiting: list[Any] = sorted(redis.zrange(f"{rich.ROOT}:status:queued", 0, -1))
-    for key in state:
+    for key in keys:
         if not key.decode().removeprefix(f"{rich.ROOT}:").startswith(QUEUE):
             continue
-        _restore(redis, state, without=key)
+        _bring_back(redis, without=key)
         rich.ask(redis, "cancel", {"status": "queued"})
         for name in waiting:
             assert rich.ask(redis, "retry", {"workspace": name.decode(), "not_before": 0})["count"] == 1
