@@ -1,9 +1,5 @@
 -- prioritize: another priority for one that waits. It keeps its place among those of the new priority.
 -- Answers prioritized{was, now, place}, unknown, already{status} for one that does not wait.
-local function waits_for_its_time(name, row)
-  return not redis.call('ZSCORE', base.key('lane', row.lane), name) and redis.call('ZSCORE', base.key('later'), name)
-end
-
 verb.register {
   name = 'prioritize', writes = true,
   question = { workspace = { is = 'workspace', must = true }, priority = { is = 'integer', must = true, most = 9 }, by = 'line' },
@@ -16,11 +12,15 @@ verb.register {
     local row = lease.record(name)
     local was = base.number(row.priority) or 5
     row.priority = ask.priority
-    local lane, waits = lease.lane(row, lease.named_keys(row)), waits_for_its_time(name, row)
+    local lane = lease.lane(row, lease.named_keys(row)) -- the band is part of it
+    local stands = redis.call('ZSCORE', base.key('lane', row.lane), name)
+    local waits_for_its_time = not stands and redis.call('ZSCORE', base.key('later'), name)
     sound.lane(lane)
-    if lane ~= row.lane then queue.remove(name, row.lane) end -- the band is part of the lane
+    if lane ~= row.lane then queue.remove(name, row.lane) end
     base.write(base.key('workspace', name), { priority = ask.priority, lane = lane })
-    if not waits then queue.add(name, lane, base.number(row.place) or base.next('place')) end
+    if not waits_for_its_time and (lane ~= row.lane or not stands) then
+      queue.add(name, lane, base.number(row.place) or base.next('place'))
+    end
     if was ~= ask.priority then facts.tell('Prioritized', { workspace = name, was = was, now = ask.priority, by = ask.by }) end
     local before = redis.call('ZRANK', base.key('lane', lane), name)
     return { outcome = 'prioritized', was = was, now = ask.priority, place = before and before + 1 or 0 }

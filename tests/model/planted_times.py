@@ -92,7 +92,7 @@ TIMES: Final = (
     Plant(
         "new_priority_before_its_time",
         "Another priority puts what waits for its time into its lane.",
-        "if not waits then queue.add(name, lane,",
-        "if lane then queue.add(name, lane,",
+        "if not waits_for_its_time and (lane ~= row.lane",
+        "if (lane ~= row.lane",
     ),
 )

@@ -79,6 +79,19 @@ async def test_one_that_does_not_wait_is_left_alone(fleet: Fleet) -> None:
 
 
 async def test_a_place_that_was_deleted_by_hand_is_a_new_one(fleet: Fleet) -> None:
-    await fleet.queue("a", "b")
+    await fleet.queue("a")
+    await fleet.queue("b", priority=6)
     await fleet.redis.hdel(fleet.store.key("workspace", "a"), "place", "priority")
-    assert await give(fleet, "a", 5) == Prioritized(was=5, now=5, place=2)
+    assert await give(fleet, "a", 6) == Prioritized(was=5, now=6, place=2)
+
+
+async def test_asked_again_it_wakes_no_other_host(fleet: Fleet) -> None:
+    for host in ("h1", "h2", "h3"):
+        await fleet.host(host)
+        await fleet.granted(host)
+    async with fleet.listening("h1", "h2", "h3"):
+        await fleet.queue("a")
+        await give(fleet, "a", 9)
+        assert await fleet.redis.zrange("{t}:poked", 0, -1) == ["h1", "h2"]
+        await give(fleet, "a", 9)
+        assert await fleet.redis.zrange("{t}:poked", 0, -1) == ["h1", "h2"]
