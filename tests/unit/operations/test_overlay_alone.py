@@ -33,7 +33,7 @@ _NAMES = ["a", "B", "aa", "b", "é", "~", "9", "10"]
 _UNTOLD = {"HSET", "ZADD", "DEL", "SRANDMEMBER"}
 
 name = some.sampled_from(_NAMES)
-names = some.lists(name, min_size=1, max_size=3)
+names = some.lists(name, min_size=1, max_size=4)
 number = some.integers(-2, 6)
 most = some.integers(1, 4)
 
@@ -48,7 +48,7 @@ def _spread(one: Any) -> list[Any]:
 
 
 def _in_pairs(*of: some.SearchStrategy[Any]) -> some.SearchStrategy[Any]:
-    return some.lists(some.tuples(*of), min_size=1, max_size=3)
+    return some.lists(some.tuples(*of), min_size=1, max_size=6)
 
 
 def _some_keys(*keys: str) -> some.SearchStrategy[Any]:
@@ -103,8 +103,8 @@ OF_A_KIND = [
 
 def _commands(writes: list[Any], reads: list[Any]) -> some.SearchStrategy[tuple[Commands, Commands]]:
     gone = _of("DEL", _some_keys(*"hHsSzZtT"))
-    before = some.lists(some.one_of(writes), max_size=6)
-    return some.tuples(before, some.lists(some.one_of(*writes, *reads, gone), min_size=1, max_size=16))
+    before = some.lists(some.one_of(writes), min_size=3, max_size=8)
+    return some.tuples(before, some.lists(some.one_of(*writes, *reads, gone), min_size=6, max_size=20))
 
 
 @pytest.fixture
