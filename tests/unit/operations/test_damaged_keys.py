@@ -94,6 +94,22 @@ def _ask(redis: "Redis", verb: str, question: object, key: bytes) -> tuple[dict[
     return json.loads(answer), after, of_key
 
 
+def _faults(redis: "Redis") -> set[tuple[str, ...]]:
+    """What the keys say that the records do not. That a host has not told of a run for a while is the clock's."""
+    keys: list[Any] = redis.keys(f"{rich.ROOT}:*")
+    names = [key.decode().removeprefix(f"{rich.ROOT}:") for key in keys]
+    found = set()
+    for at in range(0, len(names), 128):
+        question: dict[str, Any] = {"keys": names[at : at + 128]}
+        while True:
+            part = rich.ask(redis, "faults", question)
+            found |= {(one["class"], one["key"], one.get("workspace", ""), one["text"]) for one in part["found"]}
+            if "cursor" not in part:
+                break
+            question["cursor"] = part["cursor"]
+    return {one for one in found if "does not tell of it" not in one[-1]}
+
+
 def _damage(redis: "Redis", key: bytes) -> None:
     """What was remembered, with one key of another type."""
     _bring_back(redis)
@@ -109,9 +125,10 @@ def _damage(redis: "Redis", key: bytes) -> None:
 def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis", server_kind: str) -> None:
     questions = rich.questions(rich.build(redis))
     sound = _keep(redis)
-    expected = {}
+    kept, expected, left = _state(redis), {}, {}
     for verb, question in questions:
         expected[verb, json.dumps(question)] = rich.ask(redis, verb, question)["outcome"]
+        left[verb, json.dumps(question)] = _faults(redis)
         _bring_back(redis)
     damaged = 0
     for place, key in enumerate(sound):
@@ -128,6 +145,9 @@ def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis
                 fine = answer["outcome"] == outcome and (made_anew or key_before == key_after)
             assert fine, (key, verb, question, answer)
             if after != before:
+                redis.restore(key, 0, kept[key], replace=True)
+                new = _faults(redis) - left[verb, json.dumps(question)]
+                assert not new, (key, verb, question, answer, new)  # it went on, and left nothing wrong beside the key
                 _damage(redis, key)
     assert damaged > 1000 // ONE_IN[server_kind]
 
