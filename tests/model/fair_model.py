@@ -50,10 +50,12 @@ class Fairness:
         return next((self.weights[key] for key in lane.keys if key in self.weights), 1)
 
     def began(self, name: str, told: str) -> int:
-        """Where a lane that was new began, by what is told of it when all of its runs have just started."""
+        """Where a lane stood before those of its runs that have just started, by what is told of it now."""
         used, _, _, _, runs, _, charges = map(int, told.split()[:7])
+        before = self.lanes[name].under_way if name in self.lanes else []
+        started, charged = runs - len(before), charges - sum(charge for _, charge in before)
         weight = next((self.weights[key] for key in name.split(" ")[1:] if key in self.weights), 1)
-        return used - runs * math.ceil(charges / runs / weight) if runs else used
+        return used - started * math.ceil(charged / started / weight) if started > 0 else used
 
     def now_used(self, lane: Lane, now: int) -> int:
         """What it has used, with what its runs took beyond their charge."""
