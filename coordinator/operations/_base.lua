@@ -79,6 +79,9 @@ function base.number(text)
   if n and n == n and n > -1e14 and n < 1e14 then return math.floor(n) end
 end
 
+-- The same, 0 where there is none.
+function base.count(text) return base.number(text) or 0 end
+
 -- A moment so long from now, or the last one that a number can tell.
 local LAST = 99999999999999
 

@@ -104,7 +104,7 @@ end
 
 -- Hands a host what fits it now, at most `count`; one that has room for more waits for it.
 function drain.give(host, row, count)
-  local slots, held = base.number(row.slots) or 0, redis.call('SCARD', base.key('held', host))
+  local slots, held = base.count(row.slots), redis.call('SCARD', base.key('held', host))
   local cold = freezes.refuses(host)
   local free = (row.quiet or cold) and 0 or math.max(slots - held, 0)
   local want = math.min(count or free, free)
@@ -139,7 +139,7 @@ function drain.claim(ask, row)
   if row.incarnation ~= ask.incarnation then
     return refused(host, 'no_host', 'host ' .. host .. ' now belongs to another incarnation')
   end
-  local last = base.number(row.seq) or 0
+  local last = base.count(row.seq)
   if ask.seq == last then return { grants = remembered(row), more = row.more and true or nil } end
   if ask.seq < last then return { grants = {} } end
   local answer, given, filled = drain.give(host, row, ask.count)

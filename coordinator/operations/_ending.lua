@@ -25,13 +25,13 @@ end
 
 local function count_failure(pool, row, ask)
   if row.kill or OTHERS_DID_IT[ask.verdict or ''] then return end
-  local quick = ask.status == 'failed' and call.now - (base.number(row.started_at) or 0) < QUICK
+  local quick = ask.status == 'failed' and call.now - base.count(row.started_at) < QUICK
   if quick or call.rare ~= false then facts.sound() end
   if not quick then
     if call.rare ~= false and not UNSEEN[ask.verdict or ''] then redis.call('HDEL', base.key('fail_count'), pool) end
     return
   end
-  local count = (base.number(redis.call('HGET', base.key('fail_count'), pool)) or 0) + 1
+  local count = base.count(redis.call('HGET', base.key('fail_count'), pool)) + 1
   base.write(base.key('fail_count'), { [pool] = count })
   call.rare = nil
   if count < IN_A_ROW then return end
@@ -51,7 +51,7 @@ function ending.goes_back(ask, row) return (ask.retry_after or 0) > 0 and ask.st
 -- Answers 'completed', 'already', 'stale' or 'unknown', and the status the workspace then has.
 function ending.report(ask, row)
   if not row then return refuse(ask, 'unknown', nil, 'there is no such workspace') end
-  local token = base.number(row.token) or 0
+  local token = base.count(row.token)
   if ask.token and ask.token ~= token then return refuse(ask, 'stale', row, 'its token is not that of this run') end
   if row.status ~= 'running' then return 'already', row.status end
   if not ask.token then
@@ -62,7 +62,7 @@ function ending.report(ask, row)
   local again = ending.goes_back(ask, row)
   local fields = { verdict = ask.verdict or false, exit_code = ask.exit_code or false, question = ask.question or false,
     pr_url = ask.pr_url, session = ask.session, receipt = ask.receipt or false }
-  if ask.cost_usd then fields.cost_usd = (base.number(row.cost_usd) or 0) + ask.cost_usd end
+  if ask.cost_usd then fields.cost_usd = base.count(row.cost_usd) + ask.cost_usd end
   local pool = accounts.limited(row, queue.pool(row.agent))
   if (ask.retry_after or 0) > 0 then
     rest(pool, ask.retry_after * 1000, 'the provider named a time', row.host)

@@ -51,7 +51,7 @@ end
 -- One more ending, perhaps of what this call has started: a run that its host tells of is started first.
 function facts.ended()
   call.ended, call.started = true, nil
-  base.keep('ended', (base.number(call.control.ended) or 0) + 1)
+  base.keep('ended', base.count(call.control.ended) + 1)
 end
 
 -- The call with an ending after which nothing runs and nothing waits says how many there were since it was last so.

@@ -26,8 +26,8 @@ local SUMMER = 1700000000000 -- that sums of many starts stay whole numbers
 local function parsed(text, route)
   local words = base.split(text or '', ' ')
   return { pass = base.number(words[1]), expected = base.number(words[2]) or EXPECTED, since = base.number(words[3]) or call.now,
-    ages = base.number(words[4]) or 0, runs = base.number(words[5]) or 0, starts = base.number(words[6]) or 0,
-    charged = base.number(words[7]) or 0, aged = base.number(words[8]), route = route }
+    ages = base.count(words[4]), runs = base.count(words[5]), starts = base.count(words[6]),
+    charged = base.count(words[7]), aged = base.number(words[8]), route = route }
 end
 
 local function route_of(name)
@@ -47,7 +47,7 @@ local function pair(lane)
   if not state then
     local found = read(name, lane, field)
     state = parsed(found[1] or nil, name)
-    call.fair[lane], route[field] = state, route[field] or base.number(found[2] or nil) or 0
+    call.fair[lane], route[field] = state, route[field] or base.count(found[2])
   end
   return state, route
 end
@@ -57,7 +57,7 @@ fair.look = pair
 
 local function band_of(route, name, band)
   local field = 'v' .. band
-  if not route[field] then route[field] = base.number(read(name, field)[1] or nil) or 0 end
+  if not route[field] then route[field] = base.count(read(name, field)[1]) end
   return route[field], field
 end
 
@@ -183,7 +183,7 @@ function fair.turn(routes)
   local best
   for _, name in ipairs(routes) do
     local route = route_of(name)
-    if not route.turn then route.turn = base.number(read(name, 'turn')[1] or nil) or 0 end
+    if not route.turn then route.turn = base.count(read(name, 'turn')[1]) end
     if not best or route.turn < best.turn or (route.turn == best.turn and name < best.name) then best = { name = name, turn = route.turn } end
   end
   return best.name

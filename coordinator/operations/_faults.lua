@@ -28,7 +28,7 @@ local function exists(...) return redis.call('EXISTS', base.key(...)) == 1 end
 -- its host may still tell of it, and it is let be.
 local function stray(key, name, row, is_doubled, text, mend, more)
   if row then return add(is_doubled and 'doubled' or 'leaked', key, name, text, mend, more) end
-  local ends = base.number(redis.call('ZSCORE', base.key('leases'), name) or nil)
+  local ends = base.number(redis.call('ZSCORE', base.key('leases'), name))
   if not ends or ends <= call.now then return add('leaked', key, name, 'there is no record of it', mend, more) end
   more = more or {}
   more['until'] = ends

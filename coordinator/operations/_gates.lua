@@ -27,7 +27,7 @@ function gates.see(keys)
       at = at + 1
       if not limit then limit = call.supposed and call.supposed[default] or base.number(limits[at]) end
     end
-    call.seen[limit_key] = { limit = limit, shut = shut and base.number(shut[i]) or 0, frozen = frozen and frozen[i] or nil,
+    call.seen[limit_key] = { limit = limit, shut = base.count(shut and shut[i]), frozen = frozen and frozen[i] or nil,
       ramp = ramps and ramps[i] or nil }
   end
 end

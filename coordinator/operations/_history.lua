@@ -10,9 +10,9 @@ local function sum_up(row)
   local started, ended = base.number(row.started_at), base.number(row.ended_at)
   local took = row.mode and started and ended and ended - started or 0 -- without a mode it ended while it waited
   local sums = {}
-  for what, more in pairs { [row.status] = 1, ms = math.max(took, 0), cost_usd = math.max(base.number(row.cost_usd) or 0, 0) } do
+  for what, more in pairs { [row.status] = 1, ms = math.max(took, 0), cost_usd = math.max(base.count(row.cost_usd), 0) } do
     local field = pool .. ' ' .. what
-    local was = base.number(redis.call('HGET', base.key('summary'), field)) or 0
+    local was = base.count(redis.call('HGET', base.key('summary'), field))
     if more > 0 then sums[field] = math.min(was + more, MOST_SUMMED) end
   end
   base.write(base.key('summary'), sums)
@@ -72,7 +72,7 @@ function history.summary()
   local pools = {}
   for field, text in pairs(base.hash(base.key('summary'))) do
     local pool, what = field:match('^(%w[%w._-]*) ([%w_-]+)$')
-    local sum = math.floor(math.max(base.number(text) or 0, 0)) -- it may have been edited by hand
+    local sum = math.floor(math.max(base.count(text), 0)) -- it may have been edited by hand
     if pool then
       local told = pools[pool] or { ms = 0, cost_usd = 0 }
       pools[pool] = told

@@ -184,6 +184,9 @@ end
 
 function hosts.silent_after() return 3 * base.setting('beat') end
 
+-- By its last beat (a time, or its text); one that never beat is silent.
+function hosts.is_silent(beat) return call.now - base.count(beat) > hosts.silent_after() end
+
 local function has_told(host) return redis.pcall('HGET', base.key('host', host), 'epoch') == call.control.epoch end
 
 -- A new epoch settles when every known host has told in it what it holds, and every host that somebody remembers.
@@ -232,7 +235,7 @@ end
 -- The server restarted, was promoted, or lost its memory: until every host has reported, nothing is granted or reaped.
 function hosts.new_epoch()
   if call.control.epoch and base.epochs[call.root] == call.control.epoch then return end
-  local epoch = string.format('%.0f', math.max((base.number(call.control.epoch) or 0) + 1, call.now))
+  local epoch = string.format('%.0f', math.max(base.count(call.control.epoch) + 1, call.now))
   base.epochs[call.root] = epoch
   if call.control.expected and not gates.settling() then base.keep('expected', false) end -- they were waited for in vain
   local fields = { epoch = epoch }

@@ -89,7 +89,7 @@ end
 
 -- What is wrong with the times of a question, as an answer, or nil; `row` has the times of one that waits again.
 function later.wrong(ask, row)
-  local not_before = ask.not_before or base.number(row and row.not_before) or 0
+  local not_before = ask.not_before or base.count(row and row.not_before)
   local deadline = ask.deadline or base.number(row and row.deadline)
   if ask.deadline and ask.deadline <= call.now and not (row and ask.deadline == 0) then return later.over('deadline', ask.deadline) end
   local problem

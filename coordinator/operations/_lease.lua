@@ -9,7 +9,7 @@ function lease.record(name)
 end
 
 -- The highest token that is known of a workspace, 0 for none; `past` is that of before it was asked for anew.
-function lease.newest(row) return row and base.number(row.token or row.past) or 0 end
+function lease.newest(row) return base.count(row and (row.token or row.past)) end
 
 -- Whether this is the run that a host holds under this token.
 function lease.is_held(row, host, token)
@@ -53,7 +53,7 @@ end
 
 -- `ttl` is what is left: a grant that is told again must not outlast its lease.
 function lease.grant_of(name, row, deadline)
-  local ends = deadline or base.number(redis.call('ZSCORE', base.key('leases'), name)) or 0
+  local ends = deadline or base.count(redis.call('ZSCORE', base.key('leases'), name))
   local grant = { workspace = name, token = base.number(row.token), ttl = math.max(ends - call.now, 0), attempt = base.number(row.attempt) }
   for _, field in ipairs(GRANTED) do grant[field] = row[field] end
   if row.mode == 'pull' then grant.lane = row.lane end -- for its `restore`
@@ -89,7 +89,7 @@ function lease.start(name, row, how)
   redis.call('SADD', base.key('held', how.host), name)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
-    attempt = (base.number(row.attempt) or 0) + 1, runs = (base.number(row.runs) or 0) + 1, asked = how.asked or false,
+    attempt = base.count(row.attempt) + 1, runs = base.count(row.runs) + 1, asked = how.asked or false,
     tracked = how.tracked or false, charged = how.charged or false, account = account or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
     pr_url = row.pr_url or false, receipt = false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's
@@ -158,7 +158,7 @@ end
 function lease.shown(runs)
   local highest = 0
   for _, one in ipairs(runs or {}) do highest = math.max(highest, one.token) end
-  if highest <= (base.number(redis.call('GET', base.key('fence'))) or 0) then return end
+  if highest <= base.count(redis.call('GET', base.key('fence'))) then return end
   redis.call('SET', base.key('fence'), string.format('%.0f', highest))
 end
 

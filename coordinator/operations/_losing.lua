@@ -8,7 +8,7 @@ end
 
 -- Answers {workspace, host, status}: what became of it.
 function losing.take(name, row)
-  local attempt, most = base.number(row.attempt) or 0, base.setting('max_attempts')
+  local attempt, most = base.count(row.attempt), base.setting('max_attempts')
   local proof = row.mode == 'pull' or (row.mode == 'push' and not row.confirmed)
   local status = proof and 'queued' or 'blocked'
   if row.kill then

@@ -95,7 +95,7 @@ function mend.lend(one)
 end
 
 function mend.register(one)
-  local beat = base.number(redis.call('HGET', base.key('host', one.of), 'beat') or nil) or 0
+  local beat = base.count(redis.call('HGET', base.key('host', one.of), 'beat'))
   redis.call('ZADD', base.key('hosts'), beat, one.of)
 end
 

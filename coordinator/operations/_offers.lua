@@ -1,14 +1,13 @@
 -- Hosts that do not ask (mode push): the library claims for them, and the fact SpawnQueued tells them.
 -- Such a host waits whenever it has room. Instead of a poke it is *offered*: it is in `poked` since now, and the end of a
 -- call that knows of it hands it what fits it. A call serves few; what is left is due, and the replicas are told.
-local function is_silent(beat) return call.now - (base.number(beat) or 0) > hosts.silent_after() end
 
 -- A silent, quiet or frozen one waits for nothing; its next beat, or its thaw, brings it back.
 function offers.wait(host)
   sound.claimer(host)
   local row = redis.call('HMGET', base.key('host', host), 'mode', 'slots', 'quiet', 'waiting', 'beat')
-  if row[1] ~= 'push' or row[3] or row[4] or is_silent(row[5]) or freezes.of(host) then return end
-  local full = redis.call('SCARD', base.key('held', host)) >= (base.number(row[2]) or 0)
+  if row[1] ~= 'push' or row[3] or row[4] or hosts.is_silent(row[5]) or freezes.of(host) then return end
+  local full = redis.call('SCARD', base.key('held', host)) >= base.count(row[2])
   if full then return end
   if redis.call('ZSCORE', base.key('poked'), host) then -- an earlier call left it to the replicas: this one sees to it
     call.offers[#call.offers + 1] = host
@@ -29,7 +28,7 @@ end
 
 -- Answers false for a host that went silent since it began to wait.
 function offers.make(host, beat)
-  if is_silent(beat) then return false end
+  if hosts.is_silent(beat) then return false end
   redis.call('ZADD', base.key('poked'), call.now, host)
   call.offers[#call.offers + 1] = host
   return true
@@ -38,7 +37,7 @@ end
 local function give(host)
   sound.claimer(host)
   local row = base.hash(base.key('host', host))
-  if is_silent(row.beat) then return hosts.skip(host) end
+  if hosts.is_silent(row.beat) then return hosts.skip(host) end
   drain.give(host, row)
 end
 

@@ -10,10 +10,10 @@ end
 
 -- Its host has beaten at least twice since it last told of it. Only the end of its lease proves what became of it.
 local function untold(name, row, deadline)
-  local beat = base.number(redis.call('HGET', base.key('host', row.host), 'beat') or nil)
+  local beat = base.number(redis.call('HGET', base.key('host', row.host), 'beat'))
   local told = row.mode == 'pull' or (row.mode == 'push' and row.confirmed)
-  if not told or not beat or call.now - beat > hosts.silent_after() then return end
-  local ttl = math.min(base.number(row.ttl) or 0, base.setting('lease_ttl'))
+  if not told or not beat or hosts.is_silent(beat) then return end
+  local ttl = math.min(base.count(row.ttl), base.setting('lease_ttl'))
   if deadline + 2 * base.setting('beat') >= beat + ttl then return end
   local text = 'its host does not tell of it any more: it is lost when its lease is over'
   add('orphaned', 'held:' .. row.host, name, text, nil, { ['until'] = deadline })
@@ -22,7 +22,7 @@ end
 local function running(name, row)
   knows(name, '*')
   for _, limit_key in ipairs(lease.holds(row)) do knows(name, limit_key) end
-  local deadline = base.number(redis.call('ZSCORE', base.key('leases'), name) or nil)
+  local deadline = base.number(redis.call('ZSCORE', base.key('leases'), name))
   if not deadline then add('orphaned', 'leases', name, 'it runs without a lease', 'lend') end
   if not row.host then return add('orphaned', 'workspace:' .. name, name, 'it runs, and the record names no host') end
   if redis.call('SISMEMBER', base.key('held', row.host), name) == 0 then
@@ -34,7 +34,7 @@ end
 
 local function queued(name, row)
   if not row.lane then return add('orphaned', 'workspace:' .. name, name, 'it waits, and the record names no lane') end
-  local when, not_before = base.number(redis.call('ZSCORE', base.key('later'), name) or nil), base.number(row.not_before)
+  local when, not_before = base.number(redis.call('ZSCORE', base.key('later'), name)), base.number(row.not_before)
   if has(base.key('lane', row.lane), name) then
     if row.deadline and not when then add('orphaned', 'later', name, 'its deadline is not kept', 'wait') end
   elseif not when or not not_before or (when ~= not_before and not_before <= call.now) then

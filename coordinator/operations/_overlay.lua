@@ -223,8 +223,7 @@ end
 
 -- Whether a host would hear its poke.
 function overlay.lives(host)
-  local beat = base.number(redis.call('HGET', base.key('host', host), 'beat') or nil) or 0
-  return call.now - beat <= hosts.silent_after()
+  return not hosts.is_silent(redis.call('HGET', base.key('host', host), 'beat'))
 end
 
 -- What was told so far: the facts of a type, oldest first.

@@ -9,7 +9,7 @@ pace.FIELDS = { reset_utc = 'line', daily_limit = 'integer', min_delay = 'intege
 local function time_of_day(text)
   local hour, minute = (text or ''):match('^([^:]*):([^:]*)')
   hour = hour and base.number(hour:match('^%s*([+-]?%d+)%s*$')) or 6
-  minute = minute and base.number(minute:match('^%s*([+-]?%d+)%s*$')) or 0
+  minute = base.count(minute and minute:match('^%s*([+-]?%d+)%s*$'))
   return (hour * 60 + minute) * 60000 % DAY
 end
 
@@ -21,10 +21,10 @@ local function read(limit_key)
   if limit_key ~= '*' and not limit_key:find(':', 1, true) then
     local rates = base.is_named('paced', limit_key) and redis.call('HMGET', base.key('rates', limit_key), 'reset_utc', 'daily_limit',
       'min_delay', 'sustained_delay', 'burst_window', 'burst_delay') or {}
-    local daily, sustained = base.number(rates[2]) or 0, base.number(rates[4]) or 0
-    local least = base.number(rates[3]) or 0
+    local daily, sustained = base.count(rates[2]), base.count(rates[4])
+    local least = base.count(rates[3])
     found = { offset = time_of_day(rates[1] or nil), daily = daily, delays = sustained > 0, sustained = math.max(sustained, least),
-      burst = math.max(base.number(rates[6]) or 0, least), window = base.number(rates[5]) or 0 }
+      burst = math.max(base.count(rates[6]), least), window = base.count(rates[5]) }
   end
   call.paces[limit_key] = found
   return found
@@ -37,7 +37,7 @@ local function field_of(limit_key) return 'starts:' .. limit_key end
 local function with_starts(pool, limit_key)
   if pool.count then return end
   local last, since, count = (call.control[field_of(limit_key)] or ''):match('^(%d+) (%d+) (%d+)$')
-  pool.last, pool.since, pool.count = base.number(last), base.number(since), base.number(count) or 0
+  pool.last, pool.since, pool.count = base.number(last), base.number(since), base.count(count)
 end
 
 local function keep(pool, limit_key)

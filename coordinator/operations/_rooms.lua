@@ -16,13 +16,13 @@ function rooms.full(route)
   local used, slots, count, cold = 0, 0, 0, nil
   for _, host in ipairs(redis.call('SRANDMEMBER', base.key('served', route), 16)) do
     local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet', 'beat')
-    if not row[2] and call.now - (base.number(row[3]) or 0) <= hosts.silent_after() then
+    if not row[2] and not hosts.is_silent(row[3]) then
       local no = freezes.refuses(host)
       if no then
         cold = freezes.sooner(no, cold)
       else
         used = used + redis.call('SCARD', base.key('held', host))
-        slots, count = slots + (base.number(row[1]) or 0), count + 1
+        slots, count = slots + base.count(row[1]), count + 1
       end
     end
   end
@@ -43,8 +43,7 @@ end
 function rooms.keep(route)
   if redis.call('SCARD', base.key('served', route)) == 0 then return rooms.none(route) end
   for _, host in ipairs(redis.call('ZRANGE', base.key('waiting', route), 0, -1)) do
-    local beat = base.number(redis.call('HGET', base.key('host', host), 'beat') or nil) or 0
-    if call.now - beat <= hosts.silent_after() then return nil end
+    if not hosts.is_silent(redis.call('HGET', base.key('host', host), 'beat')) then return nil end
   end
   return rooms.full(route)
 end

@@ -38,7 +38,7 @@ local function come(root, host, count)
   if row[1] == 'push' then return verb.run(OFFER, root, {}) end
   if not row[2] or not overlay.lives(host) then return verb.run(SKIP, root, { host = host }) end
   repeat
-    local seq = (base.number(redis.call('HGET', base.key('host', host), 'seq') or nil) or 0) + 1
+    local seq = base.count(redis.call('HGET', base.key('host', host), 'seq')) + 1
     local ask = { host = host, incarnation = row[2], seq = seq, count = count - #overlay.told('AgentStarted') }
     local answer = verb.run(verb.rules.claim, root, ask)
   until not answer.more or #overlay.told('AgentStarted') >= count

@@ -4,7 +4,7 @@ local MOST_TOLD, MOST_LOOKED, MOST_LANES = 10, 1000, 16
 
 local function is_away(host)
   local row = redis.call('HMGET', base.key('host', host), 'quiet', 'beat')
-  if row[1] or call.now - (base.number(row[2]) or 0) > hosts.silent_after() then return true end
+  if row[1] or hosts.is_silent(row[2]) then return true end
   return freezes.of(host) ~= nil
 end
 

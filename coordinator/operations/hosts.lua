@@ -2,10 +2,10 @@
 
 local function view(host)
   local row = base.hash(base.key('host', host))
-  local beat = base.number(row.beat) or 0
+  local beat = base.count(row.beat)
   local state = row.quiet and 'quiet' or 'live'
-  if call.now - beat > hosts.silent_after() then state = 'silent' end
-  return { host = host, state = state, beat = beat, slots = base.number(row.slots) or 0, mode = row.mode, machine = row.machine,
+  if hosts.is_silent(beat) then state = 'silent' end
+  return { host = host, state = state, beat = beat, slots = base.count(row.slots), mode = row.mode, machine = row.machine,
     held = base.list(redis.call('SMEMBERS', base.key('held', host))), pools = base.parse(row.pools) or {}, labels = base.parse(row.labels) or {},
     waiting = base.number(row.waiting), freeze = base.some(freezes.of(host)), incarnation = row.incarnation, trouble = row.trouble }
 end

@@ -8,7 +8,7 @@ local HELD = { workspace = { is = 'workspace', must = true }, token = { is = 'in
 local function taken(ask, row)
   if not row.incarnation or row.incarnation == ask.incarnation then return nil end
   if not ask.machine or not row.machine or row.machine == ask.machine then return nil end
-  local fresh_for = (base.number(row.beat) or 0) + hosts.silent_after() - call.now
+  local fresh_for = base.count(row.beat) + hosts.silent_after() - call.now
   if fresh_for <= 0 then return nil end
   return { outcome = 'taken', host = ask.host, machine = row.machine, retry_in = fresh_for }
 end

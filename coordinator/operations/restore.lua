@@ -71,7 +71,7 @@ local function take(ask, one, old)
     front = wish.front or false, place = old.place or base.next('place'), queued_at = old.queued_at or one.started_at, past = false,
     stilled = false })
   local row = lease.record(name)
-  row.status, row.attempt, row.runs = old.status, attempt, math.max(base.number(old.runs) or 0, attempt)
+  row.status, row.attempt, row.runs = old.status, attempt, math.max(base.count(old.runs), attempt)
   local mode = hosts.mode(ask.host) == 'push' and 'push' or 'pull' -- a push host's are confirmed: it says that they run
   lease.start(name, row, { host = ask.host, mode = mode, machine = ask.machine, ttl = base.setting('lease_ttl'), token = one.token,
     account = one.account, restored = true })
@@ -93,7 +93,7 @@ verb.register {
     sound.claimer(ask.host)
     local host = hosts.record(ask.host)
     if host.incarnation ~= ask.incarnation then return { outcome = 'unregistered' } end
-    call.fence = base.number(redis.call('GET', base.key('fence'))) or 0
+    call.fence = base.count(redis.call('GET', base.key('fence')))
     if host.fresh then sound.key('*') end
     for _, one in ipairs(ask.runs) do check(ask, one) end
     lease.shown(ask.runs)

@@ -55,11 +55,11 @@ end
 -- more. News from a host that is behind is missed while it is dated before the ending, and taken when its file is next written.
 local function is_news(one, old, status)
   if is_too_old(one, status) then return false end
-  if one.token and one.token <= (base.number(old.token) or 0) and (status == 'queued' or status == 'running' or status == old.status) then
+  if one.token and one.token <= base.count(old.token) and (status == 'queued' or status == 'running' or status == old.status) then
     return false -- of the very run that the registry saw end, or of one before it
   end
   if not one.updated_at then return true end
-  return one.updated_at > (base.number(old.ended_at) or 0) and one.updated_at ~= base.number(old.updated_at)
+  return one.updated_at > base.count(old.ended_at) and one.updated_at ~= base.number(old.updated_at)
 end
 
 -- Whether a run is track's own, and the statement its host's, and no older than what began it.
@@ -67,8 +67,8 @@ end
 local function may_move(one, old, host)
   if not old.tracked or not one.status or old.host ~= (host or one.host or NOBODY) then return false end
   if old.kill and one.status == 'queued' and not one.updated_at then return false end
-  local since = base.number(old.updated_at) or base.number(redis.call('ZSCORE', base.key('status', 'running'), one.workspace) or nil)
-    or base.number(old.token) or 0
+  local since = base.number(old.updated_at) or base.number(redis.call('ZSCORE', base.key('status', 'running'), one.workspace))
+    or base.count(old.token)
   return not one.updated_at or one.updated_at >= since
 end
 

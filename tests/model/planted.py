@@ -233,7 +233,7 @@ PLANTED: Final = (
     Plant(
         "fence_not_lifted",
         "A server that came back without its fence gives tokens out again that a host holds.",
-        "if highest <= (base.number(redis.call('GET', base.key('fence'))) or 0) then return end",
+        "if highest <= base.count(redis.call('GET', base.key('fence'))) then return end",
         "if highest >= 0 then return end",
     ),
     Plant(
@@ -281,8 +281,8 @@ PLANTED: Final = (
     Plant(
         "ended_run_comes_back",
         "A disk that missed the ending of a run queues it again.",
-        "if one.token and one.token <= (base.number(old.token) or 0) and",
-        "if one.token and one.token < (base.number(old.token) or 0) and",
+        "if one.token and one.token <= base.count(old.token) and",
+        "if one.token and one.token < base.count(old.token) and",
     ),
     Plant(
         "anyone_moves_a_tracked_run",
@@ -311,8 +311,8 @@ PLANTED: Final = (
     Plant(
         "pushed_to_a_silent_host",
         "A push host that beats no more is still handed work.",
-        "return call.now - (base.number(beat) or 0) > hosts.silent_after() end",
-        "return call.now - (base.number(beat) or 0) > 10 * hosts.silent_after() end",
+        "return call.now - base.count(beat) > hosts.silent_after() end",
+        "return call.now - base.count(beat) > 10 * hosts.silent_after() end",
     ),
     Plant(
         "offers_left_untold",

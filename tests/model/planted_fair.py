@@ -50,8 +50,8 @@ FAIR: Final = (
     Plant(
         "one_route_first",
         "On a host that serves several routes the first of them always goes first.",
-        "base.number(read(name, 'turn')[1] or nil) or 0 end",
-        "0 end",
+        "route.turn = base.count(read(name, 'turn')[1]) end",
+        "route.turn = 0 end",
     ),
     Plant(
         "expectation_never_learnt",

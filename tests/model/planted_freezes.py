@@ -44,7 +44,7 @@ FREEZES: Final = (
     Plant(
         "unserved_by_silent_hosts",
         "Work whose hosts fell silent is not said to have none.",
-        "if row[1] or call.now - (base.number(row[2]) or 0) > hosts.silent_after() then return true end",
+        "if row[1] or hosts.is_silent(row[2]) then return true end",
         "if row[1] then return true end",
     ),
     Plant(

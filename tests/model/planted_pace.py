@@ -14,8 +14,8 @@ PACE: Final = (
     Plant(
         "min_delay_is_no_floor",
         "A burst without a delay of its own goes faster than min_delay.",
-        "burst = math.max(base.number(rates[6]) or 0, least)",
-        "burst = base.number(rates[6]) or 0",
+        "burst = math.max(base.count(rates[6]), least)",
+        "burst = base.count(rates[6])",
     ),
     Plant(
         "edge_without_a_timer",

@@ -14,8 +14,8 @@ RESTORE: Final = (
     Plant(
         "newer_wish_taken",
         "What was asked for anew is taken by a run that had ended before.",
-        "row and base.number(row.token or row.past) or 0 end",
-        "row and base.number(row.token) or 0 end",
+        "return base.count(row and (row.token or row.past)) end",
+        "return base.count(row and row.token) end",
     ),
     Plant(
         "fence_not_lifted_by_what_is_restored",
