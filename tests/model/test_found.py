@@ -296,3 +296,15 @@ def test_those_that_are_retried_and_start_in_the_same_call_start_by_name(fleet: 
         fleet.restore(ops.Restore(host="p1", incarnation="i", runs=[run]))
     fleet.retry(ops.Retry(status="blocked"))
     assert fleet.truth.tasks["a"].token < fleet.truth.tasks["z"].token
+
+
+def test_of_those_that_are_retried_one_has_a_run_under_way(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="h1", incarnation="i", pools=["codex"], slots=9))
+    for seq, (name, repo) in enumerate((("r", None), ("y1", "web"), ("y2", "web")), 1):
+        fleet.submit(ops.Submit(workspace=name, agent="codex", repo=repo))
+        fleet.claim(ops.Claim(host="h1", incarnation="i", seq=seq))
+    for name, repo in (("a", "io"), ("z", None)):
+        ending = HoldersEnding(workspace=name, token=5, status="blocked")
+        run = HeldRun(workspace=name, token=5, agent="codex", repo=repo, ending=ending)
+        fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[run]))
+    fleet.retry(ops.Retry(status="blocked"))
