@@ -27,6 +27,7 @@ _KIND = 2  # raised with every change of what a guard is asked: an older server 
 SOCKET, LOCK, LOG = f"forkserver.{_KIND}.sock", f"forkserver.{_KIND}.lock", "forkserver.log"
 _END = {signal.SIGTERM}
 _IDLE_S = 1.0
+_LEFT_S = 0.1  # the same when somebody has come before: a worker that is there keeps a guard waiting
 
 
 class ForkServer:
@@ -68,6 +69,7 @@ class ForkServer:
             return
         if child:
             self._children[child] = asker is not None
+            self._idle_s = min(self._idle_s, _LEFT_S)
             return
         status = 70
         try:

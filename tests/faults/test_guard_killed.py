@@ -31,10 +31,10 @@ from workers.guards import Guards
 from workers.run import Run
 
 async def main():
-    home, agent = Path(sys.argv[1]), sys.argv[2:]
+    home, agent = Path(sys.argv[1]), sys.argv[3:]
     run = Run(7, "core/go-io/task-7", tuple(agent), {}, home.parent, home.parent / "7.log", 300)
     async with Guards(home) as guards:
-        await guards.start(run, boot_ms() + 1500)
+        await guards.start(run, boot_ms() + int(sys.argv[2]))
         print("started", flush=True)
         await asyncio.sleep(60)
 
@@ -48,9 +48,10 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
         yield host
 
 
-def kill_a_worker_that_started(host: Host, *steps: str) -> None:
-    """A worker process starts an agent with a lease of 1.5 s and is killed."""
-    argv = [sys.executable, "-c", WORKER, str(host.guards.home), sys.executable, "-IS", str(AGENT), *steps]
+def kill_a_worker_that_started(host: Host, *steps: str, lease_ms: int = 1500) -> None:
+    """A worker process starts an agent with such a lease and is killed."""
+    home = str(host.guards.home)
+    argv = [sys.executable, "-c", WORKER, home, str(lease_ms), sys.executable, "-IS", str(AGENT), *steps]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=AGENT.parents[2]) as worker:
         assert worker.stdout
         assert worker.stdout.readline() == b"started\n"
@@ -123,7 +124,8 @@ async def test_the_tree_of_a_killed_guard_is_ended_and_reported(host: Host, serv
 
 
 async def test_the_tree_of_a_killed_guard_ends_without_any_worker(host: Host) -> None:
-    await asyncio.to_thread(kill_a_worker_that_started, host, "daemon=sleep=60000", "sleep=60000")
+    steps = "daemon=sleep=60000", "sleep=60000"
+    await asyncio.to_thread(kill_a_worker_that_started, host, *steps, lease_ms=60_000)
     (guard,) = host.guards.found()
     await wait_until(lambda: len(host.living(guard)) == 2, "the tree is there")
     host.guard_of(guard).kill()
