@@ -39,7 +39,7 @@ end
 
 -- Whether what stands still has to go on doing so: other hosts have yet to tell, or nobody has said yet how many may run.
 function losing.too_early()
-  return gates.settling() ~= nil or not call.control.schema and call.control.frozen ~= '0'
+  return gates.settling() ~= nil or not call.control.schema and gates.freeze_of('*') ~= nil
 end
 
 -- A run whose agent stood still, since its lease was over, when its host told a new epoch of it. Others may have been given its slots by a

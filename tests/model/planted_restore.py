@@ -122,7 +122,7 @@ RESTORE: Final = (
     Plant(
         "judged_without_limits",
         "What stood still goes on where nobody has said yet how many may run.",
-        "return gates.settling() ~= nil or not call.control.schema and call.control.frozen ~= '0'",
+        "return gates.settling() ~= nil or not call.control.schema and gates.freeze_of('*') ~= nil",
         "return gates.settling() ~= nil",
     ),
     Plant(

@@ -308,3 +308,13 @@ def test_of_those_that_are_retried_one_has_a_run_under_way(fleet: Driver) -> Non
         run = HeldRun(workspace=name, token=5, agent="codex", repo=repo, ending=ending)
         fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[run]))
     fleet.retry(ops.Retry(status="blocked"))
+
+
+def test_a_freeze_that_the_clock_has_ended_keeps_nobody_standing_still(fleet: Driver) -> None:
+    fleet.freeze(ops.Freeze(key="*", until=fleet.truth.now + 1000))
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    fleet.pass_time(1000)
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))  # its timer has not fired yet
+    fleet.reap()
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    assert not fleet.truth.is_too_early()

@@ -234,7 +234,7 @@ class Truth(Tracked):
 
     def is_too_early(self) -> bool:
         """Hosts have yet to tell, or nobody has said anything of how many may run."""
-        return self.settling > self.now or (not self.configured and "*" in self.freezes)
+        return self.settling > self.now or (not self.configured and self.freeze_of("*") is not None)
 
     def is_late(self, task: Task) -> bool:
         """Its agent stands still: whether it is lost, as more run than may when all have told and limits are known."""
