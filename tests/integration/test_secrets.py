@@ -80,7 +80,7 @@ async def test_prompt_and_password_stand_only_where_they_must(
         assert "swept workspace=a/1 processes=" in fleet.said("h1")
         note = next(name for name in running if name.endswith(".grant"))  # for a server that forgets the run
         assert running | files(place, PROMPT) == {"seen", "workspaces/a/1/status.json", note}
-        assert (place / note).exists() is False
+        await wait_until(lambda: not (place / note).exists(), "the worker has let go of it")
         assert files(place, PASSWORD) == files(place, TOKEN) == set()
         facts = "".join(entry.json for entry in await fleet.store.last_events(1000))
         assert "AgentCompleted" in facts
