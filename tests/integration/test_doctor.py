@@ -163,7 +163,9 @@ async def test_a_run_that_a_newer_one_has_replaced_is_doubled_and_ended_by_its_g
 
         async def again() -> bool:
             record = await ward.record("a/1")
-            return record.host == "h2" and any((ward.root / ".hosts/h2/runs").glob("*.run"))
+            slip = ward.root / ".hosts/h2/runs" / f"{record.token}.run"
+            told = json.loads((ward.root / "a/1/status.json").read_text())
+            return slip.exists() and told["token"] == record.token
 
         await wait_until(again, "it runs there", 20)
         named, mended, _ = await ward.doctor(code=REFUSED)
