@@ -1,5 +1,6 @@
 """What every test may ask for: servers, a client, and a check that no process stays behind."""
 
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 
@@ -23,6 +24,11 @@ def pytest_configure() -> None:
     seeds.depend_on_nothing_else()
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background: children would ignore it too
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for a lease to end, or for a process."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(trylast=True)
