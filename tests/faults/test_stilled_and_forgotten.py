@@ -65,7 +65,7 @@ async def test_its_agent_does_not_go_on_beyond_a_limit_that_another_workspace_fi
 ) -> None:
     """When both hosts have told of their runs there is one too many, and it is this one."""
     async with two_hosts(server, tmp_path) as fleet:
-        await one_for_each(fleet, "plain 20")
+        await one_for_each(fleet, "plain 40")  # that of h2 must outlast the settling
         server.keep()
         fleet.signal("h1", signal.SIGSTOP)
         try:
