@@ -187,6 +187,8 @@ function hosts.silent_after() return 3 * base.setting('beat') end
 -- By its last beat (a time, or its text); one that never beat is silent.
 function hosts.is_silent(beat) return call.now - base.count(beat) > hosts.silent_after() end
 
+function hosts.lives(host) return not hosts.is_silent(redis.call('HGET', base.key('host', host), 'beat')) end
+
 local function has_told(host) return redis.pcall('HGET', base.key('host', host), 'epoch') == call.control.epoch end
 
 -- A new epoch settles when every known host has told in it what it holds, and every host that somebody remembers.

@@ -12,7 +12,7 @@ end
 local function untold(name, row, deadline)
   local beat = base.number(redis.call('HGET', base.key('host', row.host), 'beat'))
   local told = row.mode == 'pull' or (row.mode == 'push' and row.confirmed)
-  if not told or not beat or hosts.is_silent(beat) then return end
+  if not told or hosts.is_silent(beat) then return end
   local ttl = math.min(base.count(row.ttl), base.setting('lease_ttl'))
   if deadline + 2 * base.setting('beat') >= beat + ttl then return end
   local text = 'its host does not tell of it any more: it is lost when its lease is over'

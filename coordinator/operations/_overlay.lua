@@ -184,7 +184,7 @@ end
 -- Nobody hears of what is only supposed. A host that is there would hear its poke.
 function WRITES.PUBLISH(channel)
   local host = channel:match('^' .. base.key('poke', ''):gsub('%p', '%%%0') .. '(.+)$')
-  return host and overlay.lives(host) and 1 or 0
+  return host and hosts.lives(host) and 1 or 0
 end
 
 local MANY = { TYPE = true, TIME = true, ZINTERCARD = true, SINTERCARD = true, -- asked of what stands
@@ -219,11 +219,6 @@ function overlay.ask(command, ...)
   if not READS[command] then error('nothing is known of ' .. command .. ': see _overlay.lua', 0) end
   if kept[(...)] then return READS[command](...) end
   return real(command, ...)
-end
-
--- Whether a host would hear its poke.
-function overlay.lives(host)
-  return not hosts.is_silent(redis.call('HGET', base.key('host', host), 'beat'))
 end
 
 -- What was told so far: the facts of a type, oldest first.

@@ -43,7 +43,7 @@ end
 function rooms.keep(route)
   if redis.call('SCARD', base.key('served', route)) == 0 then return rooms.none(route) end
   for _, host in ipairs(redis.call('ZRANGE', base.key('waiting', route), 0, -1)) do
-    if not hosts.is_silent(redis.call('HGET', base.key('host', host), 'beat')) then return nil end
+    if hosts.lives(host) then return nil end
   end
   return rooms.full(route)
 end

@@ -36,7 +36,7 @@ local SKIP = { writes = true, answer = function(ask) hosts.skip(ask.host) end }
 local function come(root, host, count)
   local row = redis.call('HMGET', base.key('host', host), 'mode', 'incarnation', 'seq')
   if row[1] == 'push' then return verb.run(OFFER, root, {}) end
-  if not row[2] or not overlay.lives(host) then return verb.run(SKIP, root, { host = host }) end
+  if not row[2] or not hosts.lives(host) then return verb.run(SKIP, root, { host = host }) end
   repeat
     local seq = base.count(redis.call('HGET', base.key('host', host), 'seq')) + 1
     local ask = { host = host, incarnation = row[2], seq = seq, count = count - #overlay.told('AgentStarted') }
