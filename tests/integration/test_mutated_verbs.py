@@ -16,7 +16,7 @@ from coordinator import operations
 from coordinator.operations._operation import Operation
 from coordinator.problems import problems_of
 from tests import document, mutated
-from tests.unit.operations import rich
+from tests.unit.operations import kept, rich
 
 MANY: Final = 1500
 _AT_ONCE: Final = 50  # questions that meet one world, before it is built anew
@@ -121,7 +121,7 @@ def test_every_question_is_answered_and_moves_nothing_that_it_may_not(redis: "Re
             questions = world(redis)
             plausible = [value for _, one in questions for value in one.values()]
             plausible += [value + 1 for value in plausible if type(value) is int and value > 1_000_000] * 3
-            before, digest = rows(redis), redis.execute_command("DEBUG", "DIGEST")  # type: ignore[no-untyped-call]
+            before, digest = rows(redis), kept.digest(redis)
         verb, example = dice.choice(questions)
         raw = mutated.damaged(dice, example, plausible)
         objects += mutated.is_object(raw)
@@ -133,7 +133,7 @@ def test_every_question_is_answered_and_moves_nothing_that_it_may_not(redis: "Re
             assert answer["outcome"] == "outdated" or answer["problems"], raw
             agreed = is_wrong is None or is_wrong == named or (not is_wrong and verb in RULES)
             assert agreed or b'"lib"' in raw, (verb, raw, is_wrong, named)
-            assert redis.execute_command("DEBUG", "DIGEST") == digest, (verb, raw)  # type: ignore[no-untyped-call]
+            assert kept.digest(redis) == digest, (verb, raw)
             continue
         valid += 1
         assert not is_wrong, (verb, raw, is_wrong)
@@ -144,7 +144,7 @@ def test_every_question_is_answered_and_moves_nothing_that_it_may_not(redis: "Re
             if state(before.get(name)) != state(after.get(name)):
                 moved += 1
                 assert may(verb, ask, name, before.get(name, {}), after.get(name, {})), (verb, raw, name)
-        before, digest = after, redis.execute_command("DEBUG", "DIGEST")  # type: ignore[no-untyped-call]
+        before, digest = after, kept.digest(redis)
     assert min(valid, refused, moved) > MANY / 30
     assert 0.4 < objects / MANY < 0.7
 

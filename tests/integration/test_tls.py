@@ -59,6 +59,11 @@ async def _asked(url: str) -> str:
     return ""
 
 
+def _own(certificates: Certificates) -> str:
+    """The part of a URL that names the client's certificate."""
+    return f"&ssl_certfile={certificates.file('client', 'crt')}&ssl_keyfile={certificates.file('client', 'key')}"
+
+
 async def test_only_a_server_whose_ca_is_named_is_trusted(secured: Secured, certificates: Certificates) -> None:
     url = secured("no")
     right, other, none, away, name = await asyncio.gather(
@@ -85,8 +90,7 @@ async def test_a_client_without_a_certificate_is_told_how_to_name_one(
     secured: Secured, certificates: Certificates
 ) -> None:
     url = f"{secured('yes')}?ssl_ca_certs={certificates.file('ca', 'crt')}"
-    mine = f"&ssl_certfile={certificates.file('client', 'crt')}&ssl_keyfile={certificates.file('client', 'key')}"
-    without, known = await asyncio.gather(_asked(url), _asked(url + mine))
+    without, known = await asyncio.gather(_asked(url), _asked(url + _own(certificates)))
     assert "wants a certificate of its clients" in without
     assert "&ssl_certfile=/path/me.crt&ssl_keyfile=/path/me.key" in without
     assert known == ""
@@ -102,9 +106,8 @@ async def test_it_is_told_also_where_the_server_hangs_up_before_its_reason_is_re
     secure.load_cert_chain(certificates.file("server", "crt"), certificates.file("server", "key"))
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=secure) as server:
         url = f"rediss://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
-        named = f"&ssl_certfile={certificates.file('client', 'crt')}&ssl_keyfile={certificates.file('client', 'key')}"
         trusted = f"{url}?ssl_ca_certs={certificates.file('ca', 'crt')}"
-        without, known = await asyncio.gather(_asked(trusted), _asked(trusted + named))
+        without, known = await asyncio.gather(_asked(trusted), _asked(trusted + _own(certificates)))
     for said in (without, known):
         assert "can not be reached" in said
     assert "Where it wants a certificate of its clients" in without

@@ -288,12 +288,17 @@ def test_what_somebody_thaws_after_its_environment_goes_on_when_a_worker_tells_o
     assert fleet.view.control["frozen"] == "0"
 
 
+def blocked(fleet: Driver, host: str, name: str, repo: str | None) -> None:
+    """A host tells of a run that was forgotten and has ended."""
+    ending = HoldersEnding(workspace=name, token=5, status="blocked")
+    run = HeldRun(workspace=name, token=5, agent="codex", repo=repo, ending=ending)
+    fleet.restore(ops.Restore(host=host, incarnation="i", runs=[run]))
+
+
 def test_those_that_are_retried_and_start_in_the_same_call_start_by_name(fleet: Driver) -> None:
     fleet.renew(ops.Renew(host="p1", incarnation="i", mode="push", pools=["codex"], slots=2))
     for name, repo in (("z", "web"), ("a", "io")):
-        ending = HoldersEnding(workspace=name, token=5, status="blocked")
-        run = HeldRun(workspace=name, token=5, agent="codex", repo=repo, ending=ending)
-        fleet.restore(ops.Restore(host="p1", incarnation="i", runs=[run]))
+        blocked(fleet, "p1", name, repo)
     fleet.retry(ops.Retry(status="blocked"))
     assert fleet.truth.tasks["a"].token < fleet.truth.tasks["z"].token
 
@@ -304,9 +309,7 @@ def test_of_those_that_are_retried_one_has_a_run_under_way(fleet: Driver) -> Non
         fleet.submit(ops.Submit(workspace=name, agent="codex", repo=repo))
         fleet.claim(ops.Claim(host="h1", incarnation="i", seq=seq))
     for name, repo in (("a", "io"), ("z", None)):
-        ending = HoldersEnding(workspace=name, token=5, status="blocked")
-        run = HeldRun(workspace=name, token=5, agent="codex", repo=repo, ending=ending)
-        fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[run]))
+        blocked(fleet, "h1", name, repo)
     fleet.retry(ops.Retry(status="blocked"))
 
 

@@ -8,31 +8,11 @@ import pytest
 from redis import Redis
 
 from tests.servers import REDIS, VALKEY
-from tests.unit.operations import rich
+from tests.unit.operations import kept, rich
 
-State = dict[bytes, bytes]
 Asked = tuple[str, dict[str, object]]
 
 SOFT = f"{rich.ROOT}:fair:".encode()  # what is written over: it goes by itself, and is made anew
-
-_KEEP = """
-redis.call('SELECT', 1) redis.call('FLUSHDB') redis.call('SELECT', 0)
-for _, key in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', key, key, 'DB', 1) end
-"""
-_BRING_BACK = """
-redis.call('FLUSHDB') redis.call('SELECT', 1)
-for _, key in ipairs(redis.call('KEYS', '*')) do
-  if key ~= ARGV[1] then redis.call('COPY', key, key, 'DB', 0) end
-end
-"""
-_DUMP = """
-local told = {}
-for _, key in ipairs(redis.call('KEYS', '*')) do
-  told[#told + 1] = key
-  told[#told + 1] = redis.call('DUMP', key)
-end
-return told
-"""
 
 #: Of the questions, every so manieth is asked of each key, of the next key those beside them: what is checked is the
 #: library's own work, so one server meets every pair, and the other every key, every question and some pairs.
@@ -53,30 +33,6 @@ DUE_ANYWAY = (
 def redis(server_url: str) -> Iterator["Redis"]:
     with Redis.from_url(server_url) as client:
         yield client
-
-
-def _keep(redis: "Redis") -> list[bytes]:
-    """Remember everything, in the server itself, where it is brought back from in one call. The names of its keys."""
-    redis.eval(_KEEP, 0)
-    keys: list[Any] = redis.keys("*")
-    return sorted(keys)
-
-
-def _bring_back(redis: "Redis", without: bytes = b"") -> None:
-    redis.eval(_BRING_BACK, 0, without)
-
-
-def _state(redis: "Redis") -> State:
-    """Everything, by key."""
-    told: Any = redis.eval(_DUMP, 0)
-    return dict(zip(told[::2], told[1::2], strict=True))
-
-
-def _digest(redis: "Redis", *key: bytes) -> bytes:
-    """The server's own digest of everything, or of one key."""
-    words = ("DEBUG", "DIGEST-VALUE", *key) if key else ("DEBUG", "DIGEST")
-    digest: list[bytes] | bytes = redis.execute_command(*words)  # type: ignore[no-untyped-call]
-    return digest[0] if isinstance(digest, list) else digest
 
 
 def _some(questions: list[Asked], place: int, kind: str) -> list[Asked]:
@@ -112,7 +68,7 @@ def _faults(redis: "Redis") -> set[tuple[str, ...]]:
 
 def _damage(redis: "Redis", key: bytes) -> None:
     """What was remembered, with one key of another type."""
-    _bring_back(redis)
+    kept.bring_back(redis)
     kind = redis.type(key)
     redis.delete(key)
     if kind == b"string":
@@ -124,16 +80,16 @@ def _damage(redis: "Redis", key: bytes) -> None:
 @pytest.mark.timeout(240)  # on a busy machine: it asks thousands of questions
 def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis", server_kind: str) -> None:
     questions = rich.questions(rich.build(redis))
-    sound = _keep(redis)
-    kept, expected, left = _state(redis), {}, {}
+    sound = kept.keep(redis)
+    values, expected, left = kept.state(redis), {}, {}
     for verb, question in questions:
         expected[verb, json.dumps(question)] = rich.ask(redis, verb, question)["outcome"]
         left[verb, json.dumps(question)] = _faults(redis)
-        _bring_back(redis)
+        kept.bring_back(redis)
     damaged = 0
     for place, key in enumerate(sound):
         _damage(redis, key)
-        before, key_before = _digest(redis), _digest(redis, key)
+        before, key_before = kept.digest(redis), kept.digest(redis, key)
         for verb, question in _some(questions, place, server_kind):
             outcome = expected[verb, json.dumps(question)]
             answer, after, key_after = _ask(redis, verb, question, key)
@@ -145,7 +101,7 @@ def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis
                 fine = answer["outcome"] == outcome and (made_anew or key_before == key_after)
             assert fine, (key, verb, question, answer)
             if after != before:
-                redis.restore(key, 0, kept[key], replace=True)
+                redis.restore(key, 0, values[key], replace=True)
                 new = _faults(redis) - left[verb, json.dumps(question)]
                 assert not new, (key, verb, question, answer, new)  # it went on, and left nothing wrong beside the key
                 _damage(redis, key)
@@ -156,14 +112,14 @@ def test_a_key_of_the_wrong_type_stops_a_question_before_it_writes(redis: "Redis
 def test_work_that_is_due_passes_over_a_damaged_key(redis: "Redis", server_kind: str) -> None:
     questions = [one for one in rich.questions(rich.build(redis)) if one[0] in ("claim", "complete", "reap", "submit")]
     rich.make_due(redis)
-    due = _keep(redis)
+    due = kept.keep(redis)
     for place, key in enumerate(due):
         for verb, question in _some(questions, place, server_kind):
             _damage(redis, key)
-            before = _state(redis)
+            before = kept.state(redis)
             answer = rich.ask(redis, verb, question)
             if answer["outcome"] == "damaged":
-                after = _state(redis)
+                after = kept.state(redis)
                 changed = {name.decode() for name in {*before, *after} if before.get(name) != after.get(name)}
                 assert answer["key"] == key.decode()
                 assert changed <= {f"{rich.ROOT}:{name}" for name in DUE_ANYWAY}, (key, verb, question)
@@ -208,15 +164,15 @@ def test_a_damaged_lane_does_not_undo_the_ending_that_met_it(redis: "Redis") -> 
 def test_no_deleted_key_makes_a_verb_fail(redis: "Redis", server_kind: str) -> None:
     questions = rich.questions(rich.build(redis))
     rich.make_due(redis)
-    keys = sorted(_keep(redis), key=lambda name: name.endswith(b":control"))  # without it a new epoch begins
+    keys = sorted(kept.keep(redis), key=lambda name: name.endswith(b":control"))  # without it a new epoch begins
     for place, key in enumerate(keys):
-        _bring_back(redis, without=key)
-        before = _digest(redis)
+        kept.bring_back(redis, without=key)
+        before = kept.digest(redis)
         for verb, question in _some(questions, place, server_kind):
             answer, after, _ = _ask(redis, verb, question, key)
             assert answer["outcome"] not in ("damaged", "invalid"), (key, verb)
             if after != before:
-                _bring_back(redis, without=key)
+                kept.bring_back(redis, without=key)
 
 
 QUEUE = (
@@ -237,12 +193,12 @@ QUEUE = (
 
 def test_cancel_and_retry_bring_back_what_waits_after_a_queue_key_was_deleted(redis: "Redis") -> None:
     rich.build(redis)
-    keys = _keep(redis)
+    keys = kept.keep(redis)
     waiting: list[Any] = sorted(redis.zrange(f"{rich.ROOT}:status:queued", 0, -1))
     for key in keys:
         if not key.decode().removeprefix(f"{rich.ROOT}:").startswith(QUEUE):
             continue
-        _bring_back(redis, without=key)
+        kept.bring_back(redis, without=key)
         rich.ask(redis, "cancel", {"status": "queued"})
         for name in waiting:
             assert rich.ask(redis, "retry", {"workspace": name.decode(), "not_before": 0})["count"] == 1

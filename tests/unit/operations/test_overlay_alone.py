@@ -11,6 +11,7 @@ from redis import Redis
 
 from coordinator import library
 from tests.servers import REDIS
+from tests.unit.operations import kept
 
 pytestmark = pytest.mark.parametrize("server_kind", [REDIS], indirect=True)
 
@@ -136,9 +137,9 @@ def test_what_is_supposed_is_read_as_if_it_had_been_written(redis: "Redis", both
     before, asked = both
     redis.flushdb()
     _asked(redis, "server", before)
-    stood = redis.execute_command("DEBUG", "DIGEST")  # type: ignore[no-untyped-call]
+    stood = kept.digest(redis)
     supposed = _asked(redis, "overlay", asked)
-    assert redis.execute_command("DEBUG", "DIGEST") == stood  # type: ignore[no-untyped-call]
+    assert kept.digest(redis) == stood
     for at, (command, told) in enumerate(zip(asked, supposed, strict=True)):
         (written,) = _asked(redis, "server", [command])
         if command[0] not in _UNTOLD:
