@@ -59,6 +59,8 @@ class Fleet:
 
     async def __aexit__(self, failure: object, *_: object) -> None:
         if failure:  # what still runs would keep its worker, and hide what is wrong behind that
+            for name in self.processes:
+                print(f"--- {name} said last:", *self.said(name).splitlines()[-30:], sep="\n")
             with contextlib.suppress(CoordinatorError):
                 await self.store.run(Kill(all=True))
         for process in self.processes.values():
