@@ -36,6 +36,9 @@ function base.hash(key)
   return row
 end
 
+-- The first of an ordered set and its score, as text.
+function base.first(key) return unpack(redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')) end
+
 -- A hash of whole numbers.
 function base.numbers(key)
   local row = base.hash(key)

@@ -137,7 +137,7 @@ end
 function hosts.poke(route)
   if not sound.holds(base.expect, 'zset', base.key('waiting', route)) then return false end
   while true do -- every turn takes one host out, which it entered by a claim
-    local host = redis.call('ZRANGE', base.key('waiting', route), 0, 0)[1]
+    local host = base.first(base.key('waiting', route))
     if not host then return false end
     if not sound.holds(sound.claimer, host) then
       redis.call('ZREM', base.key('waiting', route), host) -- its own next claim says which key is damaged
@@ -203,8 +203,8 @@ function hosts.settle()
   hosts.settled()
   latch.time('*')
   latch.open('*')
-  local first = redis.call('ZRANGE', base.key('leases'), 0, 0, 'WITHSCORES')
-  if first[2] then facts.due(tonumber(first[2])) end -- while settling nobody was told of them
+  local _, ends = base.first(base.key('leases'))
+  if ends then facts.due(tonumber(ends)) end -- while settling nobody was told of them
 end
 
 function hosts.settled()

@@ -11,9 +11,9 @@ function latch.open(limit_key)
   end
   if not redis.call('ZSCORE', base.key('blocked'), limit_key) then return false end
   for _, route in ipairs(redis.call('SMEMBERS', base.key('groups', limit_key))) do
-    local best = redis.call('ZRANGE', base.key('blocked', limit_key, route), 0, 0, 'WITHSCORES')
-    if best[1] then
-      redis.call('ZADD', base.key('ready', route), best[2], '@' .. limit_key)
+    local best, score = base.first(base.key('blocked', limit_key, route))
+    if best then
+      redis.call('ZADD', base.key('ready', route), score, '@' .. limit_key)
       call.touched[route] = true
     end
   end

@@ -129,7 +129,8 @@ end
 function later.first(...)
   local first
   for _, name in ipairs { ... } do
-    local when = tonumber(redis.call('ZRANGE', base.key(name), 0, 0, 'WITHSCORES')[2])
+    local _, at = base.first(base.key(name))
+    local when = tonumber(at)
     if when and (not first or when < first) then first = when end
   end
   return first

@@ -33,8 +33,8 @@ function mend.stand(one)
   local route = queue.parts(one.of)
   redis.call('HDEL', base.key('lanes', route), one.of)
   redis.call('ZREM', base.key('ready', route), one.of)
-  local head = redis.call('ZRANGE', base.key('lane', one.of), 0, 0, 'WITHSCORES')
-  queue.add(head[1], one.of, tonumber(head[2]))
+  local head, score = base.first(base.key('lane', one.of))
+  queue.add(head, one.of, tonumber(score))
 end
 
 function expect.mark(one)

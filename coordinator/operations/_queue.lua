@@ -54,9 +54,9 @@ function queue.place_of(route, where) return where == '' and base.key('ready', r
 
 -- A group changed: its mark @K follows its best lane; an empty group leaves nothing behind.
 local function mark(where, route)
-  local best = redis.call('ZRANGE', base.key('blocked', where, route), 0, 0, 'WITHSCORES')
-  if best[1] then
-    redis.call('ZADD', base.key('ready', route), 'XX', best[2], '@' .. where)
+  local best, score = base.first(base.key('blocked', where, route))
+  if best then
+    redis.call('ZADD', base.key('ready', route), 'XX', score, '@' .. where)
   else
     redis.call('ZREM', base.key('ready', route), '@' .. where)
     redis.call('SREM', base.key('groups', where), route)
@@ -171,10 +171,10 @@ end
 
 -- The best entry of a route: {entry, score, band} or nil.
 function queue.top(route)
-  local best = redis.call('ZRANGE', base.key('ready', route), 0, 0, 'WITHSCORES')
-  if not best[1] then return nil end
-  local score = tonumber(best[2])
-  return { entry = best[1], score = score, band = fair.band(score) }
+  local best, at = base.first(base.key('ready', route))
+  if not best then return nil end
+  local score = tonumber(at)
+  return { entry = best, score = score, band = fair.band(score) }
 end
 
 -- Looks at the best entry of a route once. Answers the lane to grant from, where it stands, its head and who is behind
@@ -187,7 +187,7 @@ function queue.examine(route, entry, score)
       redis.call('ZREM', base.key('ready', route), entry)
       return nil
     end
-    lane = redis.call('ZRANGE', base.key('blocked', where, route), 0, 0)[1]
+    lane = base.first(base.key('blocked', where, route))
     if not lane then
       mark(where, route)
       return nil

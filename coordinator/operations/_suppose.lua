@@ -50,13 +50,13 @@ local function keeps()
   if star then return out, gates.with_holders(star) end
   local function add(lane)
     local route, keys = queue.parts(lane)
-    local name = redis.call('ZRANGE', base.key('lane', lane), 0, 0)[1]
+    local name = base.first(base.key('lane', lane))
     local no = name and (gates.judge(keys) or rooms.lacks(route))
     if no and #out < MOST_KEPT then out[#out + 1] = { workspace = name, refusal = gates.with_holders(no) } end
   end
   for _, limit_key in ipairs(redis.call('ZRANGE', base.key('blocked'), 0, MOST_KEPT - 1)) do
     local route = base.distinct(redis.call('SMEMBERS', base.key('groups', limit_key)))[1] -- of several the same, whenever it is asked
-    local lane = route and redis.call('ZRANGE', base.key('blocked', limit_key, route), 0, 0)[1]
+    local lane = route and base.first(base.key('blocked', limit_key, route))
     if lane then add(lane) end
   end
   for _, route in ipairs(redis.call('ZRANGE', base.key('routes'), 0, MOST_ROUTES - 1)) do
@@ -77,7 +77,7 @@ function suppose.limits(limits, count)
       verb.run(verb.rules.limit, root, { key = limit_key, limit = limit or nil, clear = not limit })
     end
     for _ = 1, MOST_CALLS do
-      local host = redis.call('ZRANGE', base.key('poked'), 0, 0)[1]
+      local host = base.first(base.key('poked'))
       if not host then
         base.begin(root)
         answer.kept, answer.refusal = keeps()

@@ -21,7 +21,7 @@ end
 local function since(route)
   local lanes, oldest = redis.call('HSCAN', base.key('lanes', route), '0', 'COUNT', MOST_LANES)[2], nil
   for i = 1, math.min(#lanes, 2 * MOST_LANES), 2 do
-    local head = redis.call('ZRANGE', base.key('lane', lanes[i]), 0, 0)[1]
+    local head = base.first(base.key('lane', lanes[i]))
     local when = head and base.number(redis.call('ZSCORE', base.key('status', 'queued'), head))
     if when and (not oldest or when < oldest) then oldest = when end
   end

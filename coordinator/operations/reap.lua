@@ -42,8 +42,8 @@ end
 local function next_due(settling)
   local first = redis.call('EXISTS', base.key('opening')) == 1 and call.now or nil
   for _, name in ipairs { 'timers', 'later', 'poked', 'ages', 'leases' } do
-    local top = redis.call('ZRANGE', base.key(name), 0, 0, 'WITHSCORES')
-    local when = top[2] and not (settling and name == 'leases') and tonumber(top[2])
+    local _, at = base.first(base.key(name))
+    local when = not (settling and name == 'leases') and tonumber(at)
     if when and (not first or when < first) then first = when end
   end
   if first then

@@ -167,7 +167,7 @@ PLANTED: Final = (
     Plant(
         "mark_lags_behind",
         "The mark of a group keeps the score of a lane that is gone.",
-        "redis.call('ZADD', base.key('ready', route), 'XX', best[2], '@' .. where)",
+        "redis.call('ZADD', base.key('ready', route), 'XX', score, '@' .. where)",
         "redis.call('ZCARD', base.key('ready', route))",
     ),
     Plant(
