@@ -17,12 +17,14 @@ from coordinator.models import Workspace
 from coordinator.operations import GetStatus, Hosts, Kill, Query
 from coordinator.operations.status import FleetStatus
 from coordinator.store import Store
+from tests import standing
 from tests.waiting import wait_until
 
 ROOT = "{dispatch}"
 MARKED = str(Path(__file__).parent / "fakes" / "marked.sh")
-WORK = "from workers.cli import main; main()"
-COORDINATOR = "from coordinator.doors.cli import main; main()"
+_TELLS = "from tests.standing import tell_when_asked; tell_when_asked(); "
+WORK = f"{_TELLS}from workers.cli import main; main()"
+COORDINATOR = f"{_TELLS}from coordinator.doors.cli import main; main()"
 
 
 class Fleet:
@@ -59,8 +61,11 @@ class Fleet:
 
     async def __aexit__(self, failure: object, *_: object) -> None:
         if failure:  # what still runs would keep its worker, and hide what is wrong behind that
-            for name in self.processes:
-                print(f"--- {name} said last:", *self.said(name).splitlines()[-30:], sep="\n")
+            for name, process in self.processes.items():
+                said = self.said(name)
+                standing.ask(process, self.place / f"{name}.log")
+                stands = self.said(name)[len(said) :]
+                print(f"--- {name} said last:", *said.splitlines()[-30:], "--- and stands:", stands, sep="\n")
             with contextlib.suppress(CoordinatorError):
                 await self.store.run(Kill(all=True))
         for process in self.processes.values():

@@ -53,7 +53,7 @@ async def test_hundreds_of_runs_leave_no_zombie_no_open_file_and_no_slip(server_
         server = psutil.Process(int((fleet.root / ".hosts/h1/runs" / LOCK).read_text()))
         before = await _quiet(worker, server)
         await _run(fleet, 20, 20 + RUNS)
-        assert await _quiet(worker, server) <= before
+        assert await _quiet(worker, server) - before < 8  # a connection more for each call at once, none for each run
         assert not list((fleet.root / ".hosts/h1/runs").glob("*.run"))
 
 
