@@ -6,10 +6,11 @@ import faulthandler
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import wait_until_sync
 
 _TOLD = "--- that is all"
 _WITHIN_S = 3.0
@@ -38,9 +39,7 @@ def _awaits(coroutine: Any) -> Iterator[str]:
 
 def ask(process: subprocess.Popen[bytes], log: Path) -> None:
     """In the test: have it told into its log; one that does not even do that hangs in a call, or is stopped."""
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGUSR2)
-    until = time.monotonic() + _WITHIN_S
-    while time.monotonic() < until and _TOLD not in log.read_text():
-        time.sleep(0.01)
+    if process.poll() is None:
+        process.send_signal(signal.SIGUSR2)
+        with contextlib.suppress(AssertionError):
+            wait_until_sync(lambda: _TOLD in log.read_text(), "it tells where it stands", _WITHIN_S)
