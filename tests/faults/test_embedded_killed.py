@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from coordinator.embedded import keeper
+from coordinator.embedded import keeper, launch
 from coordinator.embedded.server import Server, find, hold
 from coordinator.errors import StoreUnusable
 from tests.roots import ask, assert_only_data_left, holder, holders, keeper_of, processes, use
@@ -34,7 +34,9 @@ def orphan(root: Path) -> Server:
         process.send_signal(signal.SIGSTOP)  # it must not replace the keeper before it is killed itself
         keeper_of(server).kill()
         process.kill()
-    wait_until_sync(lambda: processes(root) == [server.pid], "only the server lives")
+    wait_until_sync(
+        lambda: processes(root) == [server.pid] and not launch.is_kept(server.directory), "only the server lives"
+    )  # one that dies has no command line any more, and its lock still
     return server
 
 
