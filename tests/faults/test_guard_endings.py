@@ -154,7 +154,7 @@ async def test_what_an_agent_leaves_behind_is_ended_and_named(host: Host) -> Non
     scrubbed = f"scrubbed=ignore=INT,TERM+mark={host.path}/marks:left+sleep=60000"
     argv = host.run(7, "daemon=sleep=60000", scrubbed).argv
     script = f"{' '.join(argv)}; until [ -s marks ]; do :; done; exit 6"
-    guard = await host.start(7, argv=("/bin/sh", "-c", script))
+    guard = await host.start(7, argv=("/bin/sh", "-c", script), kill_grace_ms=3000)
     ending = await guard.ended()
     assert (ending.code, ending.reason, [each.by for each in ending.receipt]) == (6, "exited", ["INT", "KILL"])
     assert not [each for each in ending.receipt if psutil.pid_exists(each.pid)]

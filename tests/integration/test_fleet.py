@@ -33,7 +33,7 @@ async def test_every_limit_is_reached_none_exceeded_and_each_runs_once_over_two_
             fleet.work(host, 4)
         await fleet.ready(3)
         asked = [
-            Submit(workspace=f"many/t{at}", agent=agent, task=f"{chance.uniform(0.05, 0.25):.3f}")
+            Submit(workspace=f"many/t{at}", agent=agent, task=f"{chance.uniform(0.2, 0.5):.3f}")
             for at, agent in enumerate(work)
         ]
         await asyncio.gather(*(fleet.store.run(each) for each in asked))
