@@ -12,6 +12,19 @@ Found = TypeVar("Found")
 
 POLL = 0.005
 DEADLINE = 10.0
+_A_LOOK = 1.0  # seconds that one may count for, however long it took
+
+
+class _Left:
+    """Time that is left. While the whole machine stood still nothing could become true: that does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._looked = seconds, time.monotonic()
+
+    def none(self) -> bool:
+        before, self._looked = self._looked, time.monotonic()
+        self._seconds -= min(self._looked - before, _A_LOOK)
+        return self._seconds < 0
 
 
 @overload
@@ -29,23 +42,23 @@ async def wait_until(
 
     It is asked `every` so many seconds: less often where asking takes time from what is awaited.
     """
-    until = time.monotonic() + deadline
+    left = _Left(deadline)
     while True:
         found = predicate()
         if inspect.isawaitable(found):
             found = await found
         if found:
             return found
-        if time.monotonic() > until:
+        if left.none():
             raise AssertionError(f"after {deadline:g} s still not: {description}")
         await asyncio.sleep(every)
 
 
 def wait_until_sync(predicate: Callable[[], Found], description: str, deadline: float = DEADLINE) -> Found:
     """As wait_until, for tests without an event loop."""
-    until = time.monotonic() + deadline
+    left = _Left(deadline)
     while not (found := predicate()):
-        if time.monotonic() > until:
+        if left.none():
             raise AssertionError(f"after {deadline:g} s still not: {description}")
         time.sleep(POLL)
     return found

@@ -67,7 +67,7 @@ def test_an_unknown_workspace_is_bad_input(running: Cli) -> None:
 def test_when_the_time_is_over_it_says_what_each_waits_for(running: Cli) -> None:
     running.claim(count=1)
     running("stop")
-    result = running("wait", "a/1", "a/2", "--timeout", "50ms", code=REFUSED)
+    result = running("wait", "a/1", "a/2", "--timeout", "1s", code=REFUSED)
     assert "the time is over, and a/1 is running on h1" in result.stderr
     assert "and a/2 is queued: queue is frozen" in result.stderr
     assert "must be a duration" in running.wrong("wait", "a/1", "--timeout", "soon", code=BAD_INPUT)
