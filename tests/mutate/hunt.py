@@ -20,6 +20,7 @@ from tests.mutate.wire import Felt, Wire
 from tests.servers import REDIS, Servers
 
 _MOST_STEPS: Final = 1500  # of the model, and as many of unit tests
+_MOST_CHECKED: Final = 6000  # of unit tests, where it is one that looks for damage: only a step that met it can feel it
 _PLAYED: Final = 6  # of those that a mutant answers otherwise, how many the model judges
 _TEST_SECONDS: Final = (
     2.5  # of tests that it answers otherwise, how many run: what caught one of its file, then the quickest
@@ -144,11 +145,11 @@ class Hunt:
     def _by_tests(self, file: str, changed: str, ran: int) -> tuple[str | None, bool, str | None]:
         """The test that caught it; whether any test runs it; what was seen."""
         steps, seen, felt = self._recorded.of_tests, None, dict[str, None]()
-        order = _varied(steps, ran)
+        order, most = _varied(steps, ran), _MOST_STEPS
         if file == _CHECKS:
-            order = _damaged_first(steps, order)
+            order, most = _damaged_first(steps, order), _MOST_CHECKED
         try:
-            for at, one in self._felt(steps, order[:_MOST_STEPS]):
+            for at, one in self._felt(steps, order[:most]):
                 if one.wrong:
                     return one.wrong, True, None
                 seen = seen or one.what
