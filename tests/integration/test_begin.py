@@ -24,7 +24,7 @@ def serving(cli: Cli, dispatch: str | None, word: str = "serve") -> Iterator[Non
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=10)
+            _, said = process.communicate(timeout=30)
     assert process.returncode == 0, said
 
 

@@ -324,7 +324,7 @@ def test_logs_follow_until_the_run_has_ended(thawed: Cli) -> None:
             file.write("two\n")
         assert process.stdout.readline() == "two\n"
         thawed.end(grant)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=30)
         assert (out, process.returncode) == ("", OK)
         assert err.startswith("a/running completed after ")
 
@@ -345,7 +345,7 @@ def test_logs_follow_a_log_that_was_shortened(thawed: Cli) -> None:
             file.write("three\n")
         assert process.stdout.readline() == "three\n"
         thawed.end(grant)
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -165,6 +165,6 @@ def test_it_waits_when_asked_to(asking: Cli) -> None:
     with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         wait_until_sync(lambda: asking.json("status")["queued"] == 2, "it is answered")
         asking.end(taken(asking), pr_url="https://host/pull/7")
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=30)
     assert out.splitlines()[1].startswith("a/1 completed")
     assert (err, process.returncode) == ("", OK)

@@ -85,7 +85,7 @@ def test_kill_waits_for_the_end_of_what_runs(busy: Cli) -> None:
     with subprocess.Popen([*COMMAND, "kill", "a/1"], text=True, stdout=subprocess.PIPE) as process:
         wait_until_sync(is_asked_to_end, "the host is asked to end the run")
         busy("complete", "a/1", "--status", "failed", "--token", str(row["token"]))
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=30)
     assert out == "  a/1 failed\nkilled 1 agents, cleared 0 queued\n"
     assert process.returncode == OK
 

@@ -156,7 +156,7 @@ def test_a_wait_goes_on_over_a_short_outage(thawed: Cli, tmp_path: Path, monkeyp
                 wait_until_sync(lambda: b"cmd=xread" in subprocess.check_output(listing), "it waits again")
                 thawed.host()
                 thawed.end(grant)
-                out, err = waiting.communicate(timeout=20)
+                out, err = waiting.communicate(timeout=30)
         assert out.startswith("a/1 completed")
         assert (err, waiting.returncode) == ("", OK)
 

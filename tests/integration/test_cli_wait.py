@@ -88,7 +88,7 @@ def test_dispatch_waits_when_asked_to(running: Cli) -> None:
         wait_until_sync(lambda: is_reading(running), "the command waits for facts")
         grants = {grant.workspace: grant for grant in running.claim()}
         running.end(grants["a/3"], "failed")
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=30)
         queued, ended = map(json.loads, out.splitlines())
         assert (queued["outcome"], ended["status"], process.returncode) == ("queued", "failed", REFUSED)
 
@@ -106,7 +106,7 @@ def test_facts_that_were_trimmed_do_not_leave_it_waiting(running: Cli) -> None:
             ["redis-cli", "-s", running.url[7:], "HSET", "{dispatch}:workspace:a/1", "status", "completed"],
             stdout=subprocess.DEVNULL,
         )  # a change without a fact, as after a trimmed stream
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=30)
         assert out.startswith("a/1 completed")
 
 
@@ -114,5 +114,5 @@ def test_ctrl_c_is_quiet(running: Cli) -> None:
     with started("wait", "a/1") as process:
         wait_until_sync(lambda: is_reading(running), "the command waits for facts")
         os.kill(process.pid, signal.SIGINT)
-        assert process.communicate(timeout=10) == ("", "")
+        assert process.communicate(timeout=30) == ("", "")
         assert process.returncode == 130

@@ -95,7 +95,7 @@ def _call(redis: "Redis", verb: str, question: object) -> dict[str, Any]:
 
 
 def _output(process: "subprocess.Popen[str]") -> list[str]:
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
     return out.splitlines()
 
