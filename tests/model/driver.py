@@ -120,8 +120,7 @@ class Driver(Retelling):
             said = set(answer.lost), set(answer.kill), set(answer.unknown)
             assert said == told, f"{answer} for {told}"
             assert answer.epoch == self.truth.epoch, f"{answer} for epoch {self.truth.epoch}"
-            stand = [self.truth.tasks.get(one.workspace) for one in ask.held or ()]
-            still = self.truth.is_too_early() or any(one and one.stilled and one.host == ask.host for one in stand)
+            still = self.truth.is_too_early() or any(task.stilled for task in self.truth.shown(ask))
             assert answer.still == still, f"{answer}: what stands still goes on doing so: {still}"
             assert unseen == self.truth.unseen(ask), f"{unseen} for {self.truth.unseen(ask)}"
             beats = self.truth.settings["lease_ttl"], self.truth.settings["beat"], self.truth.settings["kill_grace"]

@@ -246,11 +246,16 @@ class Truth(Tracked):
         self.lose(task)
         return True
 
+    def shown(self, ask: Renew) -> list[Task]:
+        """What a host that has beaten holds and did show, by its token: of an older run it knows no more."""
+        shown = {(one.workspace, one.token) for one in ask.held or ()}
+        return [task for task in self.held(ask.host) if (task.name, task.token) in shown]
+
     def unseen(self, ask: Renew) -> set[str]:
         """What a host that has beaten holds and did not show."""
-        host, shown = self.hosts[ask.host], {(one.workspace, one.token) for one in ask.held or ()}
+        host, shown = self.hosts[ask.host], self.shown(ask)
         runs = [task for task in self.held(host.name) if task.mode != "asker" and task.machine in (None, host.machine)]
-        return {task.name for task in runs if (task.name, task.token) not in shown}
+        return {task.name for task in runs if task not in shown}
 
     def reap(self, limit: int) -> list[tuple[str, str]]:
         """(name, what it became) of every lost run, in the order of their deadlines."""
