@@ -321,3 +321,15 @@ def test_a_freeze_that_the_clock_has_ended_keeps_nobody_standing_still(fleet: Dr
     fleet.reap()
     fleet.renew(ops.Renew(host="h1", incarnation="i"))
     assert not fleet.truth.is_too_early()
+
+
+def test_what_a_host_shows_of_an_older_run_is_none_that_stands_still(fleet: Driver) -> None:
+    fleet.lose_everything()
+    fleet.renew(ops.Renew(host="h1", incarnation="i", epoch=0))
+    run = HeldRun(workspace="w", token=5, agent="codex", stilled=True)
+    fleet.restore(ops.Restore(host="h1", incarnation="i", runs=[run]))
+    fleet.apply(ops.Apply(hosts=["h1"]))
+    older = [Held(workspace="w", token=4)]
+    fleet.renew(ops.Renew(host="h1", incarnation="i", epoch=fleet.truth.epoch, held=older))
+    assert not fleet.truth.is_too_early()
+    assert fleet.truth.tasks["w"].stilled
