@@ -55,15 +55,15 @@ class Following:
         self.sound = True
 
     def _unfinished(self) -> bool:
-        """Whether keys still wait to be opened, or did while something started: work may have been passed over.
-
-        A start moves the timer of its keys, also one that was due and that this call was not to fire any more.
-        """
+        """Whether keys still wait to be opened, or did while something started: work may have been passed over."""
         due = (*self.view.timers.values(), *self.view.ages.values())
+        return self.view.opening or self._left_timers or any(when <= self.truth.now for when in due)
+
+    @property
+    def _left_timers(self) -> bool:
+        """Whether more timers were due than a call fires at first: a start, or what its end hands out, moves others."""
         fired = sum(when <= self.truth.now for when in self.before.timers.values())
-        return (
-            self.view.opening or fired > (1 if self.world.tight else 8) or any(when <= self.truth.now for when in due)
-        )
+        return fired > (1 if self.world.tight else 8)
 
     def _tidy(self, most: int | None = None, *, lean: bool = False) -> None:
         """What a call does first of what is due; a lean one, only when something is said to be."""
