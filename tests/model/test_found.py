@@ -29,7 +29,7 @@ def fleet(server_kind: str, servers: Servers) -> Iterator[Driver]:
 @pytest.fixture
 def tight(server_kind: str, servers: Servers) -> Iterator[Driver]:
     """As `fleet`, but a call stops after two lanes or one key."""
-    world = World(server_kind, servers, build.text(tight=True))
+    world = World(server_kind, servers, build.text(tight=True), tight=True)
     driver = Driver(world)
     driver.thaw(ops.Thaw())
     yield driver
@@ -333,3 +333,16 @@ def test_what_a_host_shows_of_an_older_run_is_none_that_stands_still(fleet: Driv
     fleet.renew(ops.Renew(host="h1", incarnation="i", epoch=fleet.truth.epoch, held=older))
     assert not fleet.truth.is_too_early()
     assert fleet.truth.tasks["w"].stilled
+
+
+def test_timers_that_go_off_after_a_claim_was_answered(tight: Driver) -> None:
+    tight.world.listen("h1")
+    tight.renew(ops.Renew(host="h1", incarnation="i", pools=["codex"], slots=9))
+    tight.renew(ops.Renew(host="p1", incarnation="i", mode="push", pools=["codex"], slots=9))
+    tight.limit(ops.Limit(key="codex", limit=2))
+    tight.freeze(ops.Freeze(key="*", until=tight.truth.now + 1000))
+    for name in ("a", "b", "c"):
+        submit(tight, name)
+        tight.back_off(ops.BackOff(key=f"repo:{name}", until=tight.truth.now + 1000))
+    tight.pass_time(1000)
+    tight.claim(ops.Claim(host="h1", incarnation="i", seq=1))
