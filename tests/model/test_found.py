@@ -346,3 +346,10 @@ def test_timers_that_go_off_after_a_claim_was_answered(tight: Driver) -> None:
         tight.back_off(ops.BackOff(key=f"repo:{name}", until=tight.truth.now + 1000))
     tight.pass_time(1000)
     tight.claim(ops.Claim(host="h1", incarnation="i", seq=1))
+
+
+def test_of_two_runs_of_a_workspace_that_a_host_tells_in_one_question_the_newer_is_there(fleet: Driver) -> None:
+    fleet.renew(ops.Renew(host="h1", incarnation="i"))
+    runs = [HeldRun(workspace="w", token=token, agent="codex") for token in (5, 6)]
+    fleet.restore(ops.Restore(host="h1", incarnation="i", runs=runs))
+    assert fleet.truth.tasks["w"].token == 6
