@@ -71,6 +71,7 @@ class Fleet:
         for process in self.processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGCONT)  # a test that failed may have left it standing
         for name, process in self.processes.items():
             try:
                 await asyncio.to_thread(process.wait, 20)
