@@ -67,7 +67,7 @@ async def test_an_agent_outlives_its_worker_and_is_adopted(host: Host) -> None:
     guard.extend(boot_ms() + 60_000)
     before = len(host.text("ticks"))
     await wait_until(lambda: len(host.text("ticks")) > before + 20, "the agent writes")
-    guard.end("stopped")
+    guard.end("stopped", 5000)
     ending = await guard.ended()
     assert (ending.reason, ending.signal) == ("stopped", signal.SIGINT)
 
