@@ -1,11 +1,8 @@
 """docker-compose.yml without Docker: an image is a virtual environment, a service a process, a volume a directory."""
 
-import contextlib
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sysconfig
 import venv
@@ -14,6 +11,7 @@ from typing import Any, Self
 
 import yaml
 
+from tests.ports import free_port
 from tests.waiting import wait_until_sync
 
 TOP = Path(__file__).parent.parent
@@ -67,22 +65,13 @@ def _copied(file: str) -> list[str]:
     return [f"{file}/."] if (TOP / file).is_dir() else [file]
 
 
-def _free_port() -> int:
-    """None that the system gives to a connection of somebody else's before the server has it."""
-    while True:
-        port = random.randrange(15_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 class Composed:
     """The services as processes. Use as a context: what still runs at its end is killed."""
 
     def __init__(self, programs: Path, place: Path) -> None:
         self.place, self._programs = place, programs
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._port = str(_free_port())
+        self._port = str(free_port())
         self.workspaces = place / "workspaces"
         self._instead = {"//redis:6379": f"//127.0.0.1:{self._port}", "/workspaces": str(self.workspaces)}
         for name, config in FILE["configs"].items():

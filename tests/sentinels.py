@@ -1,6 +1,5 @@
 """A primary, its replica and their sentinels as real processes, and what can befall them."""
 
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +9,10 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests import servers
+from tests.ports import free_port
 from tests.waiting import wait_until_sync
 
 NAME = "main"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 class Watched:

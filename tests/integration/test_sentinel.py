@@ -14,7 +14,8 @@ from coordinator.operations import GetStatus
 from coordinator.store import Store
 from tests import mcp
 from tests.cli import Cli
-from tests.sentinels import Watched, free_port
+from tests.ports import free_port
+from tests.sentinels import Watched
 
 
 @pytest.fixture
