@@ -62,10 +62,9 @@ class Fleet:
     async def __aexit__(self, failure: object, *_: object) -> None:
         if failure:  # what still runs would keep its worker, and hide what is wrong behind that
             for name, process in self.processes.items():
-                said = self.said(name)
-                standing.ask(process, self.place / f"{name}.log")
-                stands = self.said(name)[len(said) :]
-                print(f"--- {name} said last:", *said.splitlines()[-30:], "--- and stands:", stands, sep="\n")
+                said = self.said(name).splitlines()[-30:]
+                print(f"--- {name} said last:", *said, "--- and stands:", sep="\n")
+                print(standing.ask(process, self._log(name)))
             with contextlib.suppress(CoordinatorError):
                 await self.store.run(Kill(all=True))
         for process in self.processes.values():
@@ -102,7 +101,7 @@ class Fleet:
             "CORE_AGENT_DISPATCH": "1",
             "DISPATCH_NAMESPACE": "dispatch",
         }
-        with (self.place / f"{name}.log").open("ab") as log:
+        with self._log(name).open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, *arguments], env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
@@ -114,7 +113,10 @@ class Fleet:
 
     def said(self, name: str) -> str:
         """What a process logged."""
-        return (self.place / f"{name}.log").read_text()
+        return self._log(name).read_text()
+
+    def _log(self, name: str) -> Path:
+        return self.place / f"{name}.log"
 
     def signal(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a process of ours a signal."""

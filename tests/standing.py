@@ -37,9 +37,11 @@ def _awaits(coroutine: Any) -> Iterator[str]:
     yield repr(coroutine)[:100]
 
 
-def ask(process: subprocess.Popen[bytes], log: Path) -> None:
-    """In the test: have it told into its log; one that does not even do that hangs in a call, or is stopped."""
+def ask(process: subprocess.Popen[bytes], log: Path) -> str:
+    """In the test: what it then writes to its log. Nothing: it hangs in a call, stands still, or has ended."""
+    before = len(log.read_text())
     if process.poll() is None:
         process.send_signal(signal.SIGUSR2)
         with contextlib.suppress(AssertionError):
             wait_until_sync(lambda: _TOLD in log.read_text(), "it tells where it stands", _WITHIN_S)
+    return log.read_text()[before:]

@@ -60,15 +60,19 @@ class Following:
         return self.view.opening or self._left_timers or any(when <= self.truth.now for when in due)
 
     @property
+    def _fires(self) -> int:
+        """How many timers, and as many of each other kind, a call sees to at first."""
+        return 1 if self.world.tight else 8
+
+    @property
     def _left_timers(self) -> bool:
         """Whether more timers were due than a call fires at first: a start, or what its end hands out, moves others."""
-        fired = sum(when <= self.truth.now for when in self.before.timers.values())
-        return fired > (1 if self.world.tight else 8)
+        return sum(when <= self.truth.now for when in self.before.timers.values()) > self._fires
 
     def _tidy(self, most: int | None = None, *, lean: bool = False) -> None:
         """What a call does first of what is due; a lean one, only when something is said to be."""
         self.truth.begin()
-        due, most = self.before.control.get("due"), most or (1 if self.world.tight else 8)
+        due, most = self.before.control.get("due"), most or self._fires
         if not (lean and due and int(due) > self.truth.now):
             self.truth.come_of_age(self.truth.due()[:most])
             self.truth.fair.age(self.truth.now, most)

@@ -314,7 +314,8 @@ def what_happened_is_told(at: Moment) -> None:
         if fact["type"] in _OF_RUNS and fact.get("channel") != "ratelimit.status"
     )
     assert told == sorted(at.truth.told), f"told {told}, what happened is {sorted(at.truth.told)}"
-    last = {fact["workspace"]: fact for fact in at.facts if fact["type"] == "AgentStarted"}  # of several
+    # of each workspace the last: a host may tell of two of its runs in one question
+    last = {fact["workspace"]: fact for fact in at.facts if fact["type"] == "AgentStarted"}
     for name, fact in last.items():
         record = at.now.records.get(name, {})
         if record.get("status") == "running":

@@ -56,7 +56,7 @@ class StormFleet(Fleet):
 
     def start(self, name: str) -> None:
         """Start a replica or a worker (again)."""
-        self._begun_at[name] = len(self.said(name)) if (self.place / f"{name}.log").exists() else 0
+        self._begun_at[name] = len(self.said(name)) if self._log(name).exists() else 0
         if name in REPLICAS:
             self.serve(name)
         else:
