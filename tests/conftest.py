@@ -26,6 +26,7 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)  # where tests run without xdist nobody knows it
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: many tests wait for a lease to end, or for a process."""
     return (os.cpu_count() or 1) + 1
