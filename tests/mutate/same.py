@@ -4,9 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import hiredis
+
+#: What comes out of a set of the server, whose order is the server's own.
+_OF_SETS: Final = {"unseen", "held"}
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -22,7 +25,7 @@ def is_same(one: Any, other: Any) -> bool:
 def _lists(one: Any, other: Any) -> Iterator[tuple[list[Any], list[Any]]]:
     """The lists of two answers, side by side; what lies in a list without an order has no other to lie beside."""
     if isinstance(one, dict) and isinstance(other, dict):
-        for name in one.keys() & other.keys():
+        for name in (one.keys() & other.keys()) - _OF_SETS:
             yield from _lists(one[name], other[name])
     elif isinstance(one, list) and isinstance(other, list):
         yield one, other

@@ -94,6 +94,7 @@ def test_what_is_told_to_those_who_listen_is_felt(servers: Servers, wire: Wire) 
         (b'["b","a"]', b'["a","b"]', True),  # it never had an order
         (b'{"hosts":[{"host":"a"},{"host":"b"}]}', b'{"hosts":[{"host":"b"},{"host":"a"}]}', False),
         (b'{"hosts":[{"host":"b"},{"host":"a"}]}', b'{"hosts":[{"host":"a"},{"host":"b"}]}', True),
+        (b'{"unseen":[{"token":1},{"token":2}]}', b'{"unseen":[{"token":2},{"token":1}]}', True),  # a set has no order
         (b'[{"keys":["a","b"]}]', b'[{"keys":["b","a"]}]', False),
         (b"[1,2]", b"[1,3]", False),
         (b"{}", b"no JSON", False),
