@@ -57,6 +57,12 @@ class Hunt:
         self._wire = Wire(self._servers.url(REDIS).removeprefix("unix://"))
         self._loaded: bool | None = None  # whether the library that lies there is the tight one
 
+    def _begin_anew(self) -> None:
+        with suppress(OSError):
+            self._wire.close()
+        self._servers.stop()
+        self._start()
+
     def stop(self) -> None:
         self._wire.close()
         self._servers.stop()
@@ -64,7 +70,11 @@ class Hunt:
 
     def judge(self, mutant: Mutant) -> Verdict:
         begun = time.monotonic()
-        caught, seen = self._judged(mutant, texts.marks_of(mutant))
+        try:
+            caught, seen = self._judged(mutant, texts.marks_of(mutant))
+        except ConnectionError:
+            caught, seen = "the server dies of it", None
+            self._begin_anew()
         return Verdict(caught, seen, round(time.monotonic() - begun, 2))
 
     def _judged(self, mutant: Mutant, marks: set[str]) -> tuple[str | None, str | None]:
@@ -184,10 +194,7 @@ class Hunt:
             yield
         except NeverEndsError:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            with suppress(OSError):
-                self._wire.close()
-            self._servers.stop()  # its script runs on: only its end stops it
-            self._start()
+            self._begin_anew()  # its script runs on: only the server's end stops it
             raise
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

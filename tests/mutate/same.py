@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import hiredis
 
-#: What comes out of a set of the server, whose order is the server's own.
-_OF_SETS: Final = {"unseen", "held"}
+#: What the server lists in an order of its own.
+_IN_ITS_ORDER: Final = {"unseen", "held", "running"}
 
 
 def is_same(one: Any, other: Any) -> bool:
@@ -25,7 +25,7 @@ def is_same(one: Any, other: Any) -> bool:
 def _lists(one: Any, other: Any) -> Iterator[tuple[list[Any], list[Any]]]:
     """The lists of two answers, side by side; what lies in a list without an order has no other to lie beside."""
     if isinstance(one, dict) and isinstance(other, dict):
-        for name in (one.keys() & other.keys()) - _OF_SETS:
+        for name in (one.keys() & other.keys()) - _IN_ITS_ORDER:
             yield from _lists(one[name], other[name])
     elif isinstance(one, list) and isinstance(other, list):
         yield one, other

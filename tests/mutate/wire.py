@@ -116,7 +116,8 @@ class Wire:
             answer = self._reader.gets()
             if answer is False:
                 data = self._socket.recv(1 << 16)
-                assert data, "the server has gone"
+                if not data:
+                    raise ConnectionResetError("the server has gone")
                 self._reader.feed(data)
             elif not isinstance(answer, hiredis.PushNotification):
                 found.append(answer)
