@@ -87,7 +87,7 @@ async def checkout(source: str, repo: Path, branch: str) -> None:
 
 async def _same(source: str, repo: Path) -> None:
     try:
-        origin = (await _git("-C", str(repo), "remote", "get-url", "origin")).strip()
+        origin = (await _git("-C", str(repo), "config", "--get", "remote.origin.url")).strip()  # as it was given
     except WorkspaceError:
         return  # not a clone of ours: whoever put it there knows why
     origin = parted(origin).url  # of an older checkout, with the password in it

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import http.server
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from coordinator.operations import Submit
 from tests.fleet import Fleet
+from tests.gits import git
 from tests.roles import Guarded
 from tests.servers import REDIS, Servers
 from tests.waiting import wait_until
@@ -97,11 +97,6 @@ async def holders(fleet: Fleet, secret: str) -> set[str]:
         if secret.encode() in (await redis.dump(key) or b""):
             found.add(key.decode())
     return found
-
-
-def git(*arguments: str) -> str:
-    """What git says."""
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout
 
 
 class Forge(http.server.SimpleHTTPRequestHandler):
