@@ -16,6 +16,7 @@ from workers.clock import boot_ms
 
 SAFETY_NET: Final = 30.0  # seconds between looks at the queue that no poke asked for
 _SHORT_WAIT: Final = 2.0  # seconds between looks while memory or disk is short
+_AT_ONCE: Final = 0.1  # seconds, where what is due was not done: a damaged key keeps it due until somebody mends it
 _LONGEST_ANSWER: Final = 5.0  # seconds
 
 
@@ -35,7 +36,7 @@ class Claims:
         self._seq = 0
         self._asking = asyncio.Lock()
         self._poked = asyncio.Event()
-        self._wait = SAFETY_NET
+        self._timer: asyncio.TimerHandle | None = None
 
     def look(self) -> None:
         """Ask soon. Many pokes while one is pending count as one."""
@@ -43,11 +44,10 @@ class Claims:
 
     async def work(self) -> None:
         """Wait for a reason to look, and look once."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._wait):
-                await self._poked.wait()
+        self._look_within(SAFETY_NET)
+        await self._poked.wait()
         self._poked.clear()
-        self._wait = SAFETY_NET
+        self._forget_timer()
         await self.ask(lambda asking: Claim(**asking.model_dump()) if asking else None)
 
     async def ask(self, make: Callable[[Asking | None], Operation[Any] | None]) -> Any:
@@ -70,7 +70,7 @@ class Claims:
             self._seq += 1
             asking = Asking(host=self._host, incarnation=self._incarnation, seq=self._seq, count=room) if room else None
             if short:
-                self._wait = _SHORT_WAIT
+                self._look_within(_SHORT_WAIT)
             question = make(asking)
             if question is None:
                 return None
@@ -81,5 +81,18 @@ class Claims:
         if reply.more:
             self._poked.set()
         if reply.retry_in is not None:
-            self._wait = min(self._wait, reply.retry_in / 1000 + 0.001)
+            self._look_within(reply.retry_in / 1000 + 0.001 if reply.retry_in else _AT_ONCE)
         return reply
+
+    def _look_within(self, seconds: float) -> None:
+        """Look no later than that, also where the loop waits for a reason already."""
+        loop = asyncio.get_running_loop()
+        if self._timer and self._timer.when() <= loop.time() + seconds:
+            return
+        self._forget_timer()
+        self._timer = loop.call_later(seconds, self.look)
+
+    def _forget_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
