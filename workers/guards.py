@@ -170,6 +170,8 @@ class Guards:
             if connection := await self._reach():
                 return connection
             async with self._starting:
+                if connection := await self._reach():  # whoever waited before has started it
+                    return connection
                 await self._start_server()
         raise GuardError(f"the fork server of {self.home} does not stay; see {self.home / LOG}")
 

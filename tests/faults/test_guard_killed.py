@@ -204,6 +204,23 @@ async def test_two_workers_that_start_at_once_share_one_fork_server(host: Host) 
     assert not (home / SOCKET).exists()
 
 
+async def test_many_starts_at_once_without_a_fork_server_start_one(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    start_server = Guards._start_server
+
+    async def counted(guards: Guards) -> None:
+        started.append(1)
+        await start_server(guards)
+
+    monkeypatch.setattr(Guards, "_start_server", counted)
+    server = host.server()
+    server.kill()
+    await wait_until(lambda: dead(server), "it is dead")
+    guards = await asyncio.gather(*(host.start(token) for token in range(1, 6)))
+    assert [(await guard.ended()).reason for guard in guards] == ["exited"] * 5
+    assert len(started) == 1
+
+
 async def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
     home = tmp_path / ("a" * 100) / ("b" * 100) / "runs"
     async with a_host(tmp_path, home) as host:
