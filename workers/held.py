@@ -86,6 +86,14 @@ class Held:
                 return self.guard.state() == "stilled"
         return False
 
+    @property
+    def lives(self) -> bool:
+        """Whether something of it runs, or may be about to."""
+        if not self.over and self.guard:
+            with contextlib.suppress(GuardError):
+                return self.guard.state() != "ended"
+        return not self.over and not self.guard
+
     def renewed(self, deadline_ms: int, *, lost: bool, goes_on: bool) -> None:
         """The server was told of it again: its lease lasts until then, or another run has its workspace.
 

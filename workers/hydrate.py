@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -169,14 +169,17 @@ async def _tell(store: Store, host: str, batch: list[OnDisk]) -> Hydrated:
 class Disk:
     """What lies on the disk of a worker's host: all of it told once, what runs there unguarded until it has ended."""
 
-    def __init__(self, store: Store, root: Path, host: str) -> None:
-        self._store, self._root, self._host = store, root, host
+    def __init__(self, store: Store, root: Path, host: str, told: Callable[[], None] = lambda: None) -> None:
+        """`told` is called when all was told, or could not be."""
+        self._store, self._root, self._host, self._told = store, root, host, told
         self._names: Collection[str] | None = None  # None: all, until that was told
-        self._anew, self._tried = asyncio.Event(), asyncio.Event()
+        self._anew = asyncio.Event()
         self._epoch: int | None = None
+        self.is_told = False  # or could not be: until then what runs here unguarded may be granted a second time
 
     def look(self) -> None:
         """Tell of everything again: the registry has lost what it knew."""
+        self.is_told = False
         self._anew.set()
 
     def heard(self, epoch: int | None) -> None:
@@ -184,15 +187,6 @@ class Disk:
         if epoch != self._epoch:
             self.look()
         self._epoch = epoch
-
-    def before(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        """`work`, but not before everything was told once, or could not be: what runs here is not started again."""
-
-        async def then() -> None:
-            await self._tried.wait()
-            await work()
-
-        return then
 
     async def work(self) -> None:
         """Tell, and wait for the next reason to."""
@@ -202,7 +196,9 @@ class Disk:
         try:
             told = await hydrate(self._store, self._root, self._host, self._names)
         finally:
-            self._tried.set()
+            if not self.is_told and not self._anew.is_set():
+                self.is_told = True
+                self._told()
         if self._names is None:
             for problem in told.problems[:_MOST_NAMED]:
                 log.warning("on the disk: %s", problem)
