@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 import redis.exceptions
+from hypothesis import Phase, settings
 from redis import Redis
 
 from coordinator import library
@@ -83,6 +84,8 @@ def _wait_with_tests(there: "Connection[Any, Any]") -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     vars(conftest)["Servers"] = Kept
+    settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))  # that it fails is enough
+    settings.load_profile("mutants")
     options = "-q --assert=plain -W ignore -p no:randomly -p no:cacheprovider -p no:xdist -o addopts=".split()  # noqa: SIM905
     try:
         pytest.main([*options, *_WHERE], plugins=[_Loop(there)])
