@@ -145,6 +145,12 @@ def test_a_long_file_is_summed_up_by_reason(thawed: Cli) -> None:
     assert thawed.json("status")["queued"] == 450
 
 
+def test_a_line_that_is_refused_is_counted_and_told_by_the_exit_code(cli: Cli) -> None:
+    lines = '{"workspace": "a/1", "agent": "codex", "asker": "svc", "else": "refuse"}\n{"workspace": "a/2"}\n'
+    result = cli("dispatch", "--file", "-", typed=lines, code=REFUSED)
+    assert result.stdout.splitlines() == ["1 queued, 1 refused", "  2 queue is frozen"]
+
+
 def test_the_same_file_again_changes_nothing(thawed: Cli) -> None:
     line = '{"workspace": "f/1"}\n'
     thawed("dispatch", "--file", "-", typed=line)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.config import fleet
 from coordinator.doors.demo import marks, plans, summary
 from coordinator.doors.demo.agents import check, document, index
 from coordinator.doors.demo.marks import Run
@@ -160,3 +161,13 @@ def test_unsound_source_stops_an_agent(package: Path) -> None:
     (package / "module.py").write_text("def f():\n    return '\\d'\n")
     with pytest.raises(SystemExit, match="py_compile"):
         check.check(package)
+
+
+@pytest.mark.parametrize("minutes", [0, 90])
+def test_an_agent_of_the_users_own_keeps_its_times(tmp_path: Path, minutes: int) -> None:
+    runner = {"command": ["sh"], "stalled": "15m"}
+    settings = {"timeout_minutes": minutes}
+    known, _ = fleet.parse(json.dumps({"version": 1, "dispatch": settings, "runners": {"mine": runner}}))
+    again, problems = fleet.parse(plans.chosen("mine", known, "agents.yaml").agents_yaml(Place(tmp_path)))
+    assert problems == []
+    assert (again.runners["mine"].stalled, again.runners["mine"].timeout) == (900_000, minutes * 60_000 or None)

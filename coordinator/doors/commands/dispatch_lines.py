@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import typer
 
 from coordinator.doors.commands.wait import wait_for
-from coordinator.doors.failing import BAD_INPUT, bad_input
+from coordinator.doors.failing import BAD_INPUT, REFUSED, bad_input
 from coordinator.doors.live import LiveLine
 from coordinator.doors.moments import moment
 from coordinator.doors.names import made_name
@@ -22,7 +22,7 @@ from coordinator.doors.session import Session, opened, question
 from coordinator.doors.texts import because
 from coordinator.errors import InvalidQuestion, Problem, StoreUnavailable
 from coordinator.operations import GetStatus, Submit
-from coordinator.operations.submit import AlreadyKnown, Queued, SubmitReply
+from coordinator.operations.submit import AlreadyKnown, Queued, Refused, SubmitReply
 from coordinator.words import shown
 
 _LONGEST: Final = 8 * 1024 * 1024  # bytes of a line; a task of 1 MiB may be escaped sixfold
@@ -55,14 +55,14 @@ class _Tally:
         """Remember an answer."""
         self.done.append(line.asked)
         self.outcomes[reply.outcome] += 1
-        if isinstance(reply, Queued):
+        if isinstance(reply, Queued | Refused):
             self.reasons[because(reply.refusal) if reply.refusal else ""] += 1
         elif isinstance(reply, AlreadyKnown):
             self.reasons[f"{reply.status} already"] += 1
 
 
 async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: bool, root: str | None) -> None:
-    """Dispatch every good line of `file` (`-`: stdin). Exit code 2 when there was a bad one."""
+    """Dispatch every good line of `file` (`-`: stdin). Exit code 2 when there was a bad one, 1 when one was refused."""
     tally = _Tally()
     with _source(file) as source:
         async with opened(root) as session:
@@ -78,8 +78,8 @@ async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: 
                 _summary(tally)
             if wait:
                 await wait_for(session, [asked.workspace for asked in tally.done], as_json=as_json)
-    if tally.bad:
-        raise typer.Exit(BAD_INPUT)
+    if tally.bad or tally.outcomes["refused"]:
+        raise typer.Exit(BAD_INPUT if tally.bad else REFUSED)
 
 
 @contextlib.contextmanager
@@ -176,8 +176,9 @@ def _wrong(problem: str, fix: str) -> InvalidQuestion:
 
 
 def _summary(tally: _Tally) -> None:
-    queued = tally.outcomes["queued"]
-    parts = [f"{queued} queued", f"{tally.outcomes['already']} known already", f"{tally.bad} bad lines"]
+    came = tally.outcomes
+    parts = [f"{came['queued']} queued", f"{came['granted']} granted", f"{came['refused']} refused"]
+    parts += [f"{came['already']} known already", f"{tally.bad} bad lines"]
     say(", ".join(part for part in parts if not part.startswith("0 ") or part == parts[0]))
     for reason, count in tally.reasons.most_common(10):
         say(f"  {count} {reason or 'for which a host is being woken'}")

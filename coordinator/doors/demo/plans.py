@@ -10,6 +10,7 @@ from typing import Any, Final
 import yaml
 
 from coordinator.config.fleet import Fleet
+from coordinator.config.measures import written
 from coordinator.config.runners import ADAPTERS, Runner
 from coordinator.doors.demo.agents import marked
 from coordinator.doors.demo.place import Place
@@ -70,7 +71,7 @@ class Plan:
         own = {**place.git_environment, marked.MARKS: str(place.marks)}
         runners = {pool: {**runner, "env": {**runner.get("env", {}), **own}} for pool, runner in self.runners.items()}
         default = self.turns[0].agent
-        settings = {"default_agent": default, "kill_grace": 5}
+        settings = {"default_agent": default, "kill_grace": 5, "timeout_minutes": 0}  # a runner names its own
         whole = {"version": 1, "dispatch": settings, "concurrency": pools, "runners": runners}
         return yaml.safe_dump(whole, sort_keys=False, width=200)
 
@@ -84,7 +85,10 @@ def programs() -> Plan:
     python, env = (sys.executable, "-P", "-B", "-m", "agents"), {"PYTHONPATH": str(Path(__file__).parent)}
     return Plan(
         limits={"codex": 3, "codex:gpt-5.4": 1, "claude": 2, "gemini": 1},
-        runners={pool: {"command": [*python, kind], "stdin": "task", "env": env} for pool, kind in kinds.items()},
+        runners={
+            pool: {"command": [*python, kind], "stdin": "task", "timeout": "10m", "env": env}
+            for pool, kind in kinds.items()
+        },
         turns=tuple(Turn(agent, kinds[pool_of(agent)]) for agent in order),
         tasks=24,
         whom="three pools of small programs",
@@ -117,7 +121,8 @@ def _between_marks(agent: str, runner: Runner) -> dict[str, Any]:
     if shutil.which(arguments[0]) is None:
         raise _wrong(f"there is no program {shown(arguments[0])} on PATH", "install it, or leave --agent out")
     command = [sys.executable, "-I", marked.__file__, *arguments]
-    return {**given, "timeout": f"{runner.timeout}ms", "command": command, "env": dict(runner.env)}
+    given |= {name: written(given[name]) for name in ("timeout", "stalled") if name in given}
+    return {**given, "command": command, "env": dict(runner.env)}
 
 
 def _wrong(problem: str, fix: str) -> ConfigError:
