@@ -89,6 +89,37 @@ async def test_a_reason_as_long_as_can_be_comes_back_with_all_else(store: Watche
     assert (kept.limits, kept.gates["codex"].until) == ({"codex": 3}, far)
 
 
+async def test_a_reason_is_cut_by_its_bytes(store: Watched) -> None:
+    far = (await store.run(GetStatus())).now + 3_600_000
+    await store.run(BackOff(key="codex", until=far, reason="\u0436" * 250, by="ana"))
+    async with remembering(store) as memory:
+        await emptied(store, memory)
+        kept = await store.run(Backup())
+    assert (kept.limits, kept.gates["codex"].reason) == ({"codex": 3}, "\u0436" * 250)
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        *(
+            ("limits", "claude", "-1"),
+            ("limits", "a b", "1"),
+            ("weights", "codex", "0"),
+            ("control", "kill_grace", "-1"),
+        ),
+        ("control", "lease_ttl", "1"),  # which may be, but not with a beat of ten seconds
+    ],
+)
+async def test_what_was_set_by_hand_and_may_not_be_does_not_keep_the_rest_away(
+    store: Watched, key: str, field: str, value: str
+) -> None:
+    await store.redis.hset(f"{{t}}:{key}", field, value)
+    async with remembering(store) as memory:
+        await emptied(store, memory)
+        kept = await store.run(Backup())
+    assert (kept.limits, kept.frozen) == ({"codex": 3}, False)
+
+
 async def test_more_hosts_than_a_question_holds(store: Watched) -> None:
     await store.redis.zadd("{t}:hosts", {f"h{number}": number for number in range(1100)})
     async with remembering(store) as memory:
