@@ -1,11 +1,14 @@
 """The six actions from Python: the same words as at the command line, over verbs asked to their end."""
 
+from typing import Any
+
 import pytest
 from redis.asyncio import Redis as AsyncRedis
 
 from coordinator import actions
 from coordinator.errors import InvalidQuestion
 from coordinator.operations import Apply, BackOff, Track
+from coordinator.operations._operation import Operation
 from coordinator.operations.submit import Granted
 from coordinator.store import Store
 from tests.unit.operations.asking import Fleet
@@ -176,3 +179,19 @@ async def test_every_wrong_field_of_a_dispatch_is_named(store: Store) -> None:
     with pytest.raises(InvalidQuestion) as caught:
         await actions.dispatch(store, "../x", "co dex", priority=12)
     assert [problem.field for problem in caught.value.problems] == ["workspace", "agent", "priority"]
+
+
+async def test_an_asker_whose_answer_was_lost_on_its_way_gets_the_same_grant(raw: AsyncRedis) -> None:
+    """The client asks again by itself: the second question is the first."""
+
+    class Lossy(Store):
+        async def run(self, operation: Operation[Any]) -> Any:
+            await super().run(operation)
+            return await super().run(operation)
+
+    store = Lossy(raw, "{t}")
+    await actions.start(store)
+    asked = await actions.dispatch(store, "a", "codex", asker="svc")
+    assert asked.outcome == "granted"
+    other = await actions.dispatch(store, "a", "codex", asker="svc")
+    assert other.text == "already running"
