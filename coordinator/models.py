@@ -1,8 +1,17 @@
 """Frozen records: what travels in questions and answers. An absent field is absent, never null."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from coordinator.words import Count, HostName, LimitKey, Millis, Reason, Status, Token, WorkspaceName, wrong
 
@@ -112,7 +121,22 @@ def _receipt(value: Any) -> Any:
         return None
 
 
-class Workspace(Record):
+class Edited(Record):
+    """A record whose keys people may edit: what does not fit into a field that may be absent is absent."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_what_does_not_fit(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            odd = {one["loc"][0] for one in error.errors() if one["loc"]}
+            if not isinstance(value, dict) or not odd & value.keys():
+                raise
+            return handler({name: each for name, each in value.items() if name not in odd})
+
+
+class Workspace(Edited):
     """The record of one workspace. Times are epoch milliseconds (`since`: of its status), money is in millionths."""
 
     workspace: str
@@ -161,7 +185,7 @@ class Held(Question):
     pid: Count | None = None
 
 
-class HostView(Record):
+class HostView(Edited):
     """One host: what it can serve, what it holds, when it last beat (epoch ms)."""
 
     host: HostName

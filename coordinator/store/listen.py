@@ -21,7 +21,10 @@ class Heard(NamedTuple):
 
 
 async def listen(redis: "redis_client.Redis", channels: tuple[str, ...]) -> AsyncGenerator[Heard]:
-    """Every message of `channels`. First and after each gap an empty `Heard`; a message may be lost."""
+    """Every message of `channels`. First and after each gap an empty `Heard`; a message may be lost.
+
+    Raises NoPermissionError.
+    """
     wait = 0.05
     while True:
         subscription = redis.pubsub(ignore_subscribe_messages=False)
@@ -42,6 +45,8 @@ async def listen(redis: "redis_client.Redis", channels: tuple[str, ...]) -> Asyn
                     yield Heard()
                 elif message["type"] == "message":
                     yield Heard(_text(message["channel"]), _text(message["data"]))
+        except wrong.NoPermissionError:  # it would never hear anything
+            raise
         except (wrong.RedisError, OSError):
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, so that hosts do not come back as one
             wait = min(wait * 2, 2.0)

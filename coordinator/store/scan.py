@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 Do = Callable[..., Awaitable[Any]]
+_LONGEST: Final = 4096  # bytes
 
 
 async def step(do: Do, root: str, cursor: int, count: int) -> tuple[int, list[bytes]]:
@@ -25,9 +26,11 @@ async def steps(do: Do, root: str) -> AsyncIterator[list[bytes]]:
 
 
 def names(root: str, found: list[bytes]) -> list[str]:
-    """Keys without the root, as text. One that is no UTF-8 is left out: nobody here made it."""
+    """Keys without the root, as text. One that no question can name is left out: nobody here made it."""
     out = []
     for key in found:
-        with contextlib.suppress(UnicodeDecodeError):
-            out.append(key[len(root) + 1 :].decode())
+        name = key[len(root) + 1 :]
+        if 0 < len(name) <= _LONGEST and not {0, 10} & set(name):
+            with contextlib.suppress(UnicodeDecodeError):
+                out.append(name.decode())
     return out

@@ -6,21 +6,21 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, NamedTuple, Self, TypeVar
 
 import redis.asyncio as redis_client
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from redis import exceptions as wrong
 
 from coordinator import library
 from coordinator.config.redis_url import without_password
-from coordinator.errors import InvalidQuestion, LibraryError, Problem, StoreUnavailable, StoreUnusable
-from coordinator.operations._operation import Damaged, Invalid, Operation, Outdated
+from coordinator.errors import StoreUnavailable, StoreUnusable
+from coordinator.operations._operation import Operation, Outdated
 from coordinator.store import scan
 from coordinator.store.connection import connect
 from coordinator.store.entries import Entry, as_text, entries_of
 from coordinator.store.listen import Heard, listen
+from coordinator.store.replies import fault, fault_of, reply_of
 from coordinator.store.trouble import explained, is_already_loaded, is_missing_function
 
 Reply = TypeVar("Reply")
-_FAULTS: TypeAdapter[Invalid | Outdated | Damaged] = TypeAdapter(Invalid | Outdated | Damaged)
 
 
 class _Missing(Exception):
@@ -71,14 +71,13 @@ class Store:
         text = operation.encoded()
         question = f'{{"lib":{library.LIB}{"," if len(text) > 2 else ""}{text[1:]}'
         answer = await self._ask(operation.name, operation.reads, question)
-        if b'"outdated"' in answer and isinstance(_fault_of(answer), Outdated):
+        if b'"outdated"' in answer and isinstance(fault_of(answer), Outdated):
             await self._load(replace=True)
             answer = await self._ask(operation.name, operation.reads, question)
         try:
-            reply: Reply = operation.reply.validate_json(answer)
+            return reply_of(operation, answer)
         except ValidationError as error:
-            raise _fault(operation, answer, error) from None
-        return reply
+            raise fault(operation, answer, error) from None
 
     async def _ask(self, verb: str, reads: bool, question: str) -> bytes:
         try:
@@ -145,9 +144,17 @@ class Store:
         """Say something on the bus; the answer is how many heard it."""
         return int(await self._do("PUBLISH", self.key("bus"), json))
 
-    def hear(self, *names: str) -> AsyncGenerator[Heard]:
-        """Messages of channels of this namespace (`bus`, `poke:<host>`). See `listen`."""
-        return listen(self.redis, tuple(self.key(name) for name in names))
+    async def hear(self, *names: str) -> AsyncGenerator[Heard]:
+        """Messages of channels of this namespace (`bus`, `poke:<host>`). See `listen`.
+
+        Raises StoreUnusable where this user may not hear them.
+        """
+        try:
+            async with contextlib.aclosing(listen(self.redis, tuple(self.key(name) for name in names))) as heard:
+                async for message in heard:
+                    yield message
+        except wrong.NoPermissionError as error:
+            raise explained(error, self.where) from error
 
     async def latest(self, before: str | None = None) -> str:
         """The id of the newest fact, or of the newest `before` that one; `0-0` when there is none."""
@@ -222,22 +229,7 @@ class Store:
         try:
             return await self.redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except (wrong.RedisError, OSError) as error:
+            if str(error).startswith("WRONGTYPE"):
+                key = next((one for one in command if isinstance(one, str) and one.startswith(self.root)), "")
+                raise StoreUnusable(f"the key {key} was changed to another type by hand: delete it") from error
             raise explained(error, self.where) from error
-
-
-def _fault_of(answer: bytes) -> Invalid | Outdated | Damaged | None:
-    try:
-        return _FAULTS.validate_json(answer)
-    except ValidationError:
-        return None
-
-
-def _fault(operation: Operation[Any], answer: bytes, error: ValidationError) -> Exception:
-    """What an answer that is none of the verb's own means."""
-    match _fault_of(answer):
-        case Invalid(problems=problems):
-            return InvalidQuestion([Problem(one.field, one.problem, one.fix) for one in problems])
-        case Damaged(key=key, expected=expected, found=found, fix=fix):
-            return StoreUnusable(f"the key {key} is a {found}, not a {expected}: {fix}")
-        case _:
-            return LibraryError(f"{operation.name}: the library answered what its model does not know: {error}")

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import subprocess
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ async def test_no_role_does_what_is_not_its_own(guarded: Guarded) -> None:
         (role, *command) for role in ROLES for command in FORBIDDEN[role] if not await guarded.refused(role, *command)
     ]
     assert done == []
+
+
+@KINDS
+async def test_who_may_hear_nothing_is_told_so(guarded: Guarded) -> None:
+    async with Store.connect(guarded.url_of("viewer"), ROOT) as store, aclosing(store.hear("bus")) as heard:
+        with pytest.raises(StoreUnusable, match=r"lacks a right .*subscribe.*replica\.acl"):
+            await anext(heard)
 
 
 @KINDS
