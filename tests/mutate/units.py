@@ -27,6 +27,7 @@ from tests.model.world import ROOT
 from tests.mutate import texts
 from tests.mutate.overheard import Asked, Ear
 from tests.servers import REDIS, Servers, die_with_parent
+from tests.unit.operations import test_damaged_keys
 
 TOP: Final = Path(__file__).parent.parent.parent
 _WHERE: Final = ("tests/unit/operations", "tests/model/test_found.py", "tests/model/test_bounds.py")
@@ -84,6 +85,7 @@ def _wait_with_tests(there: "Connection[Any, Any]") -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     vars(conftest)["Servers"] = Kept
+    test_damaged_keys.ONE_IN[REDIS] = 1  # here nobody asks the others of Valkey
     settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate))  # that it fails is enough
     settings.load_profile("mutants")
     options = "-q --assert=plain -W ignore -p no:randomly -p no:cacheprovider -p no:xdist -o addopts=".split()  # noqa: SIM905
