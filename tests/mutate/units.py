@@ -30,7 +30,7 @@ from tests.servers import REDIS, Servers, die_with_parent
 from tests.unit.operations import test_damaged_keys
 
 TOP: Final = Path(__file__).parent.parent.parent
-_WHERE: Final = ("tests/unit/operations", "tests/model/test_found.py", "tests/model/test_bounds.py")
+_WHERE: Final = ("tests/unit/operations", *(f"tests/model/test_{name}.py" for name in ("found", "bounds", "supposing")))
 NEVER_ENDS: Final = "never ends"
 LONGEST: Final = 30.0  # seconds for one test
 
