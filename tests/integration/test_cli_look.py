@@ -299,6 +299,14 @@ def test_logs_of_this_machine_are_printed_as_they_are(thawed: Cli) -> None:
     assert "a/running completed" in thawed("logs", "a/running", "--follow").stderr
 
 
+def test_a_letter_on_the_edge_of_a_block_is_whole_in_json(thawed: Cli) -> None:
+    thawed.host()
+    run(thawed, "--agent", "codex:gpt-5.4")
+    log_of(thawed, "a/running").write_bytes(b"x" * 65535 + "é".encode() + b"\xc3")
+    lines = [json.loads(line)["text"] for line in thawed("logs", "a/running", "--json").stdout.splitlines()]
+    assert "".join(lines) == "x" * 65535 + "é\ufffd"
+
+
 def test_logs_of_another_machine_say_where_they_are(thawed: Cli) -> None:
     assert "there is no workspace a/9" in thawed.wrong("logs", "a/9", code=BAD_INPUT)
     thawed("dispatch", "a/2", "--agent", "codex")

@@ -1,6 +1,7 @@
 """logs: what an agent wrote, from the workspace's directory on this machine."""
 
 import asyncio
+import codecs
 import os
 import sys
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def log_of(settings: Settings, root: str | None, record: Record) -> Path:
 
 
 async def _copy(session: Session, record: Record, file: BinaryIO, *, follow: bool, as_json: bool) -> None:
-    loop = asyncio.get_running_loop()
+    loop, decoder = asyncio.get_running_loop(), codecs.getincrementaldecoder("utf-8")("replace")
     asked_at = loop.time()
     over = not follow or record.status in ENDED
     while True:
@@ -86,7 +87,7 @@ async def _copy(session: Session, record: Record, file: BinaryIO, *, follow: boo
             file.seek(0, os.SEEK_END)
             note("this log was too long and lost its middle: what comes now follows, the rest stands in the file")
         for block in _blocks(file):
-            _write(block, record.workspace, as_json=as_json)
+            _write(block, record.workspace, decoder if as_json else None)
         if over:
             break
         await asyncio.sleep(_LOOK_EVERY)
@@ -97,6 +98,8 @@ async def _copy(session: Session, record: Record, file: BinaryIO, *, follow: boo
             except StoreUnavailable:
                 continue  # the file can be read all the same
             over = record.status in ENDED
+    if as_json and (rest := decoder.decode(b"", final=True)):
+        emit({"workspace": record.workspace, "text": rest})
     if follow and not as_json:
         note(sentence(record))
 
@@ -106,9 +109,10 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def _write(block: bytes, workspace: str, *, as_json: bool) -> None:
-    if as_json:
-        return emit({"workspace": workspace, "text": block.decode("utf-8", "replace")})
+def _write(block: bytes, workspace: str, decoder: codecs.IncrementalDecoder | None) -> None:
+    """As it is, or decoded: a letter may begin in one block and end in the next."""
+    if decoder:
+        return emit({"workspace": workspace, "text": decoder.decode(block)})
     sys.stdout.flush()
     sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
