@@ -32,6 +32,8 @@ def _problem(details: Mapping[str, Any], root: str) -> Problem:
         return Problem(place, details["ctx"]["problem"], details["ctx"]["fix"])
     if kind == "missing":
         return Problem(place, "is missing", "give it a value")
+    if kind == "too_long":
+        return Problem(place, f"must have at most {details['ctx']['max_length']} entries", "leave some out")
     if kind in _WANTED:
         return Problem(place, f"{_WANTED[kind]}, got {shown(details['input'])}")
     return Problem(place, f"{details['msg'][0].lower()}{details['msg'][1:]}, got {shown(details['input'])}")

@@ -5,15 +5,18 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+from pydantic import ValidationError
 
 from coordinator import (
     ConfigError,
     CoordinatorError,
+    Renew,
     Settings,
     Store,
     StoreUnavailable,
@@ -21,6 +24,7 @@ from coordinator import (
     embedded,
     first,
     log,
+    problems_of,
 )
 from coordinator.config import fleet
 from workers import host as machine
@@ -28,6 +32,8 @@ from workers.guards import bury
 from workers.served import served
 from workers.start import home_of
 from workers.worker import Worker
+
+_GIVEN_AS: Final = {"host": "--host", "labels": "--label", "pools": "runners of agents.yaml"}
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Runs agents on this host, as the fleet allows.")
 
@@ -70,7 +76,7 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
     known = fleet.load(path, explicit=named)
     runners = served(known, path)
     root = settings.workspace_root(root_option, known.dispatch.workspace_root)
-    await make_ready(root, host, slots)
+    await make_ready(root, host, slots, runners, labels)
     with ExitStack() as held:
         url = settings.redis_url or held.enter_context(embedded.hold(root)).url
         async with Store.connect(url, settings.root) as store:
@@ -83,10 +89,19 @@ async def _run(host: str, slots: int, root_option: str | None, config: str | Non
             await worker.run()
 
 
-async def make_ready(root: Path, host: str, slots: int) -> None:
-    """What a worker does before it looks for a server: room for its agents, and an end of what an earlier one left."""
+async def make_ready(root: Path, host: str, slots: int, pools: Iterable[str], labels: list[str]) -> None:
+    """What a worker does before it looks for a server: room for its agents, and an end of what an earlier one left.
+
+    First of all ConfigError for what no host can be: its name becomes part of a path. Nothing is made on the disk.
+    """
+    try:
+        Renew(host=host, incarnation="none", pools=sorted(pools), labels=labels)
+    except ValidationError as error:
+        problems = problems_of(error)
+        raise ConfigError([one._replace(field=_GIVEN_AS[one.field.partition(".")[0]]) for one in problems]) from None
+    runs = home_of(root, host) / "runs"
     machine.open_files(slots)
-    await bury(home_of(root, host) / "runs")
+    await bury(runs)
 
 
 def stop_by_signals(worker: Worker) -> None:

@@ -67,7 +67,7 @@ async def _serve(config: str | None, root: str | None) -> None:
 async def _up(config: str | None, root: str | None, slots: int, host: str | None) -> None:
     settings, known, place = _known(config, root)
     runners, host = served(known, settings.config_file(config)[0]), host or machine.name()
-    await make_ready(place, host, slots)
+    await make_ready(place, host, slots, runners, labels=[])
     async with _store(settings, place) as store:
         await replica.begin(store, known, thawed=True, by="up")
         worker = Worker(store, place, runners, host=host, slots=slots, labels=[])
