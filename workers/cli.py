@@ -100,6 +100,7 @@ async def make_ready(root: Path, host: str, slots: int, pools: Iterable[str], la
         problems = problems_of(error)
         raise ConfigError([one._replace(field=_GIVEN_AS[one.field.partition(".")[0]]) for one in problems]) from None
     runs = home_of(root, host) / "runs"
+    machine.look_at(runs)
     machine.open_files(slots)
     await bury(runs)
 

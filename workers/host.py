@@ -15,7 +15,7 @@ from typing import Final
 
 import psutil
 
-from coordinator.errors import HostTaken, WorkerError
+from coordinator.errors import ConfigError, HostTaken, Problem, WorkerError
 from coordinator.words import HOST, shown
 
 log = logging.getLogger(__name__)
@@ -142,7 +142,25 @@ class Lock:
 
 @contextlib.contextmanager
 def locked(home: Path, host: str) -> Iterator[Lock]:
-    """Be the one worker of this host name here. Raises HostTaken while another process is."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with contextlib.closing(Lock(home, host)) as lock:
+    """Be the one worker of this host name here. Raises HostTaken while another process is, ConfigError as `look_at`."""
+    with _usable(home):
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        taken = Lock(home, host)
+    with contextlib.closing(taken) as lock:
         yield lock
+
+
+def look_at(path: Path) -> None:
+    """ConfigError where nothing of a host can be. One that is missing is not made."""
+    with _usable(path), contextlib.suppress(FileNotFoundError):
+        path.stat()
+
+
+@contextlib.contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = f"this host can not use it ({error.strerror})"
+        place = str(error.filename or path)
+        raise ConfigError([Problem(place, problem, "mend that, or choose another --root")]) from None

@@ -1,5 +1,6 @@
 """What `worker run` and `coordinator up` were given and a host can not be: one line says which, and nothing is made."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,42 @@ def test_a_label_that_is_none_is_told_before_anything_is_made(cli: Cli, root: Pa
     told = said("worker run", root, "--label", "gpu", "--label", "a b")
     assert told == f"--label: {LABEL} 'a b'; write it like gpu=a100"
     assert below(cli.place) == ["agents.yaml"]
+
+
+def a_file(root: Path) -> Path:
+    root.parent.mkdir()
+    root.touch()
+    return root
+
+
+def a_link_to_itself(root: Path) -> Path:
+    root.parent.mkdir()
+    root.symlink_to(root)
+    return root
+
+
+def where_none_can_be(_: Path) -> Path:
+    return Path("/proc/root-of-agents")
+
+
+def a_lock_that_is_a_directory(root: Path) -> Path:
+    (root / ".hosts" / "h1" / "lock").mkdir(parents=True)
+    return root
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("made", "path", "reason"),
+    [
+        (a_file, ".hosts/h1/runs", "Not a directory"),
+        (a_link_to_itself, ".hosts/h1/runs", "Too many levels of symbolic links"),
+        (where_none_can_be, "", "No such file or directory"),
+        (a_lock_that_is_a_directory, ".hosts/h1/lock", "Is a directory"),
+    ],
+)
+def test_a_root_that_can_not_be_used_is_named_with_the_reason(
+    root: Path, program: str, made: Callable[[Path], Path], path: str, reason: str
+) -> None:
+    place = made(root)
+    told = said(program, place, "--host", "h1")
+    assert told == f"{place / path}: this host can not use it ({reason}); mend that, or choose another --root"
