@@ -91,3 +91,17 @@ async def test_a_sweep_forgets_eight_lanes_of_a_route(fleet: Fleet) -> None:
     assert await fleet.redis.hlen(FAIR) == 1
     await fleet.store.run(Reap())
     assert await fleet.redis.hlen(FAIR) == 0
+
+
+async def test_sooner_or_later_a_sweep_comes_to_every_route(fleet: Fleet) -> None:
+    keys = {pool: f"{{t}}:fair:{pool}" for pool in ("codex", "gemini")}
+    long_ago = await now(fleet) - 366 * DAY
+    for pool, key in keys.items():
+        await fleet.queue(f"of-{pool}", agent=pool)
+        await fleet.redis.hset(key, f"{pool} {pool} repo:old", " ".join(map(str, Lane(since=long_ago)[:-1])))
+    for _ in range(100):  # which one is left to chance
+        await fleet.store.run(Reap())
+        left = {pool for pool, key in keys.items() if await fleet.redis.hexists(key, f"{pool} {pool} repo:old")}
+        if not left:
+            break
+    assert left == set()
