@@ -41,10 +41,13 @@ def _begin(run: Run, deadline_ms: int, home: Path, asker: socket.socket) -> tupl
         return f"the lease of token {run.token} is over before its agent could start", None
     if select.select([asker], [], [], 0)[0]:
         return "the asker has left", None
-    me = processes.look(os.getpid())
+    try:
+        me, boot = processes.look(os.getpid()), processes.boot()
+    except OSError as error:
+        return f"the guard can not look at the process table: {error.strerror}", None
     if me is None:
         return "the guard can not see itself in the process table", None
-    birth = Birth(me.identity, processes.boot(), run.token, run.kill_grace_ms, run.park_max_ms, run.workspace)
+    birth = Birth(me.identity, boot, run.token, run.kill_grace_ms, run.park_max_ms, run.workspace)
     try:
         slip = Slip.create(home / f"{run.token}{SUFFIX}", birth, deadline_ms)
     except FileExistsError:

@@ -58,7 +58,10 @@ def _is_worked(home: Path) -> bool:
         pid = int((home / "lock").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return False
-    seen = processes.look(pid)
+    try:
+        seen = processes.look(pid)
+    except OSError:  # nobody can look just now: it may
+        return True
     return seen is not None and seen.state != "dead"
 
 

@@ -2,6 +2,9 @@
 
 One does when we wrote down its pid and its birth, when it descends from such a one, when the leader of its session is
 one, or when its environment carries our marker. Nothing else is touched.
+
+Each of these looks raises OSError where there are no descriptors or no memory to look with: a family of which one was
+passed over would seem to have ended.
 """
 
 import os
@@ -10,6 +13,7 @@ import sys
 import psutil
 
 from workers.processes import Identity, Process, content, look
+from workers.short import SHORT
 
 if sys.platform == "linux":
 
@@ -17,7 +21,9 @@ if sys.platform == "linux":
         """Reads the bytes as they are: a dictionary of each environment on the host would cost three times as much."""
         try:
             return marker.encode() in content(f"/proc/{pid}/environ").split(b"\0")
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORT:
+                raise
             return False
 
     def _children(pid: int) -> list[int]:
@@ -25,7 +31,9 @@ if sys.platform == "linux":
         try:
             with os.scandir(f"/proc/{pid}/task") as tasks:
                 return [int(child) for task in tasks for child in content(f"{task.path}/children").split()]
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORT:
+                raise
             return []
 
 else:

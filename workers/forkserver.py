@@ -7,6 +7,7 @@ keeps a connection with a guard that waits; so a server without children has no 
 
 import contextlib
 import fcntl
+import functools
 import gc
 import os
 import select
@@ -21,6 +22,7 @@ from typing import NoReturn
 from workers import orphans, processes
 from workers.attend import attend
 from workers.bell import Bell, default_signals, nothing
+from workers.short import patiently
 from workers.slip import SUFFIX, Slip
 
 _KIND = 2  # raised with every change of what a guard is asked: an older server goes on with its guards, and asks none
@@ -56,7 +58,7 @@ class ForkServer:
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
-                asker, _ = self._listener.accept()
+                asker, _ = patiently(self._listener.accept)
                 with asker:
                     asker.settimeout(None)
                     self._fork(asker)
@@ -99,10 +101,15 @@ class ForkServer:
 def bury(home: Path, dead_guard: int) -> None:
     """See to the end of what a killed guard held, should there be no worker that does."""
     for path in home.glob(f"*{SUFFIX}"):
-        with contextlib.suppress(OSError, ValueError), Slip.open(path) as slip:  # gone, or no slip
-            held_by = orphans.guard_of(slip)
-            if held_by and held_by.pid == dead_guard and not processes.alive(held_by):
-                orphans.end_orphans(slip)
+        with contextlib.suppress(OSError, ValueError):  # gone, or no slip
+            patiently(functools.partial(_bury, path, dead_guard))
+
+
+def _bury(path: Path, dead_guard: int) -> None:
+    with Slip.open(path) as slip:
+        held_by = orphans.guard_of(slip)
+        if held_by and held_by.pid == dead_guard and not processes.lives(held_by):
+            orphans.end_orphans(slip)
 
 
 def main(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ guard that somebody stopped. A hint that is lost costs one tick.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -20,12 +21,14 @@ from workers.clock import awake_ms, boot_ms, epoch_ms
 from workers.output import Output
 from workers.processes import Identity, Process
 from workers.run import Ended, Exit, Reason, Run
+from workers.short import at_once
 from workers.slip import MARK, Slip
 from workers.spawn import adopt_orphans, spawn
 from workers.watch import Watch
 
 _TICK_MS = 1000  # also bounds how late a guard is after the machine slept, which its timer does not count
 _LEFTOVERS_GRACE_MS = 400
+_SHORT_WAIT_MS = 50  # between looks where nobody can look
 _OTHERS_MS = 40  # all guards of a host may wake at once, and a look at every process costs each of them some ms
 _Asking = Literal["INT", "TERM"]
 _ASKED: Final[tuple[tuple[signal.Signals, _Asking], ...]] = ((signal.SIGINT, "INT"), (signal.SIGTERM, "TERM"))
@@ -64,7 +67,7 @@ class Guard:
             return
         self._watch = Watch(self._run, output)
         self._started_at = epoch_ms()
-        born = processes.look(self._agent)  # not yet collected, so it is there even when it has ended
+        born = at_once(lambda: processes.look(self._agent))  # not yet collected: it is there even when it has ended
         self._slip.set_agent(Identity(self._agent, born.birth if born else 0), self._started_at)
 
     def stand(self) -> None:
@@ -92,10 +95,7 @@ class Guard:
             state, since = self._slip.state()
             if state == "stilled":
                 if now < still_at:
-                    processes.resume(self._family)
-                    self._slip.set_state("running", now)
-                    if self._watch:
-                        self._watch.begin()
+                    self._go_on(now)
                 elif now >= since + self._run.park_max_ms:
                     return Wish("lost", 0)
                 else:
@@ -116,6 +116,16 @@ class Guard:
         """Stop the agent's own group at once: the sweep that finds the rest first reads every process there is."""
         with contextlib.suppress(OSError):
             os.killpg(self._agent, signal.SIGSTOP)  # it leads its group, and was not collected: its number is its own
+
+    def _go_on(self, now: int) -> None:
+        """Let the tree go on; where nobody can look for it just now it stands until somebody can."""
+        if processes.resume(self._family):
+            self._slip.set_state("running", now)
+            if self._watch:
+                self._watch.begin()
+        else:
+            self._strike()
+            self._wait(_SHORT_WAIT_MS)
 
     def _others_have_acted(self) -> bool:
         """Wait before the long look at all processes: when a host wakes all of its guards are here at once.
@@ -149,15 +159,24 @@ class Guard:
             self._watch.sample()
         if wish.grace_ms and self._slip.state()[0] == "running":
             for number, name in _ASKED:
-                family = self._family()
-                found |= {each.pid: Ended(each.pid, processes.command(each.pid), name) for each in family}
-                processes.signal_all(family, number)
+                asked = at_once(functools.partial(self._ask, number, name))
+                if asked is None:  # nobody can look whom to ask: what is stopped can wait for that, what acts can not
+                    break
+                found |= asked
                 if self._gone_within(wish.grace_ms // 2):
                     return tuple(found.values())
+        if self._status is None:
+            self._strike()
         found |= {each.pid: each for each in processes.end_family(self._near, self._collect)}
         time.sleep(_OTHERS_MS / 1000)
         found |= {each.pid: each for each in processes.end_family(self._family, self._collect)}
         return tuple(found.values())
+
+    def _ask(self, number: int, name: _Asking) -> dict[int, Ended]:
+        family = self._family()
+        asked = {each.pid: Ended(each.pid, processes.command(each.pid), name) for each in family}
+        processes.signal_all(family, number)
+        return asked
 
     def _gone_within(self, grace_ms: int) -> bool:
         """Wait for the tree to end by itself; no longer than the lease, nor once a stricter order is given."""
@@ -193,8 +212,9 @@ class Guard:
         return families.tree(self._slip.marker, self._me)
 
     def _leftovers(self) -> bool:
-        """Whether any of the tree lives. A guard that adopts orphans and has no child has no descendant either."""
-        return bool(families.marked(self._slip.marker)) if self._alone else bool(self._family())
+        """Whether any of the tree lives, or may. A guard that adopts orphans and has no child has no descendant."""
+        left = at_once(lambda: families.marked(self._slip.marker) if self._alone else self._family())
+        return left is None or bool(left)
 
     def _collect(self) -> None:
         """Collect the dead: the agent, and orphans that came to us."""

@@ -5,7 +5,6 @@ All it knows is read from the slip, so one that was found is as good as one that
 
 import asyncio
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -17,11 +16,11 @@ from workers import orphans, processes
 from workers.clock import boot_ms
 from workers.processes import Identity
 from workers.run import Exit, Order
+from workers.short import SHORT
 from workers.slip import Slip, State
 
 GRANT = ".grant"  # beside the slip: what a server that forgot the run is told, also by the next worker
 _POLL_S = 0.02
-_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # of what a slip is read with: nothing is known of the slip then
 _SHORT_WAIT_S = 0.5
 _PATIENCE_MS = 5000  # how late a guard may be with an ending before it is ended itself
 
@@ -132,7 +131,7 @@ class Guard:
             if parked_out and not order:
                 slip.give_order("lost", 0, now)
             if parked_out or (order and now > order[2] + order[1] + _PATIENCE_MS):
-                return processes.send(self._guard, signal.SIGKILL)  # `ended` then ends the tree, and says why
+                return self._send(signal.SIGKILL)  # `ended` then ends the tree, and says why
             if state != "running" or deadline is None or now < deadline - self._kill_grace_ms // 2:
                 return False
             processes.still(lambda: orphans.tree_of(slip))
@@ -141,7 +140,8 @@ class Guard:
         return True
 
     def forget(self) -> None:
-        """Remove the slip once its ending is reported; GuardError while the guard lives. A second time does nothing."""
+        """Remove the slip once its ending is reported; GuardError while the guard lives, or may. A second time does
+        nothing."""
         if self._guard and processes.alive(self._guard):
             raise GuardError(f"the guard of token {self.token} still lives: await ended() before forget()")
         self.path.unlink(missing_ok=True)
@@ -152,36 +152,46 @@ class Guard:
             return orphans.end_orphans(slip)
 
     def _hint(self) -> None:
-        if self._guard:
-            processes.send(self._guard, signal.SIGCONT)
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: int) -> bool:
+        """Send the guard a signal; False too where there was nothing to do it with: it looks again by itself."""
+        with contextlib.suppress(OSError):
+            return self._guard is not None and processes.send(self._guard, number)
+        return False
 
     def _slip(self) -> Slip:
         try:
             return Slip.open(self.path)
         except OSError as error:
-            kind = GuardError if error.errno in _SHORT else SlipGone
+            kind = GuardError if error.errno in SHORT else SlipGone
             raise kind(f"can not read the slip of token {self.path.stem}: {error}") from error
 
 
 async def _gone(process: Identity) -> None:
     """Wait until a process that need not be our child has ended."""
-    descriptor = _descriptor(process.pid)
+    descriptor = _descriptor(process)
     if descriptor is None:
         while processes.alive(process):  # noqa: ASYNC110  # no event tells of another's child here
             await asyncio.sleep(_POLL_S)
         return
     loop, gone = asyncio.get_running_loop(), asyncio.Event()
     try:
-        if processes.alive(process):  # asked after the descriptor was opened, so it is this process's
-            loop.add_reader(descriptor, gone.set)
-            await gone.wait()
+        loop.add_reader(descriptor, gone.set)
+        await gone.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)
 
 
-def _descriptor(pid: int) -> int | None:
+def _descriptor(process: Identity) -> int | None:
+    """One that is readable as soon as this very process has ended; None where it has, or there is none to be had."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            return os.pidfd_open(pid)
+            descriptor = os.pidfd_open(process.pid)
+            with contextlib.ExitStack() as unless_it_lives:
+                unless_it_lives.callback(os.close, descriptor)
+                if processes.lives(process):  # asked after the descriptor was opened, so it is this process's
+                    unless_it_lives.pop_all()
+                    return descriptor
     return None

@@ -1,0 +1,136 @@
+"""Workers and guards that are short of descriptors: no agent is taken for dead because nobody can look at it."""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from coordinator.errors import GuardError
+from tests.guarding import LONG_MS, Host, a_host, dead, steady
+from tests.scarce import descriptors
+from tests.waiting import wait_until
+from workers import guarded
+from workers.clock import boot_ms
+from workers.guarded import Guard
+from workers.run import Order
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a look needs no descriptor")
+T = TypeVar("T")
+
+
+@pytest.fixture
+async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
+    monkeypatch.setattr(guarded, "_SHORT_WAIT_S", 0.01)
+    async with a_host(tmp_path) as host:
+        yield host
+
+
+async def _does_not_return(work: Awaitable[T], left: int) -> "asyncio.Future[T]":
+    """`work` as it waits for descriptors, of which there are enough again."""
+    with descriptors(left):
+        waiting = asyncio.ensure_future(work)
+        await steady(waiting.done, "it waits", 60)
+    return waiting
+
+
+@contextlib.contextmanager
+def _short(process: psutil.Process) -> Iterator[None]:
+    """That process can open no file meanwhile."""
+    before = process.rlimit(resource.RLIMIT_NOFILE)
+    process.rlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        process.rlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def _stands(guard: Guard) -> None:
+    agent = psutil.Process(guard.pid)
+    await wait_until(lambda: agent.status() == psutil.STATUS_STOPPED, "the agent stands")
+
+
+@pytest.mark.parametrize("left", [0, 1])
+async def test_a_healthy_agent_goes_on_whose_guard_could_not_be_looked_at(host: Host, left: int) -> None:
+    guard = await host.start(7, "ticks=ticks")
+    ended = await _does_not_return(guard.ended(), left)
+    ticks = len(host.text("ticks"))
+    await wait_until(lambda: len(host.text("ticks")) > ticks + 20, "the agent goes on")
+    assert (ended.done(), guard.state()) == (False, "running")
+    guard.end("killed", 0)
+    assert (await ended).reason == "killed"
+
+
+async def test_a_run_that_ends_while_nobody_could_look_is_seen_to_have_ended(host: Host) -> None:
+    guard = await host.start(7, argv=("sh", "-c", "until test -e go; do sleep 0.01; done; exit 3"))
+    ended = await _does_not_return(guard.ended(), 0)
+    (host.path / "go").touch()
+    assert (await ended).code == 3
+
+
+async def test_the_slip_of_a_guard_that_may_live_is_not_removed(host: Host) -> None:
+    guard = await host.start(7, "sleep=60000")
+    with descriptors(0), pytest.raises(GuardError, match="lives"):
+        guard.forget()
+    assert guard.path.exists()
+
+
+async def test_a_guard_that_no_signal_reaches_for_want_of_a_descriptor_is_ended_at_a_later_beat(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guarded, "_PATIENCE_MS", -1)
+    guard = await host.start(7, "sleep=60000")
+    host.guard_of(guard).suspend()
+    with descriptors(1):  # for the slip
+        guard.end("killed", 0)
+        assert not guard.enforce()
+    assert guard.enforce()
+    assert (await guard.ended()).reason == "killed"
+
+
+async def test_a_guard_that_is_short_itself_stills_its_tree_and_lets_it_go_on(host: Host) -> None:
+    guard = await host.start(7, "child=sleep=60000", "ticks=ticks")
+    await wait_until((host.path / "ticks").exists, "the agent works")
+    with _short(host.guard_of(guard)):
+        guard.extend(boot_ms())
+        await _stands(guard)
+        await steady(guard.state, "nobody knows whether all of it stands", 60)
+    await wait_until(lambda: guard.state() == "stilled", "it is known")
+    with _short(host.guard_of(guard)):
+        guard.extend(boot_ms() + LONG_MS)
+        await steady(lambda: psutil.Process(guard.pid).status(), "nobody can look whom to let go on", 60)
+        guard.extend(boot_ms())
+    await steady(guard.state, "its lease is over again", 60)
+    guard.extend(boot_ms() + LONG_MS)
+    ticks = len(host.text("ticks"))
+    await wait_until(lambda: len(host.text("ticks")) > ticks + 20, "the agent goes on")
+
+
+@pytest.mark.parametrize("order", ["lost", "killed"])
+async def test_a_guard_that_is_short_itself_stops_what_is_to_end_and_ends_it_when_it_can(
+    host: Host, order: Order
+) -> None:
+    guard = await host.start(7, "child=sleep=60000", "ticks=ticks", kill_grace_ms=LONG_MS // 3)
+    await wait_until((host.path / "ticks").exists, "the agent works")
+    with _short(host.guard_of(guard)):
+        guard.end(order)
+        await _stands(guard)
+        await steady(guard.state, "it has not ended", 60)
+    ending = await guard.ended()
+    assert (ending.reason, ending.signal, len(ending.receipt)) == (order, signal.SIGKILL, 2)
+
+
+async def test_a_fork_server_that_is_short_stays_and_ends_what_a_killed_guard_left(host: Host) -> None:
+    guard = await host.start(7, "daemon=mark=marks:up+sleep=60000", "sleep=60000")
+    await wait_until(lambda: host.text("marks"), "the tree is there")
+    server = host.server()
+    with _short(server):
+        host.guard_of(guard).kill()
+        await steady(lambda: dead(server), "it waits", 60)
+    await wait_until(lambda: host.living(guard) == [], "the tree is ended")
