@@ -29,6 +29,10 @@ class SlipGone(GuardError):
     """The slip of a run was removed, or something else has its place: its guard ends the run when it sees that."""
 
 
+class SlipUnread(GuardError):
+    """There are no descriptors or no memory to read a slip with: nothing is known of its run, which may go on."""
+
+
 class Guard:
     """The guard of one run. Holds no file open between calls; every call may raise GuardError when the slip is gone."""
 
@@ -39,8 +43,9 @@ class Guard:
         try:
             with self._slip() as slip:
                 born, self._guard = slip.birth(), orphans.guard_of(slip)
-        except OSError as error:  # a pipe or a device in its place
-            raise GuardError(f"can not read the slip of token {path.stem}: {error}") from error
+        except OSError as error:  # a pipe or a device in its place, else
+            kind = SlipUnread if error.errno in SHORT else GuardError
+            raise kind(f"can not read the slip of token {path.stem}: {error}") from error
         if born and born.token != self.token:  # a copy: what is ordered there must not reach the run it is of
             born = self._guard = None
         self.workspace = born.workspace if born else ""
@@ -164,8 +169,17 @@ class Guard:
         try:
             return Slip.open(self.path)
         except OSError as error:
-            kind = GuardError if error.errno in SHORT else SlipGone
+            kind = SlipUnread if error.errno in SHORT else SlipGone
             raise kind(f"can not read the slip of token {self.path.stem}: {error}") from error
+
+
+async def guard_at(path: Path) -> Guard:
+    """The guard whose slip lies there; waits while there are no descriptors or no memory to read it with: it runs."""
+    while True:
+        try:
+            return Guard(path)
+        except SlipUnread:
+            await asyncio.sleep(_SHORT_WAIT_S)
 
 
 async def _gone(process: Identity) -> None:

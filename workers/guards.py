@@ -17,7 +17,7 @@ import workers
 from coordinator.errors import GuardError
 from coordinator.models import Grant
 from workers.forkserver import LOCK, LOG, SOCKET
-from workers.guarded import GRANT, Guard
+from workers.guarded import GRANT, Guard, guard_at
 from workers.run import Run
 from workers.slip import SUFFIX
 
@@ -69,7 +69,7 @@ class Guards:
 
         `deadline_ms` is the lease's end on the boot clock. A program that can not be started is an ending
         (`start_failed`); GuardError means that nothing was started: the token was before, the lease is as good as over,
-        or there is no fork server.
+        or there is no fork server. Waits while there are no descriptors to read its slip with.
         """
         path = self.home / f"{run.token}{SUFFIX}"
         try:
@@ -97,7 +97,7 @@ class Guards:
             waking.cancel()
         if not path.exists():
             raise GuardError(f"the fork server of {self.home} does not answer")
-        return Guard(path)
+        return await guard_at(path)
 
     def note(self, grant: Grant) -> None:
         """Write down what a run is granted as, before it starts; where that fails, the next worker does not know."""
@@ -108,10 +108,10 @@ class Guards:
         except OSError as error:
             log.warning("not written down workspace=%s: %s", grant.workspace, error)
 
-    def find(self, token: int) -> Guard | None:
+    async def find(self, token: int) -> Guard | None:
         """The guard of a token, if that was started here."""
         path = self.home / f"{token}{SUFFIX}"
-        return Guard(path) if path.exists() else None
+        return await guard_at(path) if path.exists() else None
 
     def found(self) -> list[Guard]:
         """All guards on disk, lowest token first, living or ended: for a worker that comes back.

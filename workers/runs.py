@@ -113,14 +113,14 @@ class Runs:
                 return await self._told(held, told)
             run = await held.unless_ended(prepare(grant, workspace, self._runners, self._host, self.kill_grace_ms))
             self._guards.note(grant)
-            guard = self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
+            guard = await self._guards.find(held.token) or await self._guards.start(run, held.deadline_ms)
         except WorkerError as error:
             if boot_ms() >= held.deadline_ms - self.kill_grace_ms:  # whoever holds the next lease runs it
                 log.warning("not started workspace=%s token=%d: %s", held.workspace, held.token, error)
                 return self._drop(held)
             return await self._told(held, finish.failed(held.workspace, held.token, held.order, str(error)))
         held.under(guard)
-        self._journal.started(grant, workspace, guard.pid)
+        self._journal.started(grant, workspace, held.lease().pid or 0)
         return await self._follow(held, guard, workspace)
 
     async def _follow(self, held: Held, guard: Guard, workspace: Workspace) -> None:

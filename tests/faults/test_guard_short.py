@@ -7,19 +7,26 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import psutil
 import pytest
 
+from coordinator.config.runners import Runner
 from coordinator.errors import GuardError
+from coordinator.models import Grant
+from coordinator.operations.complete import Ending
+from coordinator.store import Store
 from tests.guarding import LONG_MS, Host, a_host, dead, steady
 from tests.scarce import descriptors
 from tests.waiting import wait_until
 from workers import guarded
 from workers.clock import boot_ms
 from workers.guarded import Guard
+from workers.guards import Guards
+from workers.held import Held
 from workers.run import Order
+from workers.runs import Runs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a look needs no descriptor")
 T = TypeVar("T")
@@ -94,6 +101,26 @@ async def test_a_guard_that_no_signal_reaches_for_want_of_a_descriptor_is_ended_
     assert (await guard.ended()).reason == "killed"
 
 
+async def test_a_start_after_which_the_slip_can_not_be_read_is_told_of_when_it_can(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = contextlib.ExitStack()
+
+    async def begin(_: Guards) -> None:
+        short.enter_context(descriptors(0))
+
+    monkeypatch.setattr(Guards, "_keep_spare", begin)  # the last that a start does before it reads the slip
+    with short:
+        starting = asyncio.create_task(host.start(7, "ticks=ticks"))
+        await wait_until((host.path / "ticks").exists, "the agent works")
+        await steady(starting.done, "nobody can say what became of it", 60)
+    guard = await starting
+    assert (guard.state(), guard.workspace) == ("running", "core/go-io/task-7")
+    found = await (await _does_not_return(host.guards.find(7), 0))  # as one that is granted again is looked for
+    assert found
+    assert found.path == guard.path
+
+
 async def test_a_guard_that_is_short_itself_stills_its_tree_and_lets_it_go_on(host: Host) -> None:
     guard = await host.start(7, "child=sleep=60000", "ticks=ticks")
     await wait_until((host.path / "ticks").exists, "the agent works")
@@ -134,3 +161,29 @@ async def test_a_fork_server_that_is_short_stays_and_ends_what_a_killed_guard_le
         host.guard_of(guard).kill()
         await steady(lambda: dead(server), "it waits", 60)
     await wait_until(lambda: host.living(guard) == [], "the tree is ended")
+
+
+async def test_a_run_that_has_just_started_goes_on_though_its_pid_can_not_be_read(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, under, told = contextlib.ExitStack(), Held.under, list[Ending]()
+
+    def begin(held: Held, guard: Guard) -> None:
+        under(held, guard)
+        short.enter_context(descriptors(0))
+
+    async def report(_: Held, ending: Ending) -> None:
+        told.append(ending)
+
+    monkeypatch.setattr(Held, "under", begin)
+    runners = {"codex": Runner(command=["sh", "-c", "until test -e go; do sleep 0.01; done"])}
+    runs = Runs(cast("Store", None), host.path, runners, "h1", host.guards, report)
+    async with asyncio.TaskGroup() as runs.group:
+        with short:
+            runs.begin(Grant(workspace="a/b", token=7, ttl=LONG_MS, agent="codex", task="x", attempt=1), boot_ms())
+            held = runs.held[7]
+            await wait_until(lambda: held.guard, "it has started")
+            await steady(lambda: (told, held.order, 7 in runs.held), "nobody ends it", 60)
+        await steady(lambda: (told, held.lives, 7 in runs.held), "it goes on", 60)
+        (host.path / "a/b/go").touch()
+    assert [one.status for one in told] == ["completed"]
