@@ -16,7 +16,6 @@ from workers.clock import boot_ms
 
 SAFETY_NET: Final = 30.0  # seconds between looks at the queue that no poke asked for
 _SHORT_WAIT: Final = 2.0  # seconds between looks while memory or disk is short
-_AT_ONCE: Final = 0.1  # seconds, where what is due was not done: a damaged key keeps it due until somebody mends it
 _LONGEST_ANSWER: Final = 5.0  # seconds
 
 
@@ -81,7 +80,7 @@ class Claims:
         if reply.more:
             self._poked.set()
         if reply.retry_in is not None:
-            self._look_within(reply.retry_in / 1000 + 0.001 if reply.retry_in else _AT_ONCE)
+            self._look_within(reply.retry_in / 1000 + 0.001)
         return reply
 
     def _look_within(self, seconds: float) -> None:

@@ -162,12 +162,13 @@ function fair.age(most)
   for _, lane in ipairs(redis.call('ZRANGEBYSCORE', base.key('ages'), '-inf', call.now, 'LIMIT', 0, most)) do
     local name, keys, own = queue.parts(lane)
     local state, route = pair(lane)
+    state.pass = state.pass or 0 -- what it has used was deleted by hand
     local after = base.setting('ageing')
     local band = own
     if after > 0 and own < HIGHEST - 1 then band = math.min(own + 2 * math.floor((call.now - state.since) / after), HIGHEST - 1) end
     local fine, waits = sound.holds(queue.refile, lane, function()
       if band > own then return score_of(band, arrive(route, name, band)) end
-      return score_of(own, (state.pass or 0) + overrun(state, weight_of(keys))) -- also where `ageing` was made longer
+      return score_of(own, state.pass + overrun(state, weight_of(keys))) -- also where `ageing` was made longer
     end)
     if fine and waits then
       state.aged, state.dirty = band > own and band or nil, true

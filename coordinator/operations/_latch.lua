@@ -89,11 +89,17 @@ function latch.thaw(limit_key, by)
   facts.tell('Thawed', { key = limit_key, by = by })
 end
 
+local AGAIN = 60000 -- ms until a key whose opening met damage is looked at again
+
 -- Fires up to `most` timers that are due; answers the keys that opened.
 function latch.fire(most)
   local opened = {}
   for _, limit_key in ipairs(redis.call('ZRANGEBYSCORE', base.key('timers'), '-inf', call.now, 'LIMIT', 0, most)) do
-    if sound.holds(sound.key, limit_key) and expire(limit_key) then opened[#opened + 1] = limit_key end
+    if not sound.holds(sound.key, limit_key) then
+      redis.call('ZADD', base.key('timers'), call.now + AGAIN, limit_key)
+    elseif expire(limit_key) then
+      opened[#opened + 1] = limit_key
+    end
   end
   return opened
 end

@@ -13,7 +13,6 @@ from coordinator.store import Store
 
 log = logging.getLogger(__name__)
 TICK: Final = 30.0  # seconds
-_AT_ONCE: Final = 0.1  # seconds, where what is due was not done: a damaged key keeps it due until somebody mends it
 
 
 class Sweeper:
@@ -46,7 +45,7 @@ class Sweeper:
             return
         if (count := await self._faults.part()) is not None:
             self._count = count
-        due = TICK if reaped.next_due is None else min(reaped.next_due / 1000 or _AT_ONCE, TICK)
+        due = TICK if reaped.next_due is None else min(reaped.next_due / 1000, TICK)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(due):
                 await self._poked.wait()

@@ -1,4 +1,4 @@
-"""When a worker asks for work again: as soon as an answer says, whoever asked, and not as often as it can."""
+"""When a worker asks for work again: as soon as an answer says, whoever asked."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis as AsyncRedis
 
-from coordinator.operations import BackOff, Complete, Renew, Thaw
+from coordinator.operations import Complete, Renew, Thaw
 from coordinator.operations._operation import Operation
 from coordinator.steady import end, steadily
 from coordinator.store import Store
@@ -54,18 +54,3 @@ async def test_a_host_that_was_short_as_a_run_ended_looks_again_soon(
     room[0] = (1, False)
     await wait_until(lambda: len(store.asked) == 2, "it looks again")
     await end([loop])
-
-
-async def test_what_is_due_and_can_not_be_done_is_not_asked_for_without_end(
-    store: Counted, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(claims, "_AT_ONCE", 0.2)
-    await store.run(BackOff.model_validate({"key": "codex", "for": 1}))
-    await store.redis.set("{t}:slots:codex", "damaged")
-    await store.redis.zadd("{t}:timers", {"codex": 1})
-    asks = Claims(store, "h1", "i", lambda: (1, False), lambda *_: None)
-    loop = asyncio.create_task(steadily("claim", asks.work))
-    asks.look()
-    await wait_until(lambda: len(store.asked) == 3, "it has looked three times")
-    await end([loop])
-    assert store.asked[2] - store.asked[0] >= 0.4

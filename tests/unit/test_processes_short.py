@@ -16,7 +16,7 @@ from workers.processes import Identity, Process
 from workers.run import Ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a look needs no descriptor")
-MARKER = "DISPATCH_RUN=/short/7.run"
+MARKER = f"DISPATCH_RUN=/short/{os.getpid()}.run"  # of this test process: all of the machine is looked at
 Family = Callable[[], list[Process]]
 FAMILIES: dict[str, Callable[[int], Family]] = {
     "below": lambda root: lambda: families.below(root),
