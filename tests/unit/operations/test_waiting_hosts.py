@@ -1,4 +1,4 @@
-"""Hosts that wait: what they are woken for, who is next when one does not come, how long a fleet settles."""
+"""Hosts that wait: what wakes them, who is next when one does not come, and how long a fleet waits for its hosts."""
 
 from typing import Any
 
@@ -151,7 +151,7 @@ def test_what_a_route_knows_of_its_lanes_is_kept_when_it_comes_back_within_two_d
     world.ask(ops.Cancel(workspace="a"))
     world.set_clock(START + HOUR)
     world.ask(ops.Reap())
-    assert "routes" not in set(world.keys())
+    assert world.redis.exists(f"{ROOT}:routes") == 0
     assert 0 < world.redis.ttl(f"{ROOT}:fair:codex") <= 172_800
     queue(world, "b")
     assert world.redis.ttl(f"{ROOT}:fair:codex") == -1
