@@ -8,6 +8,8 @@ from coordinator.operations.apply import Rates
 from coordinator.store import Store
 from tests.model.world import ROOT, START, World
 from tests.unit.operations.asking import Fleet
+from tests.unit.operations.test_restore import beat, emptied, restore
+from tests.unit.operations.test_restore_again import HELD, frozen_by
 
 SECOND = 1000
 
@@ -139,3 +141,15 @@ async def test_a_default_that_is_set_to_what_it_was_looks_at_nothing_again(fleet
     for limit, walks in ((0, 0), (1, 1)):
         await fleet.limit("repo:*", limit)
         assert await fleet.redis.exists(fleet.store.key("opening")) == walks
+
+
+async def test_a_freeze_that_is_over_keeps_nobody_from_freezing_a_fleet_that_has_forgotten_runs(fleet: Fleet) -> None:
+    """The environment had thawed it; its time is over, and no timer has told so yet."""
+    await emptied(fleet, thawed=False)
+    await fleet.store.run(ops.Apply(if_new=True, thaw=True))
+    await beat(fleet)
+    await fleet.store.run(ops.Freeze(by="ana", until=4_102_444_800_000))
+    await fleet.redis.hset(fleet.store.key("control"), "frozen_until", "1")
+    assert await frozen_by(fleet) == "-"
+    await restore(fleet, HELD)
+    assert await frozen_by(fleet) == "restore"
