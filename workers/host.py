@@ -21,7 +21,8 @@ from coordinator.words import HOST, shown
 log = logging.getLogger(__name__)
 MEMORY_FLOOR: Final = 256 << 20  # bytes that stay free: an agent that starts the kernel's killer ends others too
 DISK_FLOOR: Final = 64 << 20  # bytes that stay free
-_OTHER_FILES: Final = 64  # descriptors beside one for each agent that runs
+_SLOT_FILES: Final = 3  # a run that is checked out has two pipes of git open and, from Python 3.12 on, git; later one
+_OTHER_FILES: Final = 64  # descriptors beside those of the slots
 _UNKNOWN_NEED: Final = 64 << 20  # bytes reckoned for an agent whose runner names no memory
 
 
@@ -79,9 +80,9 @@ class Room:
 
 
 def open_files(slots: int) -> None:
-    """Have room for a descriptor for each agent. WorkerError where the system allows too few."""
+    """Have room for the descriptors that each slot may need at once. WorkerError where the system allows too few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = slots + _OTHER_FILES
+    need = _SLOT_FILES * slots + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= need:
         return
     try:

@@ -14,6 +14,7 @@ from workers.forkserver import LOCK
 
 only_redis = pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
 RUNS = 200
+SLOTS = 60
 
 
 async def _host(fleet: Fleet) -> HostView | None:
@@ -58,25 +59,35 @@ async def test_hundreds_of_runs_leave_no_zombie_no_open_file_and_no_slip(server_
 
 
 @only_redis
-@pytest.mark.parametrize(("hard", "ends"), [(4096, None), (80, 1)])
+@pytest.mark.parametrize(("hard", "ends"), [(244, None), (80, 1)])
 async def test_a_host_that_may_open_few_files_opens_more_or_says_so(
-    server_url: str, tmp_path: Path, hard: int, ends: int | None
+    server_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard: int, ends: int | None
 ) -> None:
-    runner: dict[str, object] = {"command": ["sh", "-c", "until test -e ../../go; do sleep 0.1; done"]}
+    """As many as it needs to check out a source for each slot at once, and then to run them."""
+    git, clones = tmp_path / "bin/git", tmp_path / "clones"
+    git.parent.mkdir()
+    clones.touch()
+    git.write_text(f"#!/bin/sh\necho >>{clones}\nuntil test -e {tmp_path}/cloned; do sleep 0.1; done\n")
+    git.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+    runner: dict[str, object] = {"command": ["sh", "-c", "until test -e ../../../go; do sleep 0.1; done"]}
     few = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, {hard}))\n"
-    async with Fleet(server_url, tmp_path, {"codex": 40}, {"codex": runner}) as fleet:
+    async with Fleet(server_url, tmp_path, {"codex": SLOTS}, {"codex": runner}) as fleet:
         fleet.serve("r1")
-        fleet.work("h1", 40, code=few + WORK)
+        fleet.work("h1", SLOTS, code=few + WORK)
         if ends is not None:
             assert await fleet.ended("h1") == ends
-            assert "80 files may be open here and --slots 40 needs 104: raise ulimit -n" in fleet.said("h1")
+            assert "80 files may be open here and --slots 60 needs 244: raise ulimit -n" in fleet.said("h1")
             return
         await fleet.ready(1)
-        for number in range(40):
-            await fleet.store.run(Submit(workspace=f"a/{number}", agent="codex", task="x"))
-        await wait_until(lambda: len(list((fleet.root / ".hosts/h1/runs").glob("*.run"))) == 40, "all run at once", 30)
+        for number in range(SLOTS):
+            await fleet.store.run(Submit(workspace=f"a/{number}", agent="codex", task="x", source="/a/repository"))
+        await wait_until(lambda: clones.read_text().count("\n") == SLOTS, "all are checked out at once", 30)
+        (tmp_path / "cloned").touch()
+        runs = fleet.root / ".hosts/h1/runs"
+        await wait_until(lambda: len(list(runs.glob("*.run"))) == SLOTS, "all run at once", 30)
         (fleet.root / "go").touch()
-        assert (await fleet.drained(30)).counts["completed"] == 40
+        assert (await fleet.drained(30)).counts["completed"] == SLOTS
 
 
 async def _run(fleet: Fleet, first: int, end: int) -> None:
