@@ -180,7 +180,7 @@ async def test_a_worker_under_the_name_of_a_push_host_asks_for_its_work(server_u
         fleet.serve("r1")
         fleet.work("h1", 1)
         await fleet.store.run(Submit(workspace="mine/t1", agent="codex", task="0"))
-        assert (await fleet.becomes("mine/t1", "completed")).mode == "pull"
+        assert (await fleet.becomes("mine/t1", "completed", deadline=30)).mode == "pull"
 
 
 async def test_a_second_worker_of_the_same_name_is_refused_and_the_first_goes_on(

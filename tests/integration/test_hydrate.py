@@ -104,6 +104,8 @@ async def test_a_worker_takes_over_a_tree_and_starts_nothing_twice(server_url: s
             lives = await fleet.record("core/r2/lives")
             assert (lives.status, lives.mode, lives.host, lives.pid) == ("running", "asker", "h1", pid)
             assert (await fleet.status()).running == 1
+            runs = fleet.root / ".hosts/h1/runs"  # what is still there the next worker writes down once more
+            await wait_until(lambda: not list(runs.glob("*.run")), "it is done with all of them")
             fleet.kill("h1")
             fleet.work("h1", 4)
             await wait_until(lambda: fleet.said("h1").count("hydrated host=h1") == 2, "the disk was told of again", 20)
