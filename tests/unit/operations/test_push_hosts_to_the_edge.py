@@ -50,6 +50,7 @@ def test_a_push_host_that_was_called_and_left_to_others_is_handed_its_work_by_it
 def test_a_push_host_that_is_handed_work_by_its_beat_calls_no_other_where_no_more_waits(world: World) -> None:
     push_host(world, "p1", "p2", "p3")
     thawed(world, "a", "b")
+    world.set_clock(START + 1)
     assert [grant.workspace for grant in beat(world, "p2").unseen] == ["b"]
     keys = world.keys()
     assert (keys.get("poked"), keys["waiting:codex"]) == (None, {"p3": START})
