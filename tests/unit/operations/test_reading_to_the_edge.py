@@ -141,6 +141,15 @@ def test_the_last_moment_is_one_until_which_a_key_may_be_shut(world: World) -> N
     assert world.ask(ops.Claim(host="h1", incarnation="i", seq=1)).grants == ()
 
 
+@pytest.mark.parametrize("code", [-LAST, LAST, -1, 0])
+def test_an_exit_code_is_shown_whatever_number_it_is(world: World, code: int) -> None:
+    answer = world.ask(ops.Submit(workspace="a", agent="codex", asker="svc"))
+    assert isinstance(answer, ops.submit.Granted)
+    world.ask(ops.Complete(workspace="a", token=answer.grant.token, status="failed", exit_code=code))
+    (found,) = world.ask(ops.Query(workspace="a")).workspaces
+    assert found.exit_code == code
+
+
 def test_thousands_that_wait_for_their_time_keep_no_claim_from_its_answer(world: World) -> None:
     world.redis.zadd(f"{ROOT}:later", {f"w{number}": LAST for number in range(9000)})
     queue(world, "a")
