@@ -4,9 +4,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from workers.short import SHORT
+
 
 def changed_since(directory: Path, epoch_s: float) -> Iterator[bool]:
-    """False for each directory without a change, True at the first change, which ends it. Links are not followed."""
+    """False for each directory without a change, True at the first change, which ends it. Links are not followed.
+
+    Where there is no descriptor to look with there may be one: True.
+    """
     left = [str(directory)]
     while left:
         try:
@@ -21,6 +26,9 @@ def changed_since(directory: Path, epoch_s: float) -> Iterator[bool]:
                             left.append(entry.path)
                     except OSError:  # gone meanwhile: that shows in its directory
                         continue
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORT:
+                yield True
+                return
             continue
         yield False

@@ -156,7 +156,7 @@ class Guard:
         """Ask the tree to end, tell it to, then end it; returns all that was there, by the last signal each took."""
         found: dict[int, Ended] = {}
         if self._watch:
-            self._watch.sample()
+            at_once(self._watch.sample)
         if wish.grace_ms and self._slip.state()[0] == "running":
             for number, name in _ASKED:
                 asked = at_once(functools.partial(self._ask, number, name))

@@ -1,4 +1,7 @@
-"""What the processes below this one use: memory and processor time. Read often, so only they are looked at."""
+"""What the processes below this one use: memory and processor time. Read often, so only they are looked at.
+
+Each of these looks raises OSError where there are no descriptors or no memory to look with.
+"""
 
 import os
 import resource
@@ -7,6 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import psutil
+
+from workers.short import SHORT
 
 
 class Usage(NamedTuple):
@@ -35,7 +40,9 @@ if sys.platform == "linux":
             return [each.pid for each in psutil.Process(pid).children()] if psutil.pid_exists(pid) else []
         try:
             threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
-        except OSError:
+        except OSError as error:
+            if error.errno in SHORT:
+                raise
             return []
         return [int(child) for each in threads for child in _text(f"/proc/{pid}/task/{each}/children").split()]
 
@@ -50,8 +57,10 @@ if sys.platform == "linux":
         try:
             with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
                 return file.read()
-        except OSError:  # it has just ended
-            return ""
+        except OSError as error:
+            if error.errno in SHORT:
+                raise
+            return ""  # it has just ended
 
 else:
 

@@ -10,6 +10,7 @@ from workers.changes import changed_since
 from workers.clock import awake_ms
 from workers.output import Output
 from workers.run import Reason, Run
+from workers.short import at_once
 
 _EVERY_MS: Final = 1000  # between looks; a limit that is near is looked at more often
 _CLOSE_MS: Final = 100
@@ -31,7 +32,8 @@ class Watch:
 
     def begin(self) -> None:
         """The tree runs from now on: only this counts as time in which nothing happens."""
-        self._since_ms, self._since, self._cpu_ms = awake_ms(), time.time(), usage.below().cpu_ms
+        used = at_once(usage.below)
+        self._since_ms, self._since, self._cpu_ms = awake_ms(), time.time(), used.cpu_ms if used else 0
         self._changes = None
 
     def wait_ms(self) -> int:
@@ -39,15 +41,18 @@ class Watch:
         return max(0, self._due_ms - awake_ms())
 
     def look(self) -> Found | None:
-        """Look, where that is due."""
+        """Look, where that is due. Nobody is to end for what can not be looked at for want of descriptors or memory."""
         if self.wait_ms():
             return None
         self._due_ms = awake_ms() + _EVERY_MS
+        return at_once(self._look)
+
+    def _look(self) -> Found | None:
         used = self.sample()
         return self._memory(used.memory) or self._size() or self._stalled(used)
 
     def sample(self) -> usage.Usage:
-        """What the tree uses now; the most memory is remembered."""
+        """What the tree uses now; the most memory is remembered. OSError where nobody can look."""
         used = usage.below()
         self._peak = max(self._peak, used.memory)
         return used

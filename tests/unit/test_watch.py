@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.guarding import Host
+from tests.scarce import descriptors
 from tests.waiting import wait_until_sync
+from workers.changes import changed_since
 from workers.output import Output
 from workers.watch import Watch
 
@@ -42,3 +44,22 @@ def test_nobody_is_stalled_who_waits_for_a_processor(tmp_path: Path) -> None:
         finally:
             os.sched_setaffinity(0, ours)
             agent.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a look needs no descriptor")
+def test_nobody_is_stalled_whom_nobody_can_look_at_for_want_of_descriptors(tmp_path: Path) -> None:
+    run = Host(tmp_path, tmp_path).run(7, stalled_ms=1)
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as agent:
+        try:
+            watch = Watch(run, Output(run.log))
+            with descriptors(0):
+                for _ in range(2):
+                    wait_until_sync(lambda: watch.wait_ms() == 0, "a look is due")
+                    assert watch.look() is None
+                watch.begin()
+                assert list(changed_since(tmp_path, time.time() + 3600)) == [True]
+            wait_until_sync(lambda: watch.wait_ms() == 0, "a look is due")
+            assert watch.look() is None
+        finally:
+            agent.kill()
+    wait_until_sync(lambda: bool(watch.look()), "what does nothing is seen again")
