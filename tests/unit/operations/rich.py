@@ -43,6 +43,7 @@ def build(redis: "Redis") -> dict[str, int]:
     """Fills an empty server; answers the tokens of what runs."""
     redis.function_load(library.TEXT, replace=True)
     limits = {"*": 20, "codex": 9, "codex:big": 1, "repo:*": 3, "account:aider/one": 0}
+    limits |= {"account:cursor/a": 2, "account:cursor/b": 1, "gemini": 9, "team": 9}
     rates = {"codex": {"min_delay": 5}, "cursor": {"sustained_delay": 3_600_000, "daily_limit": 9}}
     shared = {"rates": rates, "accounts": ACCOUNTS, "weights": {"team": 2}}
     ask(redis, "apply", {"limits": limits, **shared, "default_agent": "claude"})
@@ -78,11 +79,15 @@ def build(redis: "Redis") -> dict[str, int]:
     ask(redis, "submit", {"workspace": "by-gate", "agent": "claude", "labels": ["gpu"]})
     ask(redis, "submit", {"workspace": "by-freeze", "agent": "codex", "org": "o", "repo": "cold"})
     ask(redis, "submit", {"workspace": "by-pace", "agent": "cursor"})
+    ask(redis, "submit", {"workspace": "by-account", "agent": "aider"})
+    ask(redis, "submit", {"workspace": "first", "agent": "gemini", "keys": ["team"]})  # a run whose lane is ready
+    ask(redis, "claim", {**_claim("h2", 1), "count": 1})
+    tokens["first"] = int(redis.hget(f"{ROOT}:workspace:first", "token") or 0)
     ask(redis, "submit", {"workspace": "ready", "agent": "gemini", "keys": ["team"]})
     ask(redis, "submit", {"workspace": "ready-2", "agent": "gemini", "keys": ["team"]})
+    ask(redis, "submit", {"workspace": "by-far", "agent": "gemini", "keys": ["codex:big"]})  # a run of codex has it
     ask(redis, "submit", {"workspace": "by-time", "agent": "codex", "not_before": LATER, "deadline": LATER + 1})
     ask(redis, "submit", {"workspace": "in-time", "agent": "codex:big", "deadline": LATER})
-    ask(redis, "submit", {"workspace": "by-account", "agent": "aider"})
     ask(redis, "claim", _claim("h1", 2))
     redis.zadd(f"{ROOT}:poked", {"h1": LATER})
     redis.zadd(f"{ROOT}:status:completed", {"done": 1})
@@ -132,9 +137,10 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("submit", {"workspace": "new", "agent": "aider"}),
         ("submit", {"workspace": "done", "again": True, "agent": "codex:big"}),
         ("claim", _claim("h1", 3)),
-        ("claim", _claim("h2", 1)),
+        ("claim", _claim("h2", 2)),
         ("renew", {"host": "h1", "incarnation": "i1", "held": held}),
         ("renew", {"host": "h1", "incarnation": "i2", "pools": ["gemini"], "slots": 2}),
+        ("renew", {"host": "h1", "incarnation": "i1", "pools": ["shell"], "slots": 2}),
         ("renew", {"host": "h9", "incarnation": "i1", "pools": ["gemini", "codex"], "slots": 2}),
         ("renew", {"host": "h1", "incarnation": "i1", "endings": [{**held[0], "status": "completed"}]}),
         ("renew", {"host": "h1", "incarnation": "i1", "held": held, "epoch": 0}),
@@ -146,7 +152,8 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("complete", {**held[0], "status": "completed"}),
         ("complete", {**held[0], "status": "failed", "retry_after": 60}),
         ("complete", {**held[1], "status": "completed", "claim": _claim("h1", 3)}),
-        ("complete", {"workspace": "asked", "status": "completed", "claim": _claim("h2", 1)}),
+        ("complete", {"workspace": "asked", "status": "completed", "claim": _claim("h2", 2)}),
+        ("complete", {"workspace": "first", "token": tokens["first"], "status": "completed"}),
         ("complete", {"workspace": "run", "status": "completed"}),
         ("complete", {"workspace": "pushed", "status": "completed"}),
         ("confirm", {"workspace": "pushed", "token": tokens["pushed"]}),
@@ -189,6 +196,7 @@ def questions(tokens: dict[str, int]) -> list[tuple[str, dict[str, object]]]:
         ("limit", {"key": "repo:*", "clear": True}),
         ("limit", {"key": "account:*", "clear": True}),
         ("limit", {"key": "account:aider/one", "limit": 1}),
+        ("limit", {"key": "account:cursor/b", "limit": 3}),
         ("apply", {"accounts": {"cursor": ["b"]}}),
         ("complete", {"workspace": "asked", "status": "failed", "retry_after": 60}),
         ("apply", {"limits": {"codex:big": 4}, "rates": {"codex": {"min_delay": 6}}, "settings": {"beat": 5000}}),
