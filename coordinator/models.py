@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from coordinator.words import Count, HostName, LimitKey, Millis, Reason, Status, Token, WorkspaceName, wrong
+from coordinator.words import Count, HostName, LimitKey, Millis, Reason, Token, WorkspaceName, wrong
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ class Workspace(Edited):
     """The record of one workspace. Times are epoch milliseconds (`since`: of its status), money is in millionths."""
 
     workspace: str
-    status: Status
+    status: str  # a word of Status, or what somebody wrote there by hand
     since: Millis | None = None
     agent: str = ""
     repo: str | None = None

@@ -7,7 +7,7 @@ from pydantic import Field
 from coordinator.models import KeyView, LuaList, Record, Refusal
 from coordinator.operations._operation import Operation
 from coordinator.operations.complete import UnknownWorkspace
-from coordinator.words import Count, LimitKey, Millis, Status, WorkspaceName
+from coordinator.words import Count, LimitKey, Millis, WorkspaceName
 
 
 class Explained(Record):
@@ -15,7 +15,7 @@ class Explained(Record):
 
     outcome: Literal["explained"] = "explained"
     workspace: str
-    status: Status
+    status: str = ""  # a word of Status, or what somebody wrote there by hand
     agent: str = ""
     host: str | None = None
     question: str | None = None

@@ -7,7 +7,8 @@ import pytest
 
 from coordinator.doors.facts import fact_of
 from coordinator.errors import StoreUnusable
-from coordinator.operations import Claim, GetStatus, Hosts, Query, Renew, Submit, Thaw
+from coordinator.operations import Claim, Explain, GetStatus, Hosts, Query, Renew, Submit, Thaw
+from coordinator.operations.explain import Explained
 from coordinator.operations.renew import Renewed
 from coordinator.replica.faults import Faults
 from coordinator.store import Entry, Store
@@ -46,6 +47,21 @@ async def test_a_field_that_does_not_fit_is_absent_and_all_others_are_told(
     found = {record.workspace: record for record in (await store.run(Query())).workspaces}
     assert (found["odd"].task, found["good"].task) == ("x", "x")
     assert getattr(found["odd"], field) in (None, ())
+
+
+@pytest.mark.parametrize("status", ["done", "", "RUNNING"])
+async def test_a_status_that_is_none_is_shown_as_it_was_written_and_hides_no_other(store: Store, status: str) -> None:
+    await store.redis.hset("{t}:workspace:odd", "status", status)
+    found = {record.workspace: record.status for record in (await store.run(Query())).workspaces}
+    assert found == {"odd": status, "good": "queued"}
+    explained = await store.run(Explain(workspace="odd"))
+    assert isinstance(explained, Explained)
+    assert explained.status == status
+
+
+async def test_why_is_answered_also_where_the_status_was_taken_out(store: Store) -> None:
+    await store.redis.hdel("{t}:workspace:odd", "status")
+    assert await store.run(Explain(workspace="odd")) == Explained(workspace="odd", agent="codex")
 
 
 async def test_a_host_with_an_odd_field_is_told_with_the_others(store: Store) -> None:
