@@ -1,11 +1,17 @@
 """What is supposed is what then comes: the same fleet is asked, and then really does it."""
 
+import json
 from typing import Any
+
+import pytest
 
 from coordinator import operations as ops
 from coordinator.operations.claim import Claim
 from coordinator.operations.what_if import Supposed
-from tests.model.world import START, World
+from tests.model.world import ROOT, START, World
+from tests.servers import REDIS
+
+pytestmark = pytest.mark.parametrize("server_kind", [REDIS], indirect=True)
 
 Starts = list[tuple[str, str]]  # (workspace, host)
 
@@ -29,6 +35,7 @@ def _queue(world: World, *names: str, **more: Any) -> None:
 
 def _supposed(world: World, **asked: Any) -> Supposed:
     """What would start; nothing but the question's own reading happened."""
+    world.heard()
     before = world.keys()
     told = world.ask(ops.WhatIf.model_validate(asked))
     assert world.keys() == before
@@ -82,3 +89,120 @@ def test_a_walk_over_many_keys_goes_on_from_claim_to_claim(world: World) -> None
     told = _starts(_supposed(world, limits={"repo:*": 1}, count=40))
     soon, urgent, rest = range(16), range(131, 140), range(16, 31)
     assert told == [(f"w{number:03}", "p") for number in (*soon, *urgent, *rest)]
+
+
+def _kept(told: Supposed) -> dict[str, str]:
+    return {one.workspace: one.refusal.key for one in told.kept}
+
+
+def _poked_once(world: World, *names: str) -> None:
+    """They were told to look, and have not come since."""
+    world.redis.zadd(f"{ROOT}:poked", dict.fromkeys(names, START))
+
+
+def test_ten_that_wait_are_told_with_what_keeps_them(world: World) -> None:
+    world.ask(ops.Limit(key="repo:*", limit=0))
+    for number in range(12):
+        _queue(world, f"w{number:02}", repo=f"r{number:02}")
+    assert _kept(_supposed(world)) == {f"w{number:02}": f"repo:r{number:02}" for number in range(10)}
+
+
+def test_of_each_route_whose_hosts_are_full_the_first_is_told(world: World) -> None:
+    for number in range(12):
+        _host(world, f"p{number:02}", labels=[f"l{number:02}"])
+        _queue(world, f"runs-{number:02}", f"w{number:02}", f"x{number:02}", labels=[f"l{number:02}"])
+        assert _claim(world, f"p{number:02}", 2) == [f"runs-{number:02}"]
+    told = _supposed(world)
+    assert [(one.workspace, one.refusal.reason) for one in told.kept] == [
+        (f"w{number:02}", "hosts_full") for number in range(10)
+    ]
+
+
+def test_what_nothing_keeps_but_nobody_comes_for_is_not_kept(world: World) -> None:
+    _queue(world, "w")  # the host has room, works, and will ask for it by itself
+    told = _supposed(world)
+    assert (_starts(told), told.kept, told.more) == ([], (), False)
+
+
+@pytest.mark.parametrize(("refused", "starts", "more"), [(63, [("free", "p")], False), (64, [], True)])
+def test_no_more_than_64_lanes_are_looked_at(world: World, refused: int, starts: Starts, more: bool) -> None:
+    world.ask(ops.Limit(key="codex", limit=0))
+    world.ask(ops.Limit(key="k:*", limit=0))
+    _host(world, "p", slots=9)
+    for number in range(refused):
+        _queue(world, f"w{number:02}", keys=[f"k:{number}"])
+    _queue(world, "free")
+    told = _supposed(world, clear=["codex"])
+    assert (_starts(told), told.more) == (starts, more)
+
+
+@pytest.mark.parametrize(("gone", "starts"), [(63, [("w", "p")]), (64, [])])
+def test_no_more_than_64_hosts_come_and_one_that_went_silent_or_was_removed_gets_nothing(
+    world: World, gone: int, starts: Starts
+) -> None:
+    _host(world, "p")
+    world.ask(ops.Limit(key="codex", limit=0))
+    _queue(world, "w")
+    silent = [f"a{number:02}" for number in range(gone)]
+    for name in silent[1:]:
+        _host(world, name, slots=9)
+        world.redis.hset(f"{ROOT}:host:{name}", "beat", 1)
+    _poked_once(world, *silent, "p")
+    told = _supposed(world, clear=["codex"])
+    assert (_starts(told), told.more) == (starts, True)
+
+
+@pytest.mark.parametrize(("waiting", "more"), [(3, False), (4, True)])
+def test_there_is_more_where_more_would_start_than_were_asked_for(world: World, waiting: int, more: bool) -> None:
+    world.ask(ops.Limit(key="codex", limit=0))
+    _host(world, "p", slots=9)
+    _queue(world, *(f"w{number}" for number in range(waiting)))
+    told = _supposed(world, clear=["codex"], count=3)
+    assert (_starts(told), told.more) == ([(f"w{number}", "p") for number in range(3)], more)
+
+
+def test_hosts_that_do_not_ask_are_handed_what_they_would_be_handed(world: World) -> None:
+    world.ask(ops.Limit(key="codex", limit=0))
+    for number in range(3):
+        _host(world, f"p{number}", mode="push")
+    _queue(world, *(f"w{number}" for number in range(4)))
+    told = _supposed(world, clear=["codex"])
+    assert _starts(told) == [(f"w{number}", f"p{number}") for number in range(3)]
+
+
+def test_what_is_due_is_moved_before_hosts_that_do_not_ask_are_served(world: World) -> None:
+    for number in range(2):
+        _host(world, f"p{number}", mode="push")
+        _queue(world, f"w{number}", not_before=START + 1000)
+    world.set_clock(START + 1000)
+    _poked_once(world, "p0", "p1")
+    assert _starts(_supposed(world)) == [("w0", "p0"), ("w1", "p1")]
+
+
+def test_lanes_take_turns_from_host_to_host_as_they_will(world: World) -> None:
+    world.ask(ops.Limit(key="codex", limit=0))
+    for number in range(6):
+        _host(world, f"p{number}")
+    _queue(world, "a1", "a2", "a3", repo="one")
+    _queue(world, "b1", "b2", "b3", repo="two")
+    told = _starts(_supposed(world, clear=["codex"]))
+    assert [name for name, _ in told] == ["a1", "b1", "a2", "b2", "a3", "b3"]
+    assert told == _then(world, codex=None)
+
+
+def test_a_restart_is_still_met_by_the_first_change_after_a_supposition(world: World) -> None:
+    _queue(world, "w")
+    before = world.redis.hget(f"{ROOT}:control", "epoch")
+    world.load()  # its memory is gone, as after a restart
+    _supposed(world, clear=["codex"])
+    assert world.redis.hget(f"{ROOT}:control", "epoch") == before
+    _queue(world, "x")
+    assert world.redis.hget(f"{ROOT}:control", "epoch") != before
+
+
+@pytest.mark.parametrize("name", ["backoff_reason", "poked", "limits", "routes"])
+def test_a_damaged_key_is_named_and_nothing_is_supposed(world: World, name: str) -> None:
+    world.redis.delete(f"{ROOT}:{name}")
+    world.redis.set(f"{ROOT}:{name}", "by hand")
+    answer = world.redis.fcall_ro("dispatch_what_if", 1, ROOT, json.dumps({"clear": ["codex"]}))
+    assert (json.loads(answer)["outcome"], json.loads(answer)["key"]) == ("damaged", f"{ROOT}:{name}")
