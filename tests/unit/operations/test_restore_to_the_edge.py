@@ -56,7 +56,7 @@ def runs_on(world: World, name: str, workspace: str = "a") -> int:
 
 @pytest.mark.parametrize("field", ["attempt", "started_at", "pid"])
 def test_a_number_that_its_host_tells_is_kept(world: World, field: str) -> None:
-    assert restore(world, told(**{field: 3})).count == 1
+    assert restore(world, told() | {field: 3}).count == 1
     assert getattr(record(world), field) == 3
 
 
