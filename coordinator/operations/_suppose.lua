@@ -24,22 +24,16 @@ local function supposed(doing)
   return fine
 end
 
--- A replica hands out to push hosts.
-local OFFER = { writes = true, answer = function()
-  verb.tidy(64)
-  offers.serve(16)
-end }
 -- A host that went silent does not come.
 local SKIP = { writes = true, answer = function(ask) hosts.skip(ask.host) end }
 
--- The host whose turn it is does what it does when it is poked: it asks for `count`.
+-- The host whose turn it is asks for `count`. One that does not ask is handed the same by whoever serves it.
 local function come(root, host, count)
-  local row = redis.call('HMGET', base.key('host', host), 'mode', 'incarnation', 'seq')
-  if row[1] == 'push' then return verb.run(OFFER, root, {}) end
-  if not row[2] or not hosts.lives(host) then return verb.run(SKIP, root, { host = host }) end
+  local incarnation = redis.call('HGET', base.key('host', host), 'incarnation')
+  if not incarnation or not hosts.lives(host) then return verb.run(SKIP, root, { host = host }) end
   repeat
     local seq = base.count(redis.call('HGET', base.key('host', host), 'seq')) + 1
-    local ask = { host = host, incarnation = row[2], seq = seq, count = count - #overlay.told('AgentStarted') }
+    local ask = { host = host, incarnation = incarnation, seq = seq, count = count - #overlay.told('AgentStarted') }
     local answer = verb.run(verb.rules.claim, root, ask)
   until not answer.more or #overlay.told('AgentStarted') >= count
 end

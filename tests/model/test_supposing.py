@@ -31,8 +31,8 @@ PLANTED = (
     Plant(
         "nobody_is_pushed",
         "Hosts that do not ask get nothing.",
-        "if row[1] == 'push' then return verb.run(OFFER, root, {}) end",
-        "if row[1] == 'push' then return verb.run(SKIP, root, { host = host }) end",
+        "if not incarnation or not hosts.lives(host) then",
+        "if not incarnation or not hosts.lives(host) or hosts.mode(host) == 'push' then",
     ),
 )
 
