@@ -101,7 +101,7 @@ end
 
 local function check(name)
   local row = sound.record(name)
-  if row and row.status == 'queued' then sound.run(name, row, nil, 'failed') end
+  if row and row.status == 'queued' then sound.run(name, row, nil, later.missed(row) and 'failed' or 'queued') end
 end
 
 local function fire(name)

@@ -40,18 +40,10 @@ end
 
 -- The earliest time anything falls due, told to the replicas.
 local function next_due(settling)
-  local first = redis.call('EXISTS', base.key('opening')) == 1 and call.now or nil
-  for _, name in ipairs { 'timers', 'later', 'poked', 'ages', 'leases' } do
-    local _, at = base.first(base.key(name))
-    local when = not (settling and name == 'leases') and tonumber(at)
-    if when and (not first or when < first) then first = when end
-  end
-  if first then
-    base.keep('due', first)
-    return math.max(first - call.now, 0)
-  end
-  base.keep('due', false)
-  return nil
+  local first = later.first('timers', 'later', 'poked', 'ages', not settling and 'leases' or nil)
+  if redis.call('EXISTS', base.key('opening')) == 1 then first = math.min(first or call.now, call.now) end
+  base.keep('due', first or false)
+  return first and math.max(first - call.now, 0)
 end
 
 verb.register {

@@ -56,7 +56,7 @@ verb.register {
       unserved = nobodys, unserved_more = more, faults = base.number(call.control.faults),
       keys = keys, hosts = redis.call('ZCARD', base.key('hosts')), default_agent = call.control.default_agent,
       summary = history.summary(),
-      next_timer = base.number(select(2, base.first(base.key('timers')))),
+      next_timer = later.first('timers'),
       settings = base.settings(), rates = pace.rates(), accounts = accounts.all(), weights = base.some(base.numbers(base.key('weights'))),
       now = call.now }
   end,

@@ -54,6 +54,13 @@ def test_a_gate_that_ends_under_a_damaged_key_is_looked_at_again_in_a_minute(poo
     assert not redis.hkeys(f"{ROOT}:backoff")
 
 
+def test_the_list_of_the_failed_keeps_nothing_waiting_whose_time_has_come(pool: Pool) -> None:
+    pool.queue("w", not_before=START + 1000)
+    pool.world.redis.set(f"{ROOT}:status:failed", "by hand")
+    pool.at(START + 1000)
+    assert [one.workspace for one in pool.claim()] == ["w"]
+
+
 def asked(pool: Pool) -> int | None:
     pool.seq += 1
     retry: int | None = pool.world.ask(ops.Claim(host=pool.host, incarnation="i", seq=pool.seq)).retry_in
