@@ -180,7 +180,7 @@ def test_a_kill_in_parts_comes_to_all_that_run_and_all_that_wait(world: World) -
     assert (cursor, running, cleared) == (None, set(names[:700]), 700)
 
 
-# submit, retry, prioritize
+# submit, retry
 
 
 def test_an_empty_list_of_labels_is_none(world: World) -> None:
@@ -198,15 +198,6 @@ def test_one_that_is_asked_for_again_goes_on_with_its_session_in_the_same_pool(
     submit(world, "a", agent=agent, again=True)
     (grant,) = world.ask(ops.Claim(host="h1", incarnation="i", seq=2)).grants
     assert grant.session == session
-
-
-def test_one_that_lost_its_host_is_back_in_front_of_those_that_came_later(world: World) -> None:
-    submit(world, "a", "b")
-    assert list(claim(world, 1, count=1)) == ["a"]
-    world.set_clock(START + 300_000)
-    world.ask(ops.Reap())
-    world.ask(ops.Renew(host="h1", incarnation="i"))
-    assert list(claim(world, 2)) == ["a", "b"]
 
 
 @pytest.mark.parametrize("field", ["agent", "answer", "front", "not_before", "deadline"])
@@ -228,6 +219,13 @@ def test_a_retry_passes_over_a_record_that_names_no_lane(world: World) -> None:
     assert world.ask(ops.Retry(workspace="a")).count == 0
 
 
+def test_a_retry_that_names_no_times_does_not_judge_those_that_stand_there_by_hand(world: World) -> None:
+    submit(world, "a")
+    world.ask(ops.Cancel(workspace="a"))
+    world.redis.hset(f"{ROOT}:workspace:a", mapping={"not_before": START + 9000, "deadline": START + 5000})
+    assert world.ask(ops.Retry(workspace="a")).count == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "question", "lane"),
     [
@@ -245,14 +243,6 @@ def test_a_retry_waits_in_the_lane_of_what_it_asks_for(
         world.redis.hset(f"{ROOT}:workspace:a", mapping={**fields, "lane": "codex@h9 codex"})
     world.ask(ops.Retry.model_validate({"workspace": "a", **question}))
     assert (record(world, "a")["lane"], list(world.keys()[f"lane:{lane}"])) == (lane, ["a"])
-
-
-def test_one_that_lost_its_place_by_hand_goes_behind_the_others_of_its_new_priority(world: World) -> None:
-    submit(world, "a", "b")
-    world.redis.hdel(f"{ROOT}:workspace:a", "place")
-    for name in ("a", "b"):
-        world.ask(ops.Prioritize(workspace=name, priority=9))
-    assert list(claim(world, 1)) == ["b", "a"]
 
 
 # what is told of a question that lacks something

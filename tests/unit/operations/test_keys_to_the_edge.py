@@ -1,9 +1,8 @@
-"""Limit keys at their edges: what is shown of them, what opens and paces them, and a configuration in parts."""
+"""Limit keys at their edges: what is shown of them, what opens them, and what a configuration changes."""
 
 import pytest
 
 from coordinator import operations as ops
-from coordinator.operations._operation import Operation
 from tests.model.world import ROOT, START, World
 from tests.servers import REDIS
 from tests.unit.operations.stopping import ask
@@ -70,7 +69,7 @@ def test_a_claim_is_answered_as_one(world: World) -> None:
     assert ask(world, ops.Claim(host="h1", incarnation="i", seq=1))["outcome"] == "claimed"
 
 
-# back_off, freeze, thaw
+# back_off, thaw
 
 
 def test_a_gate_that_is_shut_until_the_same_moment_keeps_the_reason_of_the_first(world: World) -> None:
@@ -99,52 +98,7 @@ def test_thawing_what_is_not_frozen_is_no_news(world: World) -> None:
     assert world.ask(ops.GetStatus()).frozen
 
 
-def test_who_thaws_at_the_very_end_of_a_freeze_is_told(world: World) -> None:
-    world.ask(ops.Freeze(until=START + 1000))
-    world.set_clock(START + 1000)
-    world.facts()
-    world.ask(ops.Thaw(by="ana"))
-    assert [fact["by"] for fact in facts(world, "Thawed")] == ["ana"]
-
-
-# limits, rates and their ramps
-
-
-@pytest.mark.parametrize("operation", [ops.Limit(key="codex", limit=100), ops.Apply(limits={"codex": 100})])
-def test_a_ramp_that_was_over_by_the_old_limit_does_not_go_on_by_the_new(
-    world: World, operation: Operation[object]
-) -> None:
-    world.ask(ops.Limit(key="codex", limit=4))
-    world.redis.hset(f"{ROOT}:ramp", "codex", f"4 4 {START - 4000} {START - 5000}")  # all four of them hold
-    world.ask(operation)
-    assert not world.redis.exists(f"{ROOT}:ramp")
-
-
-@pytest.mark.parametrize("operation", [ops.Limit(key="codex", limit=3), ops.Apply(limits={"codex": 3})])
-def test_a_ramp_that_is_over_by_the_new_limit_is_gone_at_once(world: World, operation: Operation[object]) -> None:
-    world.redis.hset(f"{ROOT}:ramp", "codex", f"4 2 {START - 4000} {START - 5000}")
-    world.ask(operation)
-    assert not world.redis.exists(f"{ROOT}:ramp")
-
-
-def test_the_ramp_after_a_used_up_quota_goes_on_when_the_quota_is_taken_away(world: World) -> None:
-    reset = START + 3_200_000  # 16:00
-    world.ask(ops.Apply.model_validate({"rates": {"codex": {"daily_limit": 1, "reset_utc": "16:00"}}}))
-    submit(world, "a")
-    assert list(claim(world, 1)) == ["a"]
-    world.set_clock(reset + 5000)
-    world.ask(ops.Apply.model_validate({"rates": {"codex": {"reset_utc": "16:00"}}}))
-    assert {one.key: one.ramp and one.ramp.allowance for one in world.ask(ops.GetStatus()).keys}["codex"] == 1
-
-
 # apply, hosts
-
-
-def test_a_part_of_a_configuration_takes_the_first_of_its_names(world: World) -> None:
-    wanted = {f"k{number:02}": 1 for number in range(40)}
-    names = [f"limits.{name}" for name in sorted(wanted)]
-    for part in (names[:16], names[16:32], names[32:]):
-        assert [one.path for one in world.ask(ops.Apply(limits=wanted)).changes] == part
 
 
 def test_a_configuration_names_a_thousand_hosts_and_no_more(world: World) -> None:

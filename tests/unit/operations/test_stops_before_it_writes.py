@@ -6,7 +6,7 @@ import pytest
 
 from coordinator import operations as ops
 from coordinator.operations._operation import Operation
-from tests.model.world import START, World
+from tests.model.world import ROOT, START, World
 from tests.servers import REDIS
 from tests.unit.operations.stopping import changes_nothing, damage
 
@@ -16,17 +16,9 @@ HOST = {"host": "h1", "incarnation": "i"}
 
 
 def _tokens(world: World) -> dict[str, int]:
-    """A fleet with a run, one that waits for its slot, one that waits for an account, and one that has failed."""
-    world.ask(
-        ops.Apply.model_validate(
-            {
-                "limits": {"codex": 1, "account:gemini/a": 0},
-                "rates": {"codex": {"min_delay": 5}},
-                "accounts": {"gemini": ["a"]},
-            }
-        )
-    )
-    for name, agent in (("run", "codex"), ("wait", "codex"), ("other", "gemini"), ("hurt", "claude")):
+    """A fleet with a run of a paced pool, one that waits for its slot, and one that has failed."""
+    world.ask(ops.Apply.model_validate({"limits": {"codex": 1}, "rates": {"codex": {"min_delay": 5}}}))
+    for name, agent in (("run", "codex"), ("wait", "codex"), ("hurt", "claude")):
         world.ask(ops.Submit(workspace=name, agent=agent))
     world.ask(ops.Cancel(workspace="hurt"))
     grants = world.ask(ops.Claim.model_validate({**HOST, "seq": 1})).grants
@@ -57,9 +49,6 @@ def _tokens(world: World) -> dict[str, int]:
         (ops.Prioritize, {"workspace": "wait", "priority": 9}, "lane:codex codex #18", "zset"),
         (ops.Push, {"channel": "c", "data": "{}", "id": "one"}, "pushed", "zset"),
         (ops.Confirm, {"workspace": "run", "token": 1}, "workspace:run", "hash"),
-        (ops.Apply, {"rates": {"codex": {"min_delay": 9}}}, "groups:codex", "set"),
-        (ops.Apply, {"accounts": {"gemini": ["a"], "codex": ["x"]}}, "accounts:codex", "set"),
-        (ops.Apply, {"accounts": {"gemini": ["b"]}}, "groups:accounts:gemini", "set"),
     ],
 )
 def test_a_verb_that_meets_a_damaged_key_names_it_and_changes_nothing(
@@ -68,6 +57,6 @@ def test_a_verb_that_meets_a_damaged_key_names_it_and_changes_nothing(
     tokens = _tokens(world)
     if verb is ops.Complete:
         question = {**question, "token": tokens["run"]}
-    world.redis.delete(f"{{model}}:{key}")
+    world.redis.delete(f"{ROOT}:{key}")
     damage(world, key)
     changes_nothing(world, verb.model_validate(question), key, kind)
