@@ -131,10 +131,8 @@ def _plain(command: Command, told: Any) -> Any:
     return sorted(told) if command[0] in ("HKEYS", "SMEMBERS") else told
 
 
-@given(some.one_of([_commands(*of_a_kind) for of_a_kind in OF_A_KIND]))
-@settings(max_examples=500, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_supposed_is_read_as_if_it_had_been_written(redis: "Redis", both: tuple[Commands, Commands]) -> None:
-    before, asked = both
+def _compare(redis: "Redis", before: Commands, asked: Commands) -> None:
+    """What is asked of the overlay is answered as the server answers it after, and nothing is written."""
     redis.flushdb()
     _asked(redis, "server", before)
     stood = kept.digest(redis)
@@ -147,3 +145,23 @@ def test_what_is_supposed_is_read_as_if_it_had_been_written(redis: "Redis", both
         if command[0] == "SRANDMEMBER":
             assert len(set(told)) == len(told) == len(written), (at, command)
             assert set(told) <= set(redis.smembers(command[1])), (at, command)
+
+
+@given(some.one_of([_commands(*of_a_kind) for of_a_kind in OF_A_KIND]))
+@settings(max_examples=500, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_supposed_is_read_as_if_it_had_been_written(redis: "Redis", both: tuple[Commands, Commands]) -> None:
+    _compare(redis, *both)
+
+
+@pytest.mark.parametrize(
+    ("before", "asked"),
+    [
+        ([], [("HSET", "h", "a", 1.5), ("HGET", "h", "a")]),
+        ([("ZADD", "z", 1.5, "a")], [("ZADD", "z", 2.25, "b"), ("ZRANGE", "z", 0, -1, "WITHSCORES")]),
+        ([], [("HSET", "h", "a", 1_750_000_000_000), ("HGET", "h", "a")]),
+        ([("SADD", "s", "5")], [("SADD", "s", 5), ("SADD", "s", 7), ("SCARD", "s"), ("SMEMBERS", "s")]),
+        ([], [("HSET", "h", 5, "a"), ("HSET", "h", "5", "b"), ("HGETALL", "h")]),
+    ],
+)
+def test_numbers_are_kept_as_the_server_keeps_them(redis: "Redis", before: Commands, asked: Commands) -> None:
+    _compare(redis, before, asked)
