@@ -1,4 +1,4 @@
-"""What faults says of each thing that is wrong, word for word, and what it lets pass: at the edge of a time, and of a part."""
+"""What faults says of each thing that is wrong, word for word, and what it lets pass, to the edge of a time."""
 
 from typing import Any
 
@@ -36,8 +36,7 @@ def token(world: World, name: str) -> int:
     return int(world.keys()[f"workspace:{name}"]["token"])
 
 
-@pytest.fixture
-def fleet(world: World) -> World:
+def busy(world: World) -> World:
     """`run` runs on the one slot of codex, which `waits` waits for; `free` waits for a host; h2 serves nothing."""
     world.ask(ops.Apply(limits={"codex": 1}))
     world.ask(ops.Renew(host="h2", incarnation="i", pools=["shell"], slots=1))
@@ -46,6 +45,11 @@ def fleet(world: World) -> World:
     world.ask(ops.Submit(workspace="waits", agent="codex"))
     world.ask(ops.Submit(workspace="free", agent="gemini"))
     return world
+
+
+@pytest.fixture
+def fleet(world: World) -> World:
+    return busy(world)
 
 
 def test_nothing_is_wrong_with_a_fleet_that_nobody_touched(fleet: World) -> None:
@@ -108,7 +112,8 @@ def test_an_entry_is_named_with_what_is_wrong_of_it(fleet: World, commands: str,
         ("HSET workspace:waits status odd", "workspace:waits",
          "workspace:waits|waits|the record has no status that is known|"),
         ("HSET workspace:odd task t", "workspace:odd", "workspace:odd|odd|the record has no status that is known|"),
-        ("ZREM blocked:codex:codex codex~codex", "lane:codex codex", "lane:codex codex||this lane stands nowhere|stand"),
+        ("ZREM blocked:codex:codex codex~codex", "lane:codex codex",
+         "lane:codex codex||this lane stands nowhere|stand"),
         ("SREM groups:codex codex", "blocked:codex:codex",
          "blocked:codex:codex||this group is not known to its key|group"),
         ("ZREM hosts h1", "host:h1", "host:h1||this host is not listed|register"),
