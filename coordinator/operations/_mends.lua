@@ -53,8 +53,8 @@ function mend.displace(one)
 end
 
 function expect.group(one)
-  sound.group(one.of, one.route)
-  sound.key(one.of)
+  expect.mark(one)
+  sound.key(one.of, true)
 end
 function mend.group(one)
   redis.call('SADD', base.key('groups', one.of), one.route)

@@ -87,11 +87,14 @@ local MOST, PART = 128, 64 -- entries a call, and a step of a walk
 -- A part of a walk over these keys (names without the root) from a cursor on: `<how many are passed>:<cursor in the next>`.
 -- Answers what was looked at and is wrong, as {what = {check, its arguments}, faults}, and the cursor to go on with; nil at the end.
 function orphans.part(keys, cursor)
-  local found, looked = {}, 0
-  local function see(...)
-    local some = look(...)
+  local found, looked, seen = {}, 0, {}
+  local function see(check, key, rest, member)
     looked = looked + 1
-    if some[1] then found[#found + 1] = { what = { ... }, faults = some } end
+    local name = key .. '\n' .. (member or '')
+    if seen[name] then return end -- a key may be named twice, and a walk may come to a member twice
+    seen[name] = true
+    local some = look(check, key, rest, member)
+    if some[1] then found[#found + 1] = { what = { check, key, rest, member }, faults = some } end
   end
   call.rows = {}
   local at, inner = (cursor or ''):match('^(%d%d?%d?):(%d+)$')

@@ -86,10 +86,13 @@ local function key(wanted, limit_key, is_blocked)
   end
 end
 
-function sound.key(limit_key)
+-- `keeps`: its groups are looked at also where it is not known that it keeps anybody.
+function sound.key(limit_key, keeps)
   local wanted = wants()
   paced(wanted, limit_key)
-  for _, one in ipairs(accounts.with_group { limit_key }) do key(wanted, one, redis.call('ZSCORE', base.key('blocked'), one)) end
+  for _, one in ipairs(accounts.with_group { limit_key }) do
+    key(wanted, one, keeps or redis.call('ZSCORE', base.key('blocked'), one))
+  end
   check(wanted)
 end
 

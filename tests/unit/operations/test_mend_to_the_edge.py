@@ -6,7 +6,7 @@ from coordinator import operations as ops
 from coordinator.operations.mend import Mended
 from tests.model.world import ROOT, START, World
 from tests.servers import REDIS
-from tests.unit.operations.test_faults_as_told import FAR, TTL, busy, by_hand, claim, token
+from tests.unit.operations.broken import FAR, TTL, busy, by_hand, claim, token
 
 pytestmark = pytest.mark.parametrize("server_kind", [REDIS], indirect=True)
 
@@ -143,8 +143,15 @@ def test_a_queue_whose_last_run_was_only_thought_to_run_is_told_as_drained(world
 def test_what_is_named_twice_is_mended_once(fleet: World) -> None:
     by_hand(fleet, "ZREM leases run", "ZREM hosts h1")
     answer = mend(fleet, "workspace:run", "host:h1", "workspace:run", "host:h1")
-    assert (answer.count, [one.mended for one in answer.found]) == (2, [True, True, False, False])
+    assert (answer.count, [one.mended for one in answer.found]) == (2, [True, True])
     assert [fact["type"] for fact in fleet.facts()].count("Mended") == 2
+
+
+def test_a_member_of_a_key_that_is_named_twice_is_mended_once(fleet: World) -> None:
+    by_hand(fleet, "SADD slots:codex ghost")
+    answer = mend(fleet, "slots:codex", "slots:codex")
+    assert (answer.count, [one.mended for one in answer.found]) == (1, [True])
+    assert [fact["type"] for fact in fleet.facts()].count("Mended") == 1
 
 
 @pytest.mark.parametrize(
@@ -165,6 +172,10 @@ def test_what_is_named_twice_is_mended_once(fleet: World) -> None:
         # group
         ("ZREM blocked codex;HSET limits codex 2", "groups:codex", "blocked:codex:codex"),
         ("ZREM blocked codex;HSET limits codex 2", "groups:codex", "slots:codex"),
+        ("ZREM blocked codex;HSET limits codex 2", "groups:codex", "ready:codex"),
+        ("SREM groups:codex codex;HSET limits codex 2", "blocked:codex:codex", "ready:codex"),
+        ("ZREM blocked codex;HSET limits codex 2", "groups:codex", "ready:codex+gpu"),
+        ("SREM groups:codex codex;HSET limits codex 2", "blocked:codex:codex", "blocked:codex:codex+gpu"),
         # open: another route of the key
         ("HSET limits codex 2", "groups:codex", "ready:codex+gpu"),
         # wait
