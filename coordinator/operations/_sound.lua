@@ -176,10 +176,10 @@ end
 -- The few fields of a record that the checks need, without its task; nil when there is none.
 function sound.record(name)
   base.expect('hash', base.key('workspace', name))
-  local row = redis.call('HMGET', base.key('workspace', name), 'status', 'lane', 'host', 'requires', 'pinned', 'account', 'deadline')
+  local row = redis.call('HMGET', base.key('workspace', name), 'status', 'lane', 'host', 'pinned', 'account', 'deadline')
   if not row[1] then return nil end
-  return { status = row[1], lane = row[2] or nil, host = row[3] or nil, requires = row[4] or nil, pinned = row[5] or nil,
-    account = row[6] or nil, deadline = row[7] or nil }
+  return { status = row[1], lane = row[2] or nil, host = row[3] or nil, pinned = row[4] or nil, account = row[5] or nil,
+    deadline = row[6] or nil }
 end
 
 -- A run that ends as `to`, or goes back into the queue.

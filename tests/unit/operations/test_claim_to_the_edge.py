@@ -43,6 +43,18 @@ def test_a_head_of_a_lane_that_was_changed_by_hand_is_not_granted(world: World, 
     assert world.keys().get("lane:codex codex") is None
 
 
+def test_a_claim_that_is_asked_again_tells_nothing_of_a_run_that_is_over_or_was_granted_anew(world: World) -> None:
+    host(world, "h2", "codex")
+    first = run(world)
+    world.ask(end(world, first, "failed", verdict="limited", retry_after=1))
+    assert claim(world).grants == ()
+    world.set_clock(START + 60_000)
+    (grant,) = claim(world, name="h2").grants
+    assert grant.token > first
+    assert claim(world).grants == ()
+    assert claim(world, name="h2").grants == (grant,)
+
+
 def test_the_queue_is_drained_where_the_last_that_waited_was_removed_by_hand(world: World) -> None:
     token = run(world)
     queue(world, "b")

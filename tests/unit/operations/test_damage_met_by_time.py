@@ -61,6 +61,23 @@ def test_the_list_of_the_failed_keeps_nothing_waiting_whose_time_has_come(pool: 
     assert [one.workspace for one in pool.claim()] == ["w"]
 
 
+def test_work_whose_deadline_is_over_is_looked_at_again_in_a_minute_while_it_can_not_be_listed(pool: Pool) -> None:
+    world = pool.world
+    world.ask(ops.Limit(key="gemini", limit=0))
+    pool.queue("w", agent="gemini", deadline=START + 1000)
+    world.redis.set(f"{ROOT}:status:failed", "by hand")
+    pool.at(START + 1000)
+    before = world.keys()
+    assert world.ask(ops.Reap()).next_due == 60_000
+    after = world.keys()
+    assert after["later"] == {"w": START + 61_000}
+    assert {name for name in before if before[name] != after.get(name)} == {"later", "control"}
+    world.redis.delete(f"{ROOT}:status:failed")
+    pool.at(START + 61_000)
+    world.ask(ops.Reap())
+    assert world.keys()["status:failed"] == {"w": START + 61_000}
+
+
 def asked(pool: Pool) -> int | None:
     pool.seq += 1
     retry: int | None = pool.world.ask(ops.Claim(host=pool.host, incarnation="i", seq=pool.seq)).retry_in

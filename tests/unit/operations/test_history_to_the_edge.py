@@ -49,6 +49,17 @@ async def test_sums_below_nothing_are_told_as_nothing(fleet: Fleet) -> None:
     assert summary == {"codex": Summed(counts={"failed": 0, "completed": 1}, ms=0, cost_usd=0)}
 
 
+@pytest.mark.parametrize("stands", [10**14 - 3, 10**14 - 2, 10**14 - 1])
+async def test_a_sum_stops_at_the_greatest_number_that_is_kept(fleet: Fleet, stands: int) -> None:
+    await fleet.redis.hset("{t}:summary", "codex completed", str(stands))
+    await fleet.host()
+    await fleet.queue("a")
+    (grant,) = (await fleet.claim()).grants
+    await fleet.end(grant)
+    assert await _reaped(fleet) == 1
+    assert int(await fleet.redis.hget("{t}:summary", "codex completed") or 0) == min(stands + 1, 10**14 - 1)
+
+
 async def test_a_damaged_record_is_named_also_where_the_summary_is_damaged(fleet: Fleet) -> None:
     await fleet.ask_for("a")
     await fleet.lapse("a")

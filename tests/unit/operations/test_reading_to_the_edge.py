@@ -161,3 +161,14 @@ def test_thousands_that_wait_for_their_time_keep_no_claim_from_its_answer(world:
 def test_a_task_may_speak_of_numbers_that_a_question_may_not_hold(world: World, task: str) -> None:
     queue(world, "a", task=task)
     assert world.keys()["workspace:a"]["task"] == task
+
+
+def test_a_full_key_is_that_of_a_model_where_what_stands_before_its_colon_has_started_something(world: World) -> None:
+    world.ask(ops.Apply(limits={"codex:big": 0, "claude:big": 0, "team:a": 0}))
+    world.ask(ops.Submit(workspace="w", agent="codex"))
+    assert world.ask(ops.Claim(host="h1", incarnation="i", seq=1)).grants
+    assert {view.key: view.text for view in world.ask(ops.GetStatus()).keys if view.text} == {
+        "codex:big": "queue at capacity: model big 0/0",
+        "claude:big": "queue at capacity: claude:big 0/0",
+        "team:a": "queue at capacity: team:a 0/0",
+    }
