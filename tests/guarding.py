@@ -101,7 +101,9 @@ async def steady(look: Any, description: str, looks: int = 30) -> None:
 
 def dead(process: psutil.Process) -> bool:
     """Gone, or only not yet collected by whoever adopted it."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may go between the two questions
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -157,9 +157,10 @@ class Guards:
     async def _keep_spare(self) -> None:
         if not self._spare:
             connection = await self._connect()
-            if surplus := self._take_spare():  # another start was faster
+            surplus = self._take_spare()  # another start was faster
+            self._spare = connection  # before the next wait: who comes meanwhile would be overwritten
+            if surplus:
                 await _hang_up(surplus)
-            self._spare = connection
 
     def _take_spare(self) -> Connection | None:
         spare, self._spare = self._spare, None

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -24,6 +27,7 @@ from workers.slip import Birth, Slip
 
 WORKER = """
 import asyncio, sys
+from functools import partial
 from pathlib import Path
 from workers import processes
 from workers.clock import boot_ms
@@ -155,6 +159,18 @@ async def test_running_guards_do_not_need_the_fork_server(host: Host) -> None:
     await wait_until(lambda: guard.state() == "stilled", "the first one's lease is over")
     guard.end("lost")
     assert (await guard.ended()).reason == "lost"
+
+
+async def test_starts_that_waited_for_a_fork_server_together_leave_no_connection_open(host: Host) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always", ResourceWarning)
+        for first in range(7, 47, 8):
+            server = host.server()
+            server.kill()
+            await wait_until(partial(dead, server), "the server is dead")
+            await asyncio.gather(*[host.start(first + number, "exit=0") for number in range(8)])
+        gc.collect()
+    assert [str(one.message) for one in seen] == []
 
 
 async def test_a_guard_that_waits_may_be_killed_without_harm(host: Host) -> None:
