@@ -29,13 +29,13 @@ LuaList = Annotated[tuple[T, ...], BeforeValidator(_list)]
 class Record(BaseModel):
     """A frozen value of an answer. Fields are only ever added, so unknown ones are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 class Question(BaseModel):
     """A frozen value of a question. A misspelt field is an error here, where it can be mended."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

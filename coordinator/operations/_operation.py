@@ -1,6 +1,7 @@
 """Operation: one atomic change as a value. Its fields are the question, its type parameter is every answer."""
 
 import re
+from functools import cache
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -45,19 +46,32 @@ class Damaged(Record):
     fix: str
 
 
+@cache
+def _adapter(verb: "type[Operation[Any]]") -> TypeAdapter[Any]:
+    return TypeAdapter(verb.answers)
+
+
+class _Reply:
+    """What reads a verb's answers, made when the first one comes: a program asks few of the verbs."""
+
+    def __get__(self, _: object, verb: "type[Operation[Any]]") -> TypeAdapter[Any]:
+        return _adapter(verb)
+
+
 class Operation(Question, Generic[Reply]):
     """A verb: run it with `store.run(verb)`. `name` is the function `dispatch_<name>`; `reads` verbs change nothing."""
 
     name: ClassVar[str]
     reads: ClassVar[bool] = False
-    reply: ClassVar[TypeAdapter[Any]]
+    answers: ClassVar[Any]
+    reply: ClassVar[_Reply] = _Reply()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         for parent in cls.__bases__:
             generic = getattr(parent, "__pydantic_generic_metadata__", {})
             if generic.get("origin") is Operation and generic["args"]:  # a verb, not Operation[...] itself
-                cls.reply = TypeAdapter(generic["args"][0])
+                cls.answers = generic["args"][0]
                 if "name" not in cls.__dict__:
                     cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
