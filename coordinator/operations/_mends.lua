@@ -94,21 +94,10 @@ function mend.lend(one)
   facts.due(deadline)
 end
 
+function expect.register(one) base.expect('hash', base.key('host', one.of)) end
 function mend.register(one)
   local beat = base.count(redis.call('HGET', base.key('host', one.of), 'beat'))
   redis.call('ZADD', base.key('hosts'), beat, one.of)
-end
-
--- Checks what can be mended of what was found. A damaged key keeps no other from being mended.
-function mends.sound(found)
-  for _, looked in ipairs(found) do
-    for _, one in ipairs(looked.faults) do
-      local check = expect[one.mend or '']
-      local fine, damage = true, nil
-      if check then fine, damage = sound.holds(check, one) end
-      if not fine then one.mend, one.text = nil, one.text .. '; first mend ' .. damage.damaged.key end
-    end
-  end
 end
 
 local function is_so(one, now)
@@ -118,13 +107,23 @@ local function is_so(one, now)
   return false
 end
 
--- Mends what still is so; answers how many it mended.
+-- What a mend will write holds. A damaged key keeps no other from being mended.
+local function may(one)
+  local check = expect[one.mend]
+  if not check then return true end
+  local fine, damage = sound.holds(check, one)
+  if not fine then one.mend, one.text = nil, one.text .. '; first mend ' .. damage.damaged.key end
+  return fine
+end
+
+-- Mends what still is so; answers how many it mended. Each is checked when its turn comes: what was mended before it may have
+-- made keys known that it will touch.
 function mends.take(found, by)
   local count = 0
   for _, looked in ipairs(found) do
     local now = orphans.again(looked)
     for _, one in ipairs(looked.faults) do
-      if one.mend and is_so(one, now) then
+      if one.mend and is_so(one, now) and may(one) then
         facts.tell('Mended', { class = one.class, key = one.key, workspace = one.workspace, text = one.text, by = by })
         mend[one.mend](one)
         one.mended, count = true, count + 1

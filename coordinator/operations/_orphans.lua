@@ -33,7 +33,7 @@ local function running(name, row)
 end
 
 local function queued(name, row)
-  if not row.lane then return add('orphaned', 'workspace:' .. name, name, 'it waits, and the record names no lane') end
+  if not (row.lane and queue.parts(row.lane)) then return add('orphaned', 'workspace:' .. name, name, 'it waits, and the record names no lane') end
   local when, not_before = base.number(redis.call('ZSCORE', base.key('later'), name)), base.number(row.not_before)
   if has(base.key('lane', row.lane), name) then
     if row.deadline and not when then add('orphaned', 'later', name, 'its deadline is not kept', 'wait') end

@@ -108,6 +108,7 @@ end
 -- A lane that gains or loses a workspace: wherever in its route it may stand, and a route that is new.
 local function whole_lane(wanted, lane)
   local route, keys = queue.parts(lane)
+  if not route then return end -- no lane, but a word that was written by hand
   want(wanted, 'hash', base.key('lanes', route))
   want(wanted, 'zset', base.key('lane', lane))
   want(wanted, 'zset', base.key('ready', route))

@@ -24,6 +24,10 @@ local function supposed(doing)
   return fine
 end
 
+-- All limits at once: what one of them opens is not started before the last is set.
+local LIMITS = { writes = true, answer = function(all)
+  for _, one in ipairs(all) do verb.rules.limit.answer(one) end
+end }
 -- A host that went silent does not come.
 local SKIP = { writes = true, answer = function(ask) hosts.skip(ask.host) end }
 
@@ -62,15 +66,13 @@ end
 
 -- What would start: {starts, more?, refusal?, kept}. `limits` is key -> limit, or false for none.
 function suppose.limits(limits, count)
-  local root, answer, names = call.root, { starts = {} }, {}
-  for limit_key in pairs(limits) do names[#names + 1] = limit_key end
-  table.sort(names)
+  local root, answer, all = call.root, { starts = {} }, {}
+  for limit_key, limit in pairs(limits) do all[#all + 1] = { key = limit_key, limit = limit or nil, clear = not limit } end
+  table.sort(all, function(one, other) return one.key < other.key end)
   local ended = supposed(function()
-    for _, limit_key in ipairs(names) do
-      local limit = limits[limit_key]
-      verb.run(verb.rules.limit, root, { key = limit_key, limit = limit or nil, clear = not limit })
-    end
+    if all[1] then verb.run(LIMITS, root, all) end
     for _ = 1, MOST_CALLS do
+      if #overlay.told('AgentStarted') > count then break end
       local host = base.first(base.key('poked'))
       if not host then
         base.begin(root)
@@ -78,7 +80,6 @@ function suppose.limits(limits, count)
         return
       end
       come(root, host, count + 1) -- whether there is one more tells whether there is more
-      if #overlay.told('AgentStarted') > count then break end
     end
     error(ENOUGH, 0)
   end)

@@ -10,7 +10,6 @@ verb.register {
         text = 'settling: what a host has not told of yet would look lost' } }
     end
     local found, cursor = orphans.part(ask.keys, ask.cursor)
-    mends.sound(found)
     local count = mends.take(found, ask.by)
     return { outcome = 'mended', found = mends.view(found), count = count, cursor = cursor, more = cursor and true or nil }
   end,

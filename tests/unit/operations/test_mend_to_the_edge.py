@@ -195,3 +195,55 @@ def test_a_mend_that_would_meet_a_damaged_key_says_so_and_writes_nothing(
     assert {one.mend for one in answer.found} == {None}
     assert all(one.text.endswith(f"; first mend {ROOT}:{damaged}") for one in answer.found)
     assert fleet.keys() == before
+
+
+LANE_LOST = ("HSET limits codex 2", "SADD slots:codex ghost", "ZREM blocked codex", "HDEL lanes:codex codex~codex",
+             "ZREM blocked:codex:codex codex~codex", "DEL ready:codex+gpu", "SET ready:codex+gpu by~hand")  # fmt: skip
+ROUTE_LOST = ("ZREM hosts h1", "ZREM routes gemini", "HDEL lanes:gemini gemini~gemini", "DEL serves:h1",
+              "SET serves:h1 by~hand")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("commands", "keys", "mended", "damaged"),
+    [
+        (("SADD slots:codex ghost", "ZREM hosts h1", "DEL host:h1", "SET host:h1 by~hand"),
+         ["slots:codex", "host:h1"], [True, False], "host:h1"),
+        (LANE_LOST, ["lane:codex codex", "slots:codex"], [True, False], "ready:codex+gpu"),
+        ((*LANE_LOST, "ZREM lane:codex~codex waits"), ["workspace:waits", "slots:codex"], [True, False],
+         "ready:codex+gpu"),
+        (ROUTE_LOST, ["host:h1", "lane:gemini gemini"], [True, False], "serves:h1"),
+    ],
+)  # fmt: skip
+def test_a_mend_after_others_of_its_call_is_made_whole_or_not_at_all(
+    fleet: World, commands: tuple[str, ...], keys: list[str], mended: list[bool], damaged: str
+) -> None:
+    fleet.ask(ops.Submit(workspace="labelled", agent="codex", labels=["gpu"]))
+    by_hand(fleet, *commands)
+    answer = mend(fleet, *keys)
+    assert [one.mended for one in answer.found] == mended
+    assert answer.found[-1].text.endswith(f"; first mend {ROOT}:{damaged}")
+    before = fleet.keys()
+    again = mend(fleet, keys[-1])
+    assert (again.count, fleet.keys()) == (0, before)
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "count"),
+    [
+        ("HSET workspace:waits lane ~", "workspace:waits", 0),
+        ("ZADD lane:~ 1 ghost", "lane: ", 1),
+        ("ZADD lane: 1 ghost", "lane:", 1),
+    ],
+)
+def test_a_lane_without_a_word_keeps_nothing_else_from_being_mended(
+    fleet: World, command: str, key: str, count: int
+) -> None:
+    by_hand(fleet, command, "SADD slots:codex ghost")
+    assert mend(fleet, key, "slots:codex").count == count + 1
+    assert "ghost" not in fleet.keys()["slots:codex"]
+
+
+def test_one_whose_lane_was_written_by_hand_can_be_ended(fleet: World) -> None:
+    by_hand(fleet, "HSET workspace:waits lane ~")
+    fleet.ask(ops.Kill(workspace="waits"))
+    assert fleet.keys()["workspace:waits"]["status"] == "failed"

@@ -206,3 +206,25 @@ def test_a_damaged_key_is_named_and_nothing_is_supposed(world: World, name: str)
     world.redis.set(f"{ROOT}:{name}", "by hand")
     answer = world.redis.fcall_ro("dispatch_what_if", 1, ROOT, json.dumps({"clear": ["codex"]}))
     assert (json.loads(answer)["outcome"], json.loads(answer)["key"]) == ("damaged", f"{ROOT}:{name}")
+
+
+@pytest.mark.parametrize("mode", ["pull", "push"])
+@pytest.mark.parametrize(("waiting", "more"), [(3, False), (4, True)])
+def test_there_is_more_also_where_one_host_is_handed_all_of_it(
+    world: World, mode: str, waiting: int, more: bool
+) -> None:
+    world.ask(ops.Limit(key="codex", limit=0))
+    _host(world, "p", slots=9, mode=mode)
+    _queue(world, *(f"w{number}" for number in range(waiting)))
+    told = _supposed(world, clear=["codex"], count=3)
+    assert (_starts(told), told.more) == ([(f"w{number}", "p") for number in range(3)], more)
+
+
+@pytest.mark.parametrize("mode", ["pull", "push"])
+@pytest.mark.parametrize("key", ["repo:r", "a"])
+def test_all_limits_are_set_before_anything_starts(world: World, mode: str, key: str) -> None:
+    world.ask(ops.Limit(key="codex", limit=0))
+    _host(world, "p", slots=9, mode=mode)
+    _queue(world, "w", repo="r", keys=["a"])
+    told = _supposed(world, limits={"codex": 5, key: 0})
+    assert (_starts(told), _kept(told)) == ([], {"w": key})
