@@ -1,5 +1,8 @@
 """mend: each key comes back as it was, who waits is told in the same call, and damage beside keeps its hands off."""
 
+import json
+from typing import Any
+
 import pytest
 
 from coordinator import operations as ops
@@ -247,3 +250,11 @@ def test_one_whose_lane_was_written_by_hand_can_be_ended(fleet: World) -> None:
     by_hand(fleet, "HSET workspace:waits lane ~")
     fleet.ask(ops.Kill(workspace="waits"))
     assert fleet.keys()["workspace:waits"]["status"] == "failed"
+
+
+@pytest.mark.parametrize(("question", "field"), [({}, "keys"), ({"keys": ["slots:codex"], "cursor": "a b"}, "cursor")])
+def test_a_question_without_keys_or_with_no_cursor_of_ours_is_refused(
+    world: World, question: dict[str, Any], field: str
+) -> None:
+    answer = json.loads(world.redis.fcall("dispatch_mend", 1, ROOT, json.dumps(question)))
+    assert (answer["outcome"], [one["field"] for one in answer["problems"]]) == ("invalid", [field])
