@@ -27,7 +27,6 @@ from workers.slip import Birth, Slip
 
 WORKER = """
 import asyncio, sys
-from functools import partial
 from pathlib import Path
 from workers import processes
 from workers.clock import boot_ms

@@ -50,6 +50,11 @@ def digest(redis: "Redis", *key: bytes) -> bytes:
     return digest[0] if isinstance(digest, list) else digest
 
 
+def changed(before: State, after: State) -> set[str]:
+    """The keys whose values are not the same in both."""
+    return {name.decode() for name in {*before, *after} if before.get(name) != after.get(name)}
+
+
 def changes(redis: "Redis") -> int:
     """How many changes the server has made since it began: telling them takes a twentieth of the time of a digest."""
     told: dict[str, int] = redis.info("persistence")

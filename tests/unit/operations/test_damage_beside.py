@@ -35,11 +35,6 @@ def _damage(redis: "Redis", name: str) -> None:
         redis.set(key, "by hand")
 
 
-def _changed(before: kept.State, after: kept.State) -> list[str]:
-    changed = (name for name in {*before, *after} if before.get(name) != after.get(name))
-    return sorted(name.decode().removeprefix(f"{ROOT}:") for name in changed)
-
-
 @pytest.mark.parametrize(
     ("name", "verb", "question", "outcome"),
     [
@@ -78,7 +73,7 @@ def test_a_lane_that_another_key_keeps_by_now_stays_where_it_is_while_the_group_
         before = kept.state(redis)
         answer = rich.ask(redis, "claim", claim)
         assert (answer["outcome"], answer["key"]) == ("damaged", f"{ROOT}:{name}")
-        assert _changed(before, kept.state(redis)) == []
+        assert kept.changed(before, kept.state(redis)) == set()
     kept.bring_back(redis)
     assert rich.ask(redis, "claim", claim)["grants"] == {}
     assert redis.hget(f"{ROOT}:lanes:codex", "codex codex turn") == b"turn"
@@ -104,7 +99,7 @@ def test_nothing_that_is_due_is_done_while_nobody_can_be_told(
     before = kept.state(redis)
     answer = rich.ask(redis, verb, question)
     assert (answer["outcome"], answer["key"]) == ("damaged", f"{ROOT}:events")
-    assert _changed(before, kept.state(redis)) == []
+    assert kept.changed(before, kept.state(redis)) == set()
 
 
 def test_a_host_of_hundreds_of_routes_is_forgotten_whole_or_not_at_all(redis: "Redis") -> None:

@@ -1,6 +1,5 @@
 """What is supposed is what then comes: the same fleet is asked, and then really does it."""
 
-import json
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from coordinator.operations.claim import Claim
 from coordinator.operations.what_if import Supposed
 from tests.model.world import ROOT, START, World
 from tests.servers import REDIS
+from tests.unit.operations.stopping import changes_nothing, damage
 
 pytestmark = pytest.mark.parametrize("server_kind", [REDIS], indirect=True)
 
@@ -200,12 +200,12 @@ def test_a_restart_is_still_met_by_the_first_change_after_a_supposition(world: W
     assert world.redis.hget(f"{ROOT}:control", "epoch") != before
 
 
-@pytest.mark.parametrize("name", ["backoff_reason", "poked", "limits", "routes"])
-def test_a_damaged_key_is_named_and_nothing_is_supposed(world: World, name: str) -> None:
-    world.redis.delete(f"{ROOT}:{name}")
-    world.redis.set(f"{ROOT}:{name}", "by hand")
-    answer = world.redis.fcall_ro("dispatch_what_if", 1, ROOT, json.dumps({"clear": ["codex"]}))
-    assert (json.loads(answer)["outcome"], json.loads(answer)["key"]) == ("damaged", f"{ROOT}:{name}")
+@pytest.mark.parametrize(
+    ("name", "kind"), [("backoff_reason", "hash"), ("poked", "zset"), ("limits", "hash"), ("routes", "zset")]
+)
+def test_a_damaged_key_is_named_and_nothing_is_supposed(world: World, name: str, kind: str) -> None:
+    damage(world, name)
+    changes_nothing(world, ops.WhatIf(clear=["codex"]), name, kind)
 
 
 @pytest.mark.parametrize("mode", ["pull", "push"])
