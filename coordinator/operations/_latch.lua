@@ -137,14 +137,26 @@ function latch.freeze(limit_key, by, reason, until_ms)
   if not was or was.at == nil then facts.tell('Frozen', { key = limit_key, by = by, reason = reason, ['until'] = until_ms }) end
 end
 
--- Sets or clears (nil) a limit; waiting lanes are judged again at once. Answers the old limit.
-function latch.set_limit(limit_key, limit)
+-- Answers the old limit. What waits is looked at also where this one was already set: by hand, nobody was told.
+local function set_limit(limit_key, limit)
   local was = base.number(redis.call('HGET', base.key('limits'), limit_key))
-  if was == limit then return was end
-  base.write(base.key('limits'), { [limit_key] = limit or false })
-  gates.forget()
+  if was ~= limit then
+    base.write(base.key('limits'), { [limit_key] = limit or false })
+    gates.forget()
+  end
   latch.open(limit_key)
-  defaults.changed(limit_key)
+  if was ~= limit then defaults.changed(limit_key) end
+  return was
+end
+
+-- Sets limits, {{name, now}}, or clears them (no now): waiting lanes are judged again at once, and nobody is woken before all are set.
+-- Answers the old ones by key.
+function latch.set_limits(all)
+  local keys, was = {}, {}
+  for i, one in ipairs(all) do keys[i] = one.name end
+  ramp.limited(keys)
+  for _, one in ipairs(all) do was[one.name] = set_limit(one.name, one.now) end
+  ramp.limited(keys)
   return was
 end
 

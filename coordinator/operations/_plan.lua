@@ -94,13 +94,7 @@ function expect.accounts(one)
 end
 function expect.weights() end
 
-function take.limits(part)
-  local keys = {}
-  for i, one in ipairs(part) do keys[i] = one.name end
-  ramp.limited(keys)
-  for _, one in ipairs(part) do latch.set_limit(one.name, one.now) end
-  ramp.limited(keys)
-end
+function take.limits(part) latch.set_limits(part) end
 
 function take.rates(part)
   for _, one in ipairs(part) do

@@ -24,9 +24,10 @@ local function supposed(doing)
   return fine
 end
 
--- All limits at once: what one of them opens is not started before the last is set.
+-- All limits at once, as by a configuration: what one of them opens is not started before the last is set.
 local LIMITS = { writes = true, answer = function(all)
-  for _, one in ipairs(all) do verb.rules.limit.answer(one) end
+  for _, one in ipairs(all) do sound.key(one.name) end
+  latch.set_limits(all)
 end }
 -- A host that went silent does not come.
 local SKIP = { writes = true, answer = function(ask) hosts.skip(ask.host) end }
@@ -67,8 +68,8 @@ end
 -- What would start: {starts, more?, refusal?, kept}. `limits` is key -> limit, or false for none.
 function suppose.limits(limits, count)
   local root, answer, all = call.root, { starts = {} }, {}
-  for limit_key, limit in pairs(limits) do all[#all + 1] = { key = limit_key, limit = limit or nil, clear = not limit } end
-  table.sort(all, function(one, other) return one.key < other.key end)
+  for limit_key, limit in pairs(limits) do all[#all + 1] = { name = limit_key, now = limit or nil } end
+  table.sort(all, function(one, other) return one.name < other.name end)
   local ended = supposed(function()
     if all[1] then verb.run(LIMITS, root, all) end
     for _ = 1, MOST_CALLS do

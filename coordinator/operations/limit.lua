@@ -10,10 +10,7 @@ verb.register {
     sound.key(ask.key)
     local limit = not ask.clear and ask.limit or nil
     base.keep('blind', false)
-    ramp.limited({ ask.key })
-    local was = latch.set_limit(ask.key, limit)
-    ramp.limited({ ask.key })
-    latch.open(ask.key) -- also when the limit was changed by hand before
+    local was = latch.set_limits({ { name = ask.key, now = limit } })[ask.key]
     if was ~= limit then facts.tell('ConfigChanged', { changes = { { path = 'limits.' .. ask.key, was = was, now = limit } } }) end
     return { outcome = 'set', was = was, now = limit, woken = hosts.wake() }
   end,

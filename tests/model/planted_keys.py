@@ -32,8 +32,8 @@ KEYS: Final = (
     Plant(
         "default_opens_nothing",
         "A raised default is not felt by the keys it stands for.",
-        "  defaults.changed(limit_key)\n  return was",
-        "  latch.open(limit_key)\n  return was",
+        "  if was ~= limit then defaults.changed(limit_key) end\n  return was",
+        "  return was",
     ),
     Plant(
         "walk_not_resumed",

@@ -18,8 +18,8 @@ PLANTED = (
     Plant(
         "old_limits_hold",
         "The limits are as they are.",
-        "{ key = limit_key, limit = limit or nil, clear = not limit }",
-        "{ key = 'none', limit = limit or nil, clear = not limit }",
+        "{ name = limit_key, now = limit or nil }",
+        "{ name = 'none', now = limit or nil }",
     ),
     Plant("few_come", "One host comes, and no other.", "for _ = 1, MOST_CALLS do", "for _ = 1, 1 do"),
     Plant(

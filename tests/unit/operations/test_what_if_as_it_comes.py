@@ -50,8 +50,11 @@ def _starts(told: Supposed) -> Starts:
 def _then(world: World, **limits: int | None) -> Starts:
     """The limits are set, every host that is poked asks for work, and so on until none is; what has started."""
     world.facts()
-    for key, limit in limits.items():
-        world.ask(ops.Limit(key=key, limit=limit, clear=limit is None or None))
+    if len(limits) == 1:
+        for key, limit in limits.items():
+            world.ask(ops.Limit(key=key, limit=limit, clear=limit is None or None))
+    else:
+        world.ask(ops.Apply(limits={key: limit for key, limit in limits.items() if limit is not None}))
     seqs: dict[str, int] = {}
     while poked := sorted(world.heard()):
         for host in poked:
@@ -68,6 +71,18 @@ def test_hosts_that_are_poked_at_once_come_in_the_order_of_their_names(world: Wo
         _queue(world, f"for-{name}", host=name)
     told = _starts(_supposed(world, clear=["codex"]))
     assert told == [(f"for-{name}", name) for name in hosts] == _then(world, codex=None)
+
+
+def test_of_several_limits_none_wakes_a_host_before_all_are_set(world: World) -> None:
+    world.ask(ops.Apply(limits={"k1": 0, "k2": 0}))
+    _queue(world, "one", keys=["k1"])
+    _queue(world, "other", agent="claude", keys=["k2"])
+    _host(world, "z", slots=2, pools=["claude", "codex"])
+    world.set_clock(START + 1)
+    _host(world, "a", pools=["claude"])
+    told = _starts(_supposed(world, limits={"k1": 1, "k2": 1}))
+    assert told == [("other", "z"), ("one", "z")]  # who has waited longer has room for both
+    assert told == _then(world, k1=1, k2=1)
 
 
 def test_of_those_whose_time_has_come_each_claim_moves_some(world: World) -> None:
