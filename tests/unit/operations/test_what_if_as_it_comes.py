@@ -223,6 +223,32 @@ def test_a_damaged_key_is_named_and_nothing_is_supposed(world: World, name: str,
     changes_nothing(world, ops.WhatIf(clear=["codex"]), name, kind)
 
 
+def test_damage_that_keeps_a_limit_from_being_set_is_met_by_the_question_too(world: World) -> None:
+    _host(world, "p")
+    _queue(world, "runs", keys=["k"])
+    assert _claim(world, "p", 2) == ["runs"]
+    world.ask(ops.Limit(key="k", limit=0))
+    for agent in ("codex", "claude"):
+        _queue(world, f"w-{agent}", agent=agent, keys=["k"])
+    _host(world, "q", slots=9, pools=["codex", "claude"])  # it was refused: both lanes stand behind k
+    damage(world, "blocked:k:codex")
+    for operation in (ops.Limit(key="k", limit=1), ops.WhatIf(limits={"k": 1})):  # k stays full
+        changes_nothing(world, operation, "blocked:k:codex", "zset")
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "b"), ("b", "c"), ("c", "d"), ("d", "z")])
+def test_of_defaults_with_many_keys_the_last_by_name_is_felt_first(world: World, one: str, other: str) -> None:
+    world.ask(ops.Apply(limits={f"{one}:*": 0, f"{other}:*": 0}))
+    _host(world, "p", slots=100)
+    for kind in (other, one):
+        for number in range(130):
+            _queue(world, f"{kind}{number:03}", keys=[f"{kind}:{number:03}"], priority=9 if number == 100 else 5)
+    told = _starts(_supposed(world, limits={f"{other}:*": 1, f"{one}:*": 1}, count=64))
+    # a claim opens 64 keys and starts 16: the hundredth of the first are opened by the third
+    order = [name for name, _ in told if name[1:] == "100"]
+    assert (order, len(told)) == ([f"{other}100", f"{one}100"], 64)
+
+
 @pytest.mark.parametrize("mode", ["pull", "push"])
 @pytest.mark.parametrize(("waiting", "more"), [(3, False), (4, True)])
 def test_there_is_more_also_where_one_host_is_handed_all_of_it(
