@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections import Counter
 from typing import Final, assert_never
 
@@ -9,6 +10,7 @@ from coordinator.messages import ChannelPush, HarvestComplete, HarvestRejected, 
 from coordinator.operations import Push
 
 MOST: Final = 100_000
+_REASON: Final = 60_000  # bytes of a reason as JSON: with the names beside it, what a notification may hold
 
 
 def said(notice: Notice) -> tuple[str, str]:
@@ -24,11 +26,22 @@ def said(notice: Notice) -> tuple[str, str]:
                 status="complete", repo=repo, branch=branch, **({"files": files} if files else {})
             )
         case HarvestRejected(repo=repo, branch=branch, reason=reason):
-            return "harvest.status", _json(status="rejected", repo=repo, branch=branch, reason=reason)
+            return "harvest.status", _json(status="rejected", repo=repo, branch=branch, reason=_cut(reason))
         case InboxMessage(new=new, total=total):
             return "inbox.status", _json(new=new, total=total)
         case _:
             assert_never(notice)
+
+
+def _cut(text: str) -> str:
+    """As much of a text as may be told; written as JSON, it may be six times as long."""
+
+    def size(characters: int) -> int:
+        return len(_json(text=text[:characters]).encode())
+
+    if size(len(text)) <= _REASON:
+        return text
+    return text[: bisect_right(range(len(text)), _REASON, key=size) - 1] + " ..."
 
 
 def _json(**fields: str | float) -> str:

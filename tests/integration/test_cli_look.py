@@ -337,6 +337,29 @@ def test_logs_follow_until_the_run_has_ended(thawed: Cli) -> None:
         assert err.startswith("a/running completed after ")
 
 
+def test_logs_follow_a_run_that_begins_anew(thawed: Cli) -> None:
+    thawed.host()
+    grant = run(thawed, "--agent", "codex")
+    path = log_of(thawed, "a/running")
+    path.write_text("one\n")
+    command = [*COMMAND, "logs", "a/running", "--follow"]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "one\n"
+        with path.open("a") as file:
+            path.rename(path.with_suffix(".before-2.log"))  # as a worker does that starts it again
+            file.write("last words\n")
+        path.write_text("two\n")
+        assert process.stdout.readline() + process.stdout.readline() == "last words\ntwo\n"
+        assert "a new run has begun" in process.stderr.readline()
+        path.unlink()
+        path.symlink_to("/etc/hostname")
+        assert process.wait(timeout=30) == REFUSED
+        assert "leads out of the workspace root" in process.stderr.read()
+    thawed.end(grant)
+
+
 def test_logs_follow_a_log_that_was_shortened(thawed: Cli) -> None:
     thawed.host()
     grant = run(thawed, "--agent", "codex")

@@ -21,6 +21,7 @@ from coordinator.messages import (
     RateLimitDetected,
     parse,
 )
+from coordinator.operations import Push
 from coordinator.replica.notices import Notices, said
 
 _JSON = st.recursive(
@@ -92,6 +93,16 @@ def test_what_is_told_on_which_channel() -> None:
         assert isinstance(report, RateLimitDetected | HarvestComplete | HarvestRejected | InboxMessage | ChannelPush)
         told, body = said(report)
         assert (told, json.loads(body)) == (channel, data)
+
+
+@pytest.mark.parametrize("reason", ["x" * 65_500, "\x1b[31m" * 9_000, 'a"\n' * 15_000, "é" * 32_000, "no"])
+def test_a_long_reason_is_cut_to_what_a_notification_may_hold(reason: str) -> None:
+    report = parse(json.dumps({"type": "HarvestRejected", "repo": '"' * 500, "branch": '"' * 500, "reason": reason}))
+    assert isinstance(report, HarvestRejected)
+    data = Push(channel="x", data=said(report)[1]).data or ""
+    told = json.loads(data)["reason"]
+    assert reason.startswith(told.removesuffix(" ..."))
+    assert told == reason or 50_000 < len(data.encode()) <= 65_536
 
 
 @pytest.mark.reference(35, "T87", "T88")

@@ -2,11 +2,12 @@
 
 import asyncio
 import codecs
+import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -58,8 +59,8 @@ async def _logs(asked: Query, root: str | None, *, follow: bool, as_json: bool) 
             path = log_of(session.settings, root, record)
         _doubt(record, path)
         try:
-            with path.open("rb") as file:
-                await _copy(session, record, file, follow=follow, as_json=as_json)
+            with contextlib.closing(_Log(lambda: log_of(session.settings, root, record))) as log:
+                await _copy(session, record, log, follow=follow, as_json=as_json)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -78,15 +79,48 @@ def log_of(settings: Settings, root: str | None, record: Record) -> Path:
     return path
 
 
-async def _copy(session: Session, record: Record, file: BinaryIO, *, follow: bool, as_json: bool) -> None:
+class _Log:
+    """A log that grows. A run that begins anew puts the last one's aside, and its own has the same name."""
+
+    def __init__(self, find: Callable[[], Path]) -> None:
+        self._find = find
+        self._path = find()
+        self._file = self._path.open("rb")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def blocks(self) -> Iterator[bytes]:
+        """What was written since the last look."""
+        replaced = self._is_replaced()
+        yield from self._rest()
+        if replaced:
+            path = self._find()
+            self.close()
+            self._file = path.open("rb")
+            note("a new run has begun: its log follows")
+            yield from self._rest()
+
+    def _is_replaced(self) -> bool:
+        try:
+            return not os.path.samestat(os.stat(self._path), os.fstat(self._file.fileno()))  # noqa: PTH116  # beside fstat
+        except OSError:  # put aside, and the new one not begun
+            return False
+
+    def _rest(self) -> Iterator[bytes]:
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            self._file.seek(0, os.SEEK_END)
+            note("this log was too long and lost its middle: what comes now follows, the rest stands in the file")
+        while block := self._file.read(_BLOCK):
+            yield block
+
+
+async def _copy(session: Session, record: Record, log: _Log, *, follow: bool, as_json: bool) -> None:
     loop, decoder = asyncio.get_running_loop(), codecs.getincrementaldecoder("utf-8")("replace")
     asked_at = loop.time()
     over = not follow or record.status in ENDED
     while True:
-        if os.fstat(file.fileno()).st_size < file.tell():
-            file.seek(0, os.SEEK_END)
-            note("this log was too long and lost its middle: what comes now follows, the rest stands in the file")
-        for block in _blocks(file):
+        for block in log.blocks():
             _write(block, record.workspace, decoder if as_json else None)
         if over:
             break
@@ -102,11 +136,6 @@ async def _copy(session: Session, record: Record, file: BinaryIO, *, follow: boo
         emit({"workspace": record.workspace, "text": rest})
     if follow and not as_json:
         note(sentence(record))
-
-
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(_BLOCK):
-        yield block
 
 
 def _write(block: bytes, workspace: str, decoder: codecs.IncrementalDecoder | None) -> None:
