@@ -23,11 +23,17 @@ end
 -- way: how many, the sum of their starts (ms since SUMMER), the sum of what they were charged; `aged`: the band it has moved up to.
 local SUMMER = 1700000000000 -- that sums of many starts stay whole numbers
 
+-- Sums of a thousand runs and more are larger than the numbers that others write.
+local function sum_of(text)
+  local n = tonumber(text)
+  return n and n >= 0 and n < 9e15 and math.floor(n) or 0
+end
+
 local function parsed(text, route)
   local words = base.split(text or '', ' ')
   return { pass = base.number(words[1]), expected = base.number(words[2]) or EXPECTED, since = base.number(words[3]) or call.now,
-    ages = base.count(words[4]), runs = base.count(words[5]), starts = base.count(words[6]),
-    charged = base.count(words[7]), aged = base.number(words[8]), route = route }
+    ages = base.count(words[4]), runs = base.count(words[5]), starts = sum_of(words[6]),
+    charged = sum_of(words[7]), aged = base.number(words[8]), route = route }
 end
 
 local function route_of(name)

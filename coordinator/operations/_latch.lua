@@ -145,7 +145,7 @@ local function set_limit(limit_key, limit)
     gates.forget()
   end
   latch.open(limit_key)
-  if was ~= limit then defaults.changed(limit_key) end
+  defaults.changed(limit_key)
   return was
 end
 

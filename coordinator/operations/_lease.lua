@@ -157,7 +157,7 @@ end
 -- The fence is never below a token that a host was granted, also when the server has forgotten it.
 function lease.shown(runs)
   local highest = 0
-  for _, one in ipairs(runs or {}) do highest = math.max(highest, one.token) end
+  for _, one in ipairs(runs or {}) do highest = one.token < base.FAR and math.max(highest, one.token) or highest end
   if highest <= base.count(redis.call('GET', base.key('fence'))) then return end
   redis.call('SET', base.key('fence'), string.format('%.0f', highest))
 end

@@ -24,12 +24,19 @@ function records.view(name, row, brief)
   return out
 end
 
+records.MOST_DIGITS = 19 -- of a cursor: more is no number for the server
+
 -- One part of a walk over a set or sorted set: names, and the cursor to go on with (nil at the end).
 function records.part(command, key, cursor)
   local found = redis.call(command, key, cursor or '0', 'COUNT', 256)
   local names = {}
   for i = 1, #found[2], command == 'ZSCAN' and 2 or 1 do names[#names + 1] = found[2][i] end
   return names, found[1] ~= '0' and found[1] or nil
+end
+
+function records.wrong_cursor()
+  return { outcome = 'invalid', problems = { { field = 'cursor', problem = 'must be the cursor of an answer to the same question',
+    fix = 'leave it out to begin anew' } } }
 end
 
 -- The workspaces a filter names, one part a call: a single one, or those of a status, from a cursor.
@@ -43,6 +50,7 @@ end
 -- Runs `change(name, row)` on each chosen one that has a record; counts those it answered true for. They go to status `to`.
 -- `check(name, row)`, with the few fields of sound.record, checks first what else a change will touch.
 function records.each(ask, default_status, to, change, check)
+  if (ask.cursor or '0'):find('%D') or #(ask.cursor or '') > records.MOST_DIGITS then return records.wrong_cursor() end
   local names, cursor = records.chosen(ask, default_status)
   for _, name in ipairs(names) do
     local row = sound.record(name)

@@ -75,7 +75,8 @@ verb.register {
       visit({ ask.workspace }, ask, by, answer)
       return answer
     end
-    local phase, cursor = (ask.cursor or 'r'):match('^(%a)(%d*)$')
+    local phase, cursor = (ask.cursor or 'r'):match('^([rq])(%d*)$')
+    if not phase or #cursor > records.MOST_DIGITS then return records.wrong_cursor() end
     if cursor == '' then cursor = nil end
     local running = phase ~= 'q'
     local key = running and holders_key(ask, by) or base.key('status', 'queued')

@@ -112,10 +112,7 @@ verb.register {
     else
       local groups = groups_of(ask)
       local at, place = start_of(ask.cursor, groups)
-      if not at then
-        return { outcome = 'invalid', problems = { { field = 'cursor', problem = 'must be the cursor of an answer to the same question',
-          fix = 'leave it out to begin anew' } } }
-      end
+      if not at then return records.wrong_cursor() end
       found, cursor = page(ask, groups, at, place)
     end
     return { outcome = 'found', workspaces = ask.names and {} or found, names = ask.names and found or nil, cursor = cursor }

@@ -48,11 +48,12 @@ local function refuses_asker(ask, row)
   end
   local cold = freezes.refuses(ask.asker)
   if cold then return cold end
-  local slots = base.number(redis.call('HGET', base.key('host', ask.asker), 'slots'))
+  local host = redis.call('HMGET', base.key('host', ask.asker), 'slots', 'quiet')
+  local slots, quiet = base.number(host[1]), host[2]
   local held = redis.call('SCARD', base.key('held', ask.asker))
-  if slots and held >= slots then
-    return { key = ask.asker, reason = 'hosts_full', used = held, limit = slots,
-      text = 'host ' .. ask.asker .. ' is full: ' .. held .. '/' .. slots }
+  if quiet or (slots and held >= slots) then
+    return { key = ask.asker, reason = 'hosts_full', used = held, limit = slots or held,
+      text = 'host ' .. ask.asker .. (quiet and ' is quiet' or ' is full: ' .. held .. '/' .. slots) }
   end
   return gates.judge(lease.keys(row))
 end

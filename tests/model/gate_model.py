@@ -131,8 +131,8 @@ class Gates(Fleet):
             return No(task.route, "no_host", 0, 0)
         if cold := self.cold(asker):
             return cold
-        if host and host.slots is not None and held >= host.slots:
-            return No(asker, "hosts_full", held, host.slots)
+        if host and (host.quiet or (host.slots is not None and held >= host.slots)):
+            return No(asker, "hosts_full", held, held if host.slots is None else host.slots)
         return self.judge(task)
 
     def silent(self, host: Host) -> bool:

@@ -32,7 +32,7 @@ KEYS: Final = (
     Plant(
         "default_opens_nothing",
         "A raised default is not felt by the keys it stands for.",
-        "  if was ~= limit then defaults.changed(limit_key) end\n  return was",
+        "  defaults.changed(limit_key)\n  return was",
         "  return was",
     ),
     Plant(

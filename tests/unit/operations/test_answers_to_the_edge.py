@@ -263,3 +263,70 @@ def test_a_question_that_lacks_something_is_told_which_field(
 ) -> None:
     answer = wire(world, verb, question)
     assert (answer["outcome"], [one["field"] for one in answer["problems"]]) == ("invalid", [field])
+
+
+def test_a_default_that_was_raised_by_hand_is_felt_when_it_is_set_to_the_same(world: World) -> None:
+    world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": 4}))
+    world.ask(ops.Limit(key="repo:*", limit=0))
+    submit(world, "w", org="o", repo="x")
+    world.redis.hset(f"{ROOT}:limits", "repo:*", 5)
+    assert claim(world, 1) == {}
+    assert wire(world, "limit", {"key": "repo:*", "limit": 5})["was"] == 5
+    assert [*claim(world, 2)] == ["w"]
+
+
+def test_a_token_beyond_all_that_were_given_lifts_no_fence(world: World) -> None:
+    wire(
+        world, "renew", {**HOST, "pools": ["codex"], "slots": 4, "held": [{"workspace": "nobody", "token": 10**14 - 1}]}
+    )
+    submit(world, "w1", "w2")
+    one, two = claim(world, 1).values()
+    assert START <= one < two < START + 1000
+
+
+def test_a_fence_beyond_all_tokens_was_written_by_hand_and_is_none(world: World) -> None:
+    world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": 4}))
+    world.redis.set(f"{ROOT}:fence", 10**14 - 1)
+    submit(world, "w1", "w2")
+    one, two = claim(world, 1).values()
+    assert START <= one < two < START + 1000
+
+
+@pytest.mark.parametrize("cursor", ["abc", "q", "-1", "1a", "9" * 20])
+@pytest.mark.parametrize(
+    ("verb", "question"), [("cancel", {"status": "queued"}), ("retry", {}), ("retry", {"status": "completed"})]
+)
+def test_a_cursor_that_no_answer_gave_is_named(world: World, verb: str, question: dict[str, Any], cursor: str) -> None:
+    submit(world, "w")
+    before = world.keys()
+    answer = wire(world, verb, {**question, "cursor": cursor})
+    assert (answer["outcome"], answer["problems"][0]["field"]) == ("invalid", "cursor")
+    assert world.keys() == before
+
+
+@pytest.mark.parametrize("cursor", ["abc", "zz", "5", "s5", "q" + "9" * 20, "q-1"])
+def test_a_cursor_that_no_kill_gave_is_named_and_nothing_is_frozen(world: World, cursor: str) -> None:
+    submit(world, "w")
+    before = world.keys()
+    answer = wire(world, "kill", {"all": True, "cursor": cursor})
+    assert (answer["outcome"], answer["problems"][0]["field"]) == ("invalid", "cursor")
+    assert world.keys() == before
+
+
+def test_a_quiet_host_takes_nothing_that_it_asks_for_itself(world: World) -> None:
+    world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": 4}))
+    world.ask(ops.Host(host="h1", action="quiet"))
+    asked = {"workspace": "w", "agent": "codex", "asker": "h1"}
+    refused = wire(world, "submit", {**asked, "else": "refuse"})["refusal"]
+    assert (refused["key"], refused["reason"], refused["text"]) == ("h1", "hosts_full", "host h1 is quiet")
+    world.ask(ops.Host(host="h1", action="thaw"))
+    assert wire(world, "submit", asked)["outcome"] == "granted"
+
+
+def test_what_a_thousand_runs_of_a_lane_have_used_is_no_number_too_large(world: World) -> None:
+    """As far from the zero of the sums as a thousand starts are together, by a clock that is far ahead."""
+    world.set_clock(9 * 10**13)
+    world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": 4}))
+    submit(world, "w1", "w2", "w3")
+    assert [[*claim(world, seq, count=1)] for seq in (1, 2, 3)] == [["w1"], ["w2"], ["w3"]]
+    assert int(world.keys()["fair:codex"]["v10"]) < 10**8

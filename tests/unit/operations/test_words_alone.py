@@ -216,9 +216,9 @@ def test_the_next_of_a_line_is_the_time(trial: Trial, client: Redis) -> None:
 
 
 def test_the_next_of_a_line_that_is_ahead_is_one_more(trial: Trial, client: Redis) -> None:
-    client.set("{t}:fence", LAST - 10)
-    assert trial.of("base.next('fence')") == LAST - 9
-    assert client.get("{t}:fence") == str(LAST - 9)
+    client.set("{t}:fence", 4 * 10**13)
+    assert trial.of("base.next('fence')") == 4 * 10**13 + 1
+    assert client.get("{t}:fence") == str(4 * 10**13 + 1)
 
 
 def test_a_command_that_is_wrong_names_the_line_that_asked_it(trial: Trial) -> None:
