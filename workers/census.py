@@ -56,6 +56,8 @@ def _is_worked(home: Path) -> bool:
     """Whether the process that wrote its pid into the lock lives; it says so before it does anything else."""
     try:
         pid = int((home / "lock").read_text(encoding="ascii"))
+    except PermissionError:  # of another user: it may
+        return True
     except (OSError, ValueError):
         return False
     try:

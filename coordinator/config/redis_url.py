@@ -5,7 +5,7 @@ No message shows a part of the URL behind the scheme: a password that is not per
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from coordinator.problems import guess
 from coordinator.words import shown, wrong
@@ -16,6 +16,16 @@ _EXAMPLES: Final = {
     "rediss": "rediss://user:password@host:6379/0",
     "unix": "unix:///run/redis.sock",
     "redis+sentinel": "redis+sentinel://h1:26379,h2:26379/master/0",
+}
+#: What may stand behind the '?', and what its value looks like.
+_OPTIONS: Final = dict.fromkeys(("username", "password", "client_name", "ssl_password"), r".*") | {
+    "db": r"[0-9]{1,4}",
+    "protocol": r"[23]",
+    **dict.fromkeys(("socket_timeout", "socket_connect_timeout"), r"[0-9]+(\.[0-9]+)?"),
+    **dict.fromkeys(("health_check_interval", "max_connections"), r"[0-9]{1,9}"),
+    **dict.fromkeys(("socket_keepalive", "ssl_check_hostname"), r"(?i:yes|no|true|false|[01])"),
+    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"), r".+"),
+    "ssl_cert_reqs": r"none|optional|required",
 }
 _QUERY_PASSWORD: Final = re.compile(r"([?&](?:ssl_)?password=)[^&#]*")
 
@@ -31,6 +41,8 @@ def check(url: str) -> str:
     parts = {"redis": _server, "rediss": _server, "unix": _unix, "redis+sentinel": _sentinel}
     if problem := _unsafe(url) or parts[scheme](rest):
         raise wrong(problem, f"write it like {_EXAMPLES[scheme]}")
+    if scheme != "redis+sentinel" and (said := _strange_option(scheme, urlsplit(url).query)):
+        raise wrong(*said)
     return url
 
 
@@ -66,6 +78,19 @@ def _server(rest: str) -> str:
     if wrong_port:
         return "has a host or port that can not be read"
     return _database(parts.path.removeprefix("/"))
+
+
+def _strange_option(scheme: str, query: str) -> tuple[str, str] | None:
+    """What is wrong behind the '?', and its mend. An option that there is not may be a part of a password."""
+    foreign = {"rediss": ("-",), "redis": ("ssl_",), "unix": ("ssl_", "socket_keepalive")}[scheme]
+    known = sorted(name for name in _OPTIONS if not name.startswith(foreign))
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known:
+            fix = guess(name, known) or f"there are {', '.join(known)}"
+            return "has an option behind the '?' that there is not", fix
+        if not re.fullmatch(_OPTIONS[name], value):
+            return f"has a value of {name} that can not be read", f"write ?{name}= and a value"
+    return None
 
 
 def _unix(rest: str) -> str:

@@ -57,6 +57,10 @@ def read(text: str, name: str) -> tuple[dict[str, Any], list[Problem]]:
         return reader.value(root, ""), reader.problems
     except yaml.YAMLError as error:
         raise ConfigError([_syntax(error, name)]) from None
+    except (ValueError, OverflowError) as error:  # an escaped character that there is not, such as "\U00110000"
+        raise ConfigError(
+            [Problem(name, f"holds a character that there is not: {error}", "write it as it is")]
+        ) from None
     except _TooManyValues:
         problem = f"holds more than {MOST_VALUES} values, aliases written out"
         raise ConfigError([Problem(name, problem, "write it with fewer aliases")]) from None

@@ -9,7 +9,7 @@ from coordinator.doors.texts import short
 from coordinator.doors.times import span
 from coordinator.errors import StoreUnavailable
 from coordinator.models import Workspace
-from coordinator.operations import Explain, Query
+from coordinator.operations import Explain, GetStatus, Query
 from coordinator.operations.explain import Explained
 from coordinator.store import Entry
 
@@ -39,6 +39,8 @@ async def until_ended(
             if isinstance(found, Explained) and found.status not in ENDED:
                 seen[name] = found
                 continue
+            if name in seen and not isinstance(found, Explained) and await _may_come_back(session):
+                continue
             del pending[name]
             seen.pop(name, None)
             yield name, found if isinstance(found, Explained) else None
@@ -51,6 +53,12 @@ async def until_ended(
         due = [name for name in dict.fromkeys(map(_named, entries)) if name in pending]
         if gap or _now() - looked > LOOK_EVERY:
             due, looked = list(pending), _now()
+
+
+async def _may_come_back(session: Session) -> bool:
+    """Whether the server came back empty, and hosts may yet tell it what they run."""
+    status = await session.ask(GetStatus())
+    return status.settling is not None or (status.new and status.frozen)
 
 
 async def ended(session: Session, name: str) -> Workspace | None:

@@ -2,9 +2,15 @@
 
 import shlex
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 _FILES: Final = {"ssl_ca_certs": "--cacert", "ssl_certfile": "--cert", "ssl_keyfile": "--key"}
+
+
+def _database(parts: SplitResult) -> list[str]:
+    by_path = "" if parts.scheme == "unix" else parts.path.strip("/")
+    number = parse_qs(parts.query).get("db", [by_path])[0]
+    return ["-n", number] if number.strip("0") else []
 
 
 def line(url: str) -> str:
@@ -12,7 +18,7 @@ def line(url: str) -> str:
     parts = urlsplit(url)
     words = ["redis-cli"]
     if parts.scheme == "unix":
-        words += ["-s", unquote(parts.path)]
+        words += ["-s", unquote(parts.path), *_database(parts)]
     elif parts.scheme == "redis+sentinel":
         host, _, port = parts.netloc.rpartition("@")[2].split(",")[0].rpartition(":")
         master = parts.path.strip("/").partition("/")[0]
@@ -20,7 +26,7 @@ def line(url: str) -> str:
         return shlex.join(["redis-cli", "-h", host, "-p", port, "SENTINEL", "get-master-addr-by-name", master])
     else:
         words += ["-h", parts.hostname or "localhost", "-p", str(parts.port or 6379)]
-        words += ["-n", parts.path.strip("/")] if parts.path.strip("/0") else []
+        words += _database(parts)
         if parts.scheme == "rediss":
             files = parse_qs(parts.query)
             words += ["--tls", *(word for name in _FILES if name in files for word in (_FILES[name], files[name][0]))]

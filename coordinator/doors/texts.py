@@ -49,7 +49,9 @@ def _read(name: str) -> str:
         else:
             with Path(name).open("rb") as file:
                 data = _some(file)
-        return data.decode()
+        return data.decode(
+            errors="ignore" if len(data) > TASK_BYTES else "strict"
+        )  # one too long is cut, and told as such
     except UnicodeDecodeError as error:
         problem = Problem(field, f"byte {error.start + 1} is not UTF-8", "save it as plain UTF-8 text")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

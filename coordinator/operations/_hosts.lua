@@ -28,6 +28,8 @@ local function fits(route, host, pools, labels)
   return true
 end
 
+function hosts.fit(route, host, row) return fits(route, host, set_of(base.parse(row[1])), set_of(base.parse(row[2]))) end -- a record's
+
 -- The routes a host serves; read once a call.
 function hosts.serves(host)
   call.serves = call.serves or {}
@@ -77,7 +79,7 @@ function hosts.new_route(route)
   fair.keep(route)
   for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
     local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
-    if fits(route, host, set_of(base.parse(row[1])), set_of(base.parse(row[2]))) then
+    if hosts.fit(route, host, row) then
       redis.call('SADD', base.key('serves', host), route)
       redis.call('SADD', base.key('served', route), host)
       call.serves = nil

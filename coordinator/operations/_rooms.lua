@@ -1,6 +1,6 @@
 -- Whether the hosts of a route have room, asked where a person or a new workspace wants to know: no grant reads this.
 -- The two reasons that are not a key's: nobody serves this route; everybody who does is busy.
-function rooms.none(route)
+local function none(route)
   local pool, wanted, labels = hosts.parts(route)
   local who = 'no host serves'
   if wanted ~= '' then
@@ -12,9 +12,9 @@ function rooms.none(route)
 end
 
 -- Read over hosts of the route; used where a person asks, not in a grant. nil when one has room: it is on its way.
-function rooms.full(route)
+local function all_full(route, serving)
   local used, slots, count, cold = 0, 0, 0, nil
-  for _, host in ipairs(redis.call('SRANDMEMBER', base.key('served', route), 16)) do
+  for _, host in ipairs(serving) do
     local row = redis.call('HMGET', base.key('host', host), 'slots', 'quiet', 'beat')
     if not row[2] and not hosts.is_silent(row[3]) then
       local no = freezes.refuses(host)
@@ -34,18 +34,38 @@ function rooms.full(route)
     text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
 end
 
+-- Some hosts that serve a route, and those of them that wait. What waits for its time has stood in no lane: its route may have been
+-- matched with nobody yet.
+local function of_route(route)
+  if redis.call('ZSCORE', base.key('routes'), route) then
+    return redis.call('SRANDMEMBER', base.key('served', route), 16), redis.call('ZRANGE', base.key('waiting', route), 0, -1)
+  end
+  local serving, waiting = {}, {}
+  for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
+    local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
+    if hosts.fit(route, host, row) then
+      serving[#serving + 1] = host
+      waiting[#waiting + 1] = row[3] and host or nil
+    end
+  end
+  return serving, waiting
+end
+
 -- Why a lane of this route that no key refuses does not start: nobody serves it, or who does is full. nil: one has room.
 function rooms.lacks(route)
-  return redis.call('SCARD', base.key('served', route)) == 0 and rooms.none(route) or rooms.full(route)
+  local serving = of_route(route)
+  if not serving[1] then return none(route) end
+  return all_full(route, serving)
 end
 
 -- The same as it stands now: a host that waits is on its way, unless it has gone silent.
 function rooms.keep(route)
-  if redis.call('SCARD', base.key('served', route)) == 0 then return rooms.none(route) end
-  for _, host in ipairs(redis.call('ZRANGE', base.key('waiting', route), 0, -1)) do
+  local serving, waiting = of_route(route)
+  if not serving[1] then return none(route) end
+  for _, host in ipairs(waiting) do
     if hosts.lives(host) then return nil end
   end
-  return rooms.full(route)
+  return all_full(route, serving)
 end
 
 -- Ten at most of those that a full host holds, or the hosts of a route.

@@ -87,6 +87,8 @@ def test_a_task_that_can_not_be_read_is_refused(thawed: Cli, tmp_path: Path) -> 
     )
     assert "No such file" in thawed.wrong("dispatch", TASK, "--task-file", "/nowhere", code=BAD_INPUT)
     assert "1048576" in thawed.wrong("dispatch", TASK, "--task-file", "/dev/zero", code=BAD_INPUT)
+    (tmp_path / "long").write_text("x" + "é" * 600_000)  # a letter lies on the edge
+    assert "1048576" in thawed.wrong("dispatch", TASK, "--task-file", str(tmp_path / "long"), code=BAD_INPUT)
     assert "--task" in thawed.wrong("dispatch", TASK, "--task", "a", "--task-file", "b", code=BAD_INPUT)
     assert thawed.json("workspaces")["workspaces"] == []
 
@@ -124,6 +126,8 @@ def test_bad_lines_are_numbered_and_good_ones_dispatched(thawed: Cli, tmp_path: 
         b'{"workspace": "f/4", "task": "\\ud800"}',
         b"[1]",
         b'{"agent": "codex", "repo": "core/x"}',
+        b'{"workspace": "f/5", "agent": 5}',
+        b'{"agent": ["codex"]}',
     ]
     (tmp_path / "tasks").write_bytes(b"\n".join(lines))
     result = thawed("dispatch", "--file", str(tmp_path / "tasks"), "--json", code=BAD_INPUT)
@@ -132,7 +136,7 @@ def test_bad_lines_are_numbered_and_good_ones_dispatched(thawed: Cli, tmp_path: 
     assert answers[0]["workspace"] == "f/1"
     assert answers[1]["workspace"].startswith("core/x/task-")
     wrong = [line for line in result.stderr.splitlines() if line.startswith("coordinator: line")]
-    assert [line.split(":")[1] for line in wrong] == [f" line {number}" for number in (2, 3, 5, 6, 7, 8)]
+    assert [line.split(":")[1] for line in wrong] == [f" line {number}" for number in (2, 3, 5, 6, 7, 8, 10, 11)]
 
 
 def test_a_long_file_is_summed_up_by_reason(thawed: Cli) -> None:

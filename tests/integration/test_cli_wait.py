@@ -110,6 +110,39 @@ def test_facts_that_were_trimmed_do_not_leave_it_waiting(running: Cli) -> None:
         assert out.startswith("a/1 completed")
 
 
+def calls(cli: Cli) -> int:
+    """How many questions that only read were asked so far."""
+    told = subprocess.check_output(["redis-cli", "-s", cli.url[7:], "INFO", "commandstats"], text=True)
+    return sum(int(line.split("calls=")[1].split(",")[0]) for line in told.splitlines() if "fcall_ro:" in line)
+
+
+def test_what_a_server_forgot_is_waited_for_until_somebody_says_that_it_is_gone(running: Cli) -> None:
+    running.claim()
+    code = (
+        "from coordinator.doors import endings; endings.LOOK_EVERY = 0.0\n"
+        "from coordinator.doors.cli import door; door()(['wait', 'a/1'])"
+    )
+    with subprocess.Popen([COMMAND[0], "-c", code], text=True, stderr=subprocess.PIPE) as process:
+        wait_until_sync(lambda: is_reading(running), "the command waits for facts")
+        subprocess.check_call(["redis-cli", "-s", running.url[7:], "FLUSHALL"], stdout=subprocess.DEVNULL)
+        before = calls(running)
+        wait_until_sync(lambda: calls(running) > before + 3, "it has looked at the keys again, and again")
+        assert process.poll() is None
+        running("start")  # no host has told of it
+        assert process.stderr
+        assert "there is no workspace a/1" in process.stderr.read()
+    assert process.returncode == BAD_INPUT
+
+
+def test_a_bad_line_is_told_by_the_exit_code_also_where_what_was_waited_for_failed(running: Cli) -> None:
+    lines = '{"workspace": "a/1", "agent": ["codex"]}\n{"workspace": "a/1"}\nno\n'
+    running.end(running.claim()[0], "failed")
+    result = running("dispatch", "--file", "-", "--wait", typed=lines, code=BAD_INPUT)
+    assert "line 1: agent: must be" in result.stderr
+    assert "line 3: it: is not JSON" in result.stderr
+    assert "a/1 failed" in result.stdout
+
+
 def test_ctrl_c_is_quiet(running: Cli) -> None:
     with started("wait", "a/1") as process:
         wait_until_sync(lambda: is_reading(running), "the command waits for facts")

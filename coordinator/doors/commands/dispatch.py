@@ -1,6 +1,7 @@
 """dispatch: ask that an agent works on a workspace."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,7 +101,8 @@ async def _dispatch(asked: Submit, times: dict[str, str], *, wait: bool, as_json
         if isinstance(reply, Refused):
             raise typer.Exit(1)
         if wait:
-            await wait_for(session, [asked.workspace], as_json=as_json)
+            if code := await wait_for(session, [asked.workspace], as_json=as_json):
+                raise typer.Exit(code)
         elif isinstance(reply, AlreadyKnown) and reply.status in ("failed", "blocked"):
             raise refused(f"{asked.workspace} has {reply.status} already: --again runs it once more")
 
@@ -128,5 +130,5 @@ def _print(asked: Submit, reply: SubmitReply, *, as_json: bool) -> None:
 
 def _source(source: str | None) -> str | None:
     """A directory here as an absolute path: the worker's current directory is another one."""
-    local = source is not None and "://" not in source and Path(source).is_dir()
+    local = source is not None and "://" not in source and os.path.isdir(source)  # noqa: PTH112  # False also where it can not be seen
     return str(Path(source).resolve()) if source is not None and local else source

@@ -63,7 +63,7 @@ class _Tally:
 
 async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: bool, root: str | None) -> None:
     """Dispatch every good line of `file` (`-`: stdin). Exit code 2 when there was a bad one, 1 when one was refused."""
-    tally = _Tally()
+    tally, code = _Tally(), 0
     with _source(file) as source:
         async with opened(root) as session:
             now = (await session.ask(GetStatus())).now  # alone: it tells an unreachable server before a line is read
@@ -77,9 +77,10 @@ async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: 
             if not as_json:
                 _summary(tally)
             if wait:
-                await wait_for(session, [asked.workspace for asked in tally.done], as_json=as_json)
-    if tally.bad or tally.outcomes["refused"]:
-        raise typer.Exit(BAD_INPUT if tally.bad else REFUSED)
+                code = await wait_for(session, [asked.workspace for asked in tally.done], as_json=as_json)
+    code = max(code, BAD_INPUT if tally.bad else REFUSED if tally.outcomes["refused"] else 0)
+    if code:
+        raise typer.Exit(code)
 
 
 @contextlib.contextmanager

@@ -60,8 +60,8 @@ async def _resume(asked: Retry, name: str, *, wait: bool, as_json: bool, root: s
                 said += f": coordinator cancel {name}, then resume it, tells it something else"
             raise bad_input(said) if "there is no" in said else refused(said)
         await _print(session, name, as_json=as_json)
-        if wait:
-            await wait_for(session, [name], as_json=as_json)
+        if wait and (code := await wait_for(session, [name], as_json=as_json)):
+            raise typer.Exit(code)
 
 
 async def _print(session: Session, name: str, *, as_json: bool) -> None:

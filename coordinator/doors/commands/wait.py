@@ -42,13 +42,14 @@ def wait(
 
     async def run() -> None:
         async with opened(root) as session:
-            await wait_for(session, workspaces, as_json=json, timeout=limit)
+            if code := await wait_for(session, workspaces, as_json=json, timeout=limit):
+                raise typer.Exit(code)
 
     asyncio.run(run())
 
 
-async def wait_for(session: Session, names: list[str], *, as_json: bool, timeout: float | None = None) -> None:  # noqa: ASYNC109  # a person's option, with a message of its own
-    """Print each workspace as it ends. Exits 1 when one failed or the time was over, 2 when one is unknown."""
+async def wait_for(session: Session, names: list[str], *, as_json: bool, timeout: float | None = None) -> int:  # noqa: ASYNC109  # a person's option, with a message of its own
+    """Print each workspace as it ends. The exit code: 1 when one failed or the time was over, 2 when one is unknown."""
     left, code = dict.fromkeys(names), 0
     waiting: Mapping[str, Explained] = {}
     with LiveLine() as live:
@@ -76,8 +77,7 @@ async def wait_for(session: Session, names: list[str], *, as_json: bool, timeout
             code = max(code, REFUSED)
     for name in left:
         complain(f"the time is over, and {name} {_state(waiting.get(name))}")
-    if code:
-        raise typer.Exit(code)
+    return code
 
 
 async def _report(session: Session, name: str, found: Explained | None, *, as_json: bool) -> int:

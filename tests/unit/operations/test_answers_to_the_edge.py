@@ -313,6 +313,23 @@ def test_a_cursor_that_no_kill_gave_is_named_and_nothing_is_frozen(world: World,
     assert world.keys() == before
 
 
+@pytest.mark.parametrize(("slots", "reason"), [(4, None), (1, "hosts_full")])
+def test_what_waited_for_its_time_is_served_before_any_call_has_put_it_into_its_lane(
+    world: World, slots: int, reason: str | None
+) -> None:
+    world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": slots}))
+    submit(world, "runs")
+    assert [*claim(world, 1)] == ["runs"]
+    submit(world, "w", host="h1", not_before=START + 1000)
+    submit(world, "x", host="h2", not_before=START + 1000)
+    world.set_clock(START + 1000)
+    told = world.ask(ops.Explain(workspace="w")).refusal
+    assert (told and told.reason) == reason
+    told = world.ask(ops.Explain(workspace="x")).refusal
+    assert told
+    assert told.reason == "no_host"
+
+
 def test_a_quiet_host_takes_nothing_that_it_asks_for_itself(world: World) -> None:
     world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": 4}))
     world.ask(ops.Host(host="h1", action="quiet"))
