@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from coordinator.config.redis_url import without_password
 from coordinator.config.settings import Settings
+from coordinator.doors.redis_cli import line
 from coordinator.errors import ConfigError, Problem
 
 HOME = {"HOME": "/home/ann"}
@@ -160,6 +161,21 @@ def test_a_password_is_never_shown(scheme: str, before: str, secret: str, after:
     else:
         refused = ""
     assert secret not in refused
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://queue:6379/0", "-h queue -p 6379"),
+        ("redis://queue:6379/2", "-h queue -p 6379 -n 2"),
+        ("redis://queue:6379/2?db=3", "-h queue -p 6379 -n 3"),
+        ("redis://queue?db=0", "-h queue -p 6379"),
+        ("unix:///run/r.sock?db=2", "-s /run/r.sock -n 2"),
+        ("rediss://ann:secret@h/1?ssl_ca_certs=/ca", "-h h -p 6379 -n 1 --tls --cacert /ca --user ann --askpass"),
+    ],
+)
+def test_the_line_for_people_reaches_the_same_database(url: str, words: str) -> None:
+    assert line(settings(REDIS_URL=url).redis_url or "") == f"redis-cli {words}"
 
 
 def test_a_shown_url_keeps_all_but_the_password() -> None:

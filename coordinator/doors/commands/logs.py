@@ -50,21 +50,21 @@ async def _logs(asked: Query, root: str | None, *, follow: bool, as_json: bool) 
         record = await ended(session, name)
         if record is None:
             raise bad_input(f"there is no workspace {name}: see coordinator workspaces")
-        path = log_of(session.settings, root, record)
-        while not path.exists():
-            if not follow or record.status in ENDED or not _may_come_here(record):
-                raise refused(_absent(record, path))
-            await asyncio.sleep(_ASK_EVERY)
-            record = await ended(session, name) or record
-            path = log_of(session.settings, root, record)
-        _doubt(record, path)
         try:
+            path = log_of(session.settings, root, record)
+            while not path.exists():
+                if not follow or record.status in ENDED or not _may_come_here(record):
+                    raise refused(_absent(record, path))
+                await asyncio.sleep(_ASK_EVERY)
+                record = await ended(session, name) or record
+                path = log_of(session.settings, root, record)
+            _doubt(record, path)
             with contextlib.closing(_Log(lambda: log_of(session.settings, root, record))) as log:
                 await _copy(session, record, log, follow=follow, as_json=as_json)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            raise refused(f"{path} can not be read: {error.strerror}") from None
+            raise refused(f"{error.filename or 'the log'} can not be read: {error.strerror}") from None
 
 
 def log_of(settings: Settings, root: str | None, record: Record) -> Path:
