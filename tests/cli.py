@@ -117,3 +117,10 @@ class Cli:
     def limits(self, **limits: int) -> None:
         """Limits of pools in force."""
         self.do(Apply(limits=dict(limits)))
+
+
+def run(cli: Cli, *words: str) -> Grant:
+    """One that runs."""
+    cli("dispatch", "a/running", *words)
+    (grant,) = cli.claim()
+    return grant
