@@ -18,14 +18,20 @@ _EXAMPLES: Final = {
     "redis+sentinel": "redis+sentinel://h1:26379,h2:26379/master/0",
 }
 #: What may stand behind the '?', and what its value looks like.
-_OPTIONS: Final = dict.fromkeys(("username", "password", "client_name", "ssl_password"), r".*") | {
-    "db": r"[0-9]{1,4}",
-    "protocol": r"[23]",
-    **dict.fromkeys(("socket_timeout", "socket_connect_timeout"), r"[0-9]+(\.[0-9]+)?"),
-    **dict.fromkeys(("health_check_interval", "max_connections"), r"[0-9]{1,9}"),
-    **dict.fromkeys(("socket_keepalive", "ssl_check_hostname"), r"(?i:yes|no|true|false|[01])"),
-    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"), r".+"),
-    "ssl_cert_reqs": r"none|optional|required",
+_OPTIONS: Final = {
+    **dict.fromkeys(("username", "password", "client_name", "lib_name", "lib_version"), (r".*", "a text")),
+    **dict.fromkeys(("ssl_password", "ssl_ciphers", "ssl_ca_data"), (r".*", "a text")),
+    **dict.fromkeys(("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"), (r".+", "a path")),
+    **dict.fromkeys(("socket_timeout", "socket_connect_timeout"), (r"[0-9]*\.?[0-9]+", "seconds, like 2.5")),
+    **dict.fromkeys(("health_check_interval", "max_connections", "socket_read_size"), (r"[0-9]{1,9}", "a number")),
+    **dict.fromkeys(
+        ("socket_keepalive", "retry_on_timeout", "ssl_check_hostname"),
+        (r"(?i:y(es)?|no?|true|t|false|f|[01])", "yes or no"),
+    ),
+    "db": (r"[0-9]{1,4}", "a number"),
+    "protocol": (r"[23]", "2 or 3"),
+    "ssl_cert_reqs": (r"none|optional|required", "none, optional or required"),
+    "ssl_min_version": (r"77[0-2]", "771 for TLS 1.2, or 772 for 1.3"),
 }
 _QUERY_PASSWORD: Final = re.compile(r"([?&](?:ssl_)?password=)[^&#]*")
 
@@ -82,14 +88,18 @@ def _server(rest: str) -> str:
 
 def _strange_option(scheme: str, query: str) -> tuple[str, str] | None:
     """What is wrong behind the '?', and its mend. An option that there is not may be a part of a password."""
-    foreign = {"rediss": ("-",), "redis": ("ssl_",), "unix": ("ssl_", "socket_keepalive")}[scheme]
-    known = sorted(name for name in _OPTIONS if not name.startswith(foreign))
+    foreign = {"rediss": (), "redis": ("ssl_",), "unix": ("ssl_", "socket_keepalive")}[scheme]
     for name, value in parse_qsl(query, keep_blank_values=True):
-        if name not in known:
-            fix = guess(name, known) or f"there are {', '.join(known)}"
-            return "has an option behind the '?' that there is not", fix
-        if not re.fullmatch(_OPTIONS[name], value):
-            return f"has a value of {name} that can not be read", f"write ?{name}= and a value"
+        if name not in _OPTIONS:
+            known = sorted(one for one in _OPTIONS if not one.startswith(foreign))
+            return "has an option behind the '?' that there is not", guess(
+                name, known
+            ) or f"there are {', '.join(known)}"
+        if name.startswith(foreign):
+            return f"has {name}, which is not for {scheme}://", f"write it like {_EXAMPLES['rediss']}"
+        shape, kind = _OPTIONS[name]
+        if not re.fullmatch(shape, value):
+            return f"has a value of {name} that can not be read", f"write {kind}"
     return None
 
 

@@ -49,7 +49,8 @@ def read(text: str, name: str) -> tuple[dict[str, Any], list[Problem]]:
     if len(text) > MOST_BYTES:
         raise ConfigError([too_large(name)])
     try:
-        root = _Loader(text).get_single_node()
+        loader = _Loader(text)
+        root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             got = "nothing" if root is None else "a list or a single value"
             raise ConfigError([Problem(name, f"must hold lines of 'name: value', got {got}", "begin with version: 1")])
@@ -57,10 +58,9 @@ def read(text: str, name: str) -> tuple[dict[str, Any], list[Problem]]:
         return reader.value(root, ""), reader.problems
     except yaml.YAMLError as error:
         raise ConfigError([_syntax(error, name)]) from None
-    except (ValueError, OverflowError) as error:  # an escaped character that there is not, such as "\U00110000"
-        raise ConfigError(
-            [Problem(name, f"holds a character that there is not: {error}", "write it as it is")]
-        ) from None
+    except (ValueError, OverflowError):  # such as "\U00110000"
+        problem = f"line {loader.line + 1}: holds a number or a character that there is not"
+        raise ConfigError([Problem(name, problem, "write it as it is")]) from None
     except _TooManyValues:
         problem = f"holds more than {MOST_VALUES} values, aliases written out"
         raise ConfigError([Problem(name, problem, "write it with fewer aliases")]) from None

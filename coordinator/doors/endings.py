@@ -35,11 +35,13 @@ async def until_ended(
     after = await session.within(session.store.latest())
     due, looked = list(pending), _now()
     while True:
+        # Asked before the names are: what comes back in between is there.
+        back = bool(due and seen) and await _may_come_back(session)
         async for name, found in _look(session, due):
             if isinstance(found, Explained) and found.status not in ENDED:
                 seen[name] = found
                 continue
-            if name in seen and not isinstance(found, Explained) and await _may_come_back(session):
+            if back and name in seen and not isinstance(found, Explained):
                 continue
             del pending[name]
             seen.pop(name, None)

@@ -49,9 +49,8 @@ def _read(name: str) -> str:
         else:
             with Path(name).open("rb") as file:
                 data = _some(file)
-        return data.decode(
-            errors="ignore" if len(data) > TASK_BYTES else "strict"
-        )  # one too long is cut, and told as such
+        # One that is too long may be cut in a letter, and is told as too long: a mark is as long as what it is for.
+        return data.decode(errors="replace" if len(data) > TASK_BYTES else "strict")
     except UnicodeDecodeError as error:
         problem = Problem(field, f"byte {error.start + 1} is not UTF-8", "save it as plain UTF-8 text")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

@@ -177,7 +177,7 @@ function gates.with_holders(no)
   elseif no.reason == 'ramp' then
     no.holders = base.list(accounts.trying(no.key) or ramp.trying(no.key))
   elseif no.reason == 'hosts_full' then
-    no.holders = base.list(rooms.holders(no.key))
+    no.holders, no.among = base.list(rooms.holders(no.among or { no.key })), nil -- of those hosts, or of the one
   end
   return no
 end

@@ -8,8 +8,8 @@ function lease.record(name)
   return row
 end
 
--- The highest token that is known of a workspace, 0 for none; `past` is that of before it was asked for anew.
-function lease.newest(row) return base.count(row and (row.token or row.past)) end
+-- Whether a token is above all that is known of a workspace, and was ever given; `past` is that of before it was asked for anew.
+function lease.is_newer(row, token) return base.count(row and (row.token or row.past)) < token and token < base.FAR end
 
 -- Whether this is the run that a host holds under this token.
 function lease.is_held(row, host, token)

@@ -30,16 +30,15 @@ local function all_full(route, serving)
     return cold or { key = route, reason = 'no_host', used = 0, limit = 0, text = 'every host that serves ' .. route .. ' is quiet or silent' }
   end
   if used < slots then return nil end
-  return { key = route, reason = 'hosts_full', used = used, limit = slots,
+  return { key = route, reason = 'hosts_full', used = used, limit = slots, among = serving,
     text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
 end
 
--- Some hosts that serve a route, and those of them that wait. What waits for its time has stood in no lane: its route may have been
--- matched with nobody yet.
-local function of_route(route)
-  if redis.call('ZSCORE', base.key('routes'), route) then
-    return redis.call('SRANDMEMBER', base.key('served', route), 16), redis.call('ZRANGE', base.key('waiting', route), 0, -1)
-  end
+local function is_known(route) return redis.call('ZSCORE', base.key('routes'), route) end
+
+-- What waits for its time has stood in no lane: its route may have been matched with nobody yet. Answers who would serve it, and who
+-- of them waits.
+local function matching(route)
   local serving, waiting = {}, {}
   for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
     local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
@@ -51,27 +50,40 @@ local function of_route(route)
   return serving, waiting
 end
 
+-- Some of the hosts that serve a route, and how many there are.
+function rooms.serving(route)
+  if is_known(route) then
+    return redis.call('SRANDMEMBER', base.key('served', route), 16), redis.call('SCARD', base.key('served', route))
+  end
+  local serving = matching(route)
+  return serving, #serving
+end
+
+local function waiting_for(route)
+  if is_known(route) then return redis.call('ZRANGE', base.key('waiting', route), 0, -1) end
+  return select(2, matching(route))
+end
+
 -- Why a lane of this route that no key refuses does not start: nobody serves it, or who does is full. nil: one has room.
 function rooms.lacks(route)
-  local serving = of_route(route)
+  local serving = rooms.serving(route)
   if not serving[1] then return none(route) end
   return all_full(route, serving)
 end
 
 -- The same as it stands now: a host that waits is on its way, unless it has gone silent.
 function rooms.keep(route)
-  local serving, waiting = of_route(route)
+  local serving = rooms.serving(route)
   if not serving[1] then return none(route) end
-  for _, host in ipairs(waiting) do
+  for _, host in ipairs(waiting_for(route)) do
     if hosts.lives(host) then return nil end
   end
   return all_full(route, serving)
 end
 
--- Ten at most of those that a full host holds, or the hosts of a route.
-function rooms.holders(of)
+-- Ten at most of those that hosts hold.
+function rooms.holders(full)
   local names = {}
-  local full = redis.call('ZSCORE', base.key('routes'), of) and redis.call('SRANDMEMBER', base.key('served', of), 16) or { of }
   for _, host in ipairs(full) do
     for _, name in ipairs(#names < 10 and redis.call('SRANDMEMBER', base.key('held', host), 10 - #names) or {}) do names[#names + 1] = name end
   end

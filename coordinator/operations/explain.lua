@@ -12,7 +12,7 @@ verb.register {
     for limit_key, limit in pairs(ask.what_if or {}) do gates.suppose(limit_key, limit) end
     local route, keys = queue.parts(row.lane or '')
     local no = later.refuses(ask.workspace, row) or gates.refuses('*') or gates.judge(keys)
-    local served = redis.call('SCARD', base.key('served', route))
+    local _, served = rooms.serving(route)
     no = no or rooms.keep(route)
     gates.with_holders(no)
     answer.refusal, answer.route, answer.served_by, answer.deadline = no, route, served, base.number(row.deadline)

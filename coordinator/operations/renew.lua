@@ -53,7 +53,7 @@ local function is_damaged(name) return not sound.holds(base.expect, 'hash', base
 
 -- Whether the registry has forgotten that it granted this run: what it knows of the workspace, if anything, is older.
 local function is_unknown(ask, one, row)
-  return ask.epoch and lease.newest(row) < one.token
+  return ask.epoch and lease.is_newer(row, one.token)
 end
 
 local function move_on(ask, one, answer)

@@ -37,7 +37,7 @@ local function has_been(one, row)
   return not row and one.ending and one.token <= call.fence and base.setting('history') < base.setting('lease_ttl')
 end
 
-local function is_forgotten(one, row) return lease.newest(row) < one.token and not has_been(one, row) end
+local function is_forgotten(one, row) return lease.is_newer(row, one.token) and not has_been(one, row) end
 
 local function check(ask, one)
   local name = one.workspace

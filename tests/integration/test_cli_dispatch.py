@@ -87,8 +87,9 @@ def test_a_task_that_can_not_be_read_is_refused(thawed: Cli, tmp_path: Path) -> 
     )
     assert "No such file" in thawed.wrong("dispatch", TASK, "--task-file", "/nowhere", code=BAD_INPUT)
     assert "1048576" in thawed.wrong("dispatch", TASK, "--task-file", "/dev/zero", code=BAD_INPUT)
-    (tmp_path / "long").write_text("x" + "é" * 600_000)  # a letter lies on the edge
-    assert "1048576" in thawed.wrong("dispatch", TASK, "--task-file", str(tmp_path / "long"), code=BAD_INPUT)
+    for long in ("é".encode() * 600_000, b"x" + "é".encode() * 600_000, b"\xff" * 2_000_000):
+        (tmp_path / "long").write_bytes(long)  # a letter lies on the edge, or none is one
+        assert "1048576" in thawed.wrong("dispatch", TASK, "--task-file", str(tmp_path / "long"), code=BAD_INPUT)
     assert "--task" in thawed.wrong("dispatch", TASK, "--task", "a", "--task-file", "b", code=BAD_INPUT)
     assert thawed.json("workspaces")["workspaces"] == []
 

@@ -8,14 +8,14 @@ RESTORE: Final = (
     Plant(
         "ended_again",
         "An ending that is told again is counted again.",
-        "lease.newest(row) < one.token and not has_been(one, row) end",
-        "lease.newest(row) <= one.token and not has_been(one, row) end",
+        "return lease.is_newer(row, one.token) and not has_been(one, row) end",
+        "return lease.is_newer(row, one.token + 1) and not has_been(one, row) end",
     ),
     Plant(
         "newer_wish_taken",
         "What was asked for anew is taken by a run that had ended before.",
-        "return base.count(row and (row.token or row.past)) end",
-        "return base.count(row and row.token) end",
+        "return base.count(row and (row.token or row.past)) < token and",
+        "return base.count(row and row.token) < token and",
     ),
     Plant(
         "fence_not_lifted_by_what_is_restored",
@@ -50,8 +50,8 @@ RESTORE: Final = (
     Plant(
         "forgotten_called_lost",
         "A host is told to end a run that the server has only forgotten.",
-        "return ask.epoch and lease.newest(row) < one.token",
-        "return ask.epoch and row and lease.newest(row) < one.token",
+        "return ask.epoch and lease.is_newer(row, one.token)",
+        "return ask.epoch and row and lease.is_newer(row, one.token)",
     ),
     Plant(
         "thawed_by_a_replica",

@@ -90,7 +90,7 @@ def test_a_name_that_is_no_text_is_a_problem(key: str) -> None:
         ("a: &a 1\nb: &a 2\n", "line 2, column 4: found duplicate anchor"),
         ("a\0b: 1", "special characters are not allowed; save it as plain UTF-8 text"),
         ("a: \ud800", "special characters are not allowed"),
-        ('a: "\\U00110000"\n', "holds a character that there is not"),
+        ('a: "\\U00110000"\n', "line 1: holds a number or a character that there is not"),
         ("x" * (1024 * 1024 + 1), "is larger than 1 MiB"),
         ("[" * 5000, "is nested too deeply"),
         ("a: " + "{a: " * 5000, "is nested too deeply"),

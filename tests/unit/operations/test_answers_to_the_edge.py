@@ -284,6 +284,17 @@ def test_a_token_beyond_all_that_were_given_lifts_no_fence(world: World) -> None
     assert START <= one < two < START + 1000
 
 
+@pytest.mark.parametrize("token", [5 * 10**13, 10**14 - 1])
+def test_a_run_with_such_a_token_is_nobodys(world: World, token: int) -> None:
+    world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": 4}))
+    submit(world, "w")
+    (own,) = claim(world, 1).values()
+    told = {"workspace": "w", "token": token, "agent": "codex"}
+    assert wire(world, "restore", {**HOST, "runs": [told]}).get("lost") == ["w"]
+    assert wire(world, "renew", {**HOST, "epoch": 1, "held": [told]})["lost"] == ["w"]
+    assert record(world, "w")["token"] == str(own)
+
+
 def test_a_fence_beyond_all_tokens_was_written_by_hand_and_is_none(world: World) -> None:
     world.ask(ops.Renew.model_validate({**HOST, "pools": ["codex"], "slots": 4}))
     world.redis.set(f"{ROOT}:fence", 10**14 - 1)
@@ -323,11 +334,10 @@ def test_what_waited_for_its_time_is_served_before_any_call_has_put_it_into_its_
     submit(world, "w", host="h1", not_before=START + 1000)
     submit(world, "x", host="h2", not_before=START + 1000)
     world.set_clock(START + 1000)
-    told = world.ask(ops.Explain(workspace="w")).refusal
-    assert (told and told.reason) == reason
-    told = world.ask(ops.Explain(workspace="x")).refusal
-    assert told
-    assert told.reason == "no_host"
+    told = wire(world, "explain", {"workspace": "w"})
+    refusal = told.get("refusal", {})
+    assert (refusal.get("reason"), refusal.get("holders"), told["served_by"]) == (reason, reason and ["runs"], 1)
+    assert wire(world, "explain", {"workspace": "x"})["refusal"]["reason"] == "no_host"
 
 
 def test_a_quiet_host_takes_nothing_that_it_asks_for_itself(world: World) -> None:
