@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,3 +125,13 @@ def run(cli: Cli, *words: str) -> Grant:
     cli("dispatch", "a/running", *words)
     (grant,) = cli.claim()
     return grant
+
+
+@contextlib.contextmanager
+def started(*words: str, command: Sequence[str] = COMMAND) -> Iterator["subprocess.Popen[str]"]:
+    """A command in a process of its own, which does not outlive this."""
+    with subprocess.Popen([*command, *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -1,10 +1,9 @@
 """logs: what an agent wrote, also while it grows and where a run begins anew."""
 
 import json
-import subprocess
 from pathlib import Path
 
-from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, run
+from tests.cli import BAD_INPUT, OK, REFUSED, Cli, run, started
 
 TASK = "core/go-io/task-5"
 
@@ -50,8 +49,7 @@ def test_logs_follow_until_the_run_has_ended(thawed: Cli) -> None:
     grant = run(thawed, "--agent", "codex")
     path = log_of(thawed, "a/running")
     path.write_text("one\n")
-    command = [*COMMAND, "logs", "a/running", "--follow"]
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with started("logs", "a/running", "--follow") as process:
         assert process.stdout
         assert process.stdout.readline() == "one\n"
         with path.open("a") as file:
@@ -68,8 +66,7 @@ def test_logs_follow_a_run_that_begins_anew(thawed: Cli) -> None:
     grant = run(thawed, "--agent", "codex")
     path = log_of(thawed, "a/running")
     path.write_text("one\n")
-    command = [*COMMAND, "logs", "a/running", "--follow"]
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with started("logs", "a/running", "--follow") as process:
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline() == "one\n"
@@ -91,8 +88,7 @@ def test_logs_follow_a_log_that_was_shortened(thawed: Cli) -> None:
     grant = run(thawed, "--agent", "codex")
     path = log_of(thawed, "a/running")
     path.write_text("one\ntwo\n")
-    command = [*COMMAND, "logs", "a/running", "--follow"]
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with started("logs", "a/running", "--follow") as process:
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline() + process.stdout.readline() == "one\ntwo\n"

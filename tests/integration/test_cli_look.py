@@ -1,13 +1,12 @@
 """status, why, workspaces, hosts, events and logs: what a person sees."""
 
 import json
-import subprocess
 
 import pytest
 
 from coordinator.operations import Apply, BackOff, Push
 from coordinator.operations.apply import Rates
-from tests.cli import BAD_INPUT, COMMAND, Cli, on_terminal, run
+from tests.cli import BAD_INPUT, Cli, on_terminal, run, started
 from tests.waiting import wait_until_sync
 
 TASK = "core/go-io/task-5"
@@ -265,13 +264,11 @@ def test_a_notification_is_told_by_its_channel_and_what_it_says(thawed: Cli) -> 
 
 
 def test_events_follow_what_happens(thawed: Cli) -> None:
-    command = [*COMMAND, "events", "--follow", "--count", "1"]
-    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE) as process:
+    with started("events", "--follow", "--count", "1") as process:
         assert process.stdout
         assert "Thawed" in process.stdout.readline()
         thawed("stop", "--key", "codex")
         assert "Frozen          codex" in process.stdout.readline()
-        process.kill()
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -4,14 +4,19 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from coordinator.doors import endings
-from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli
+from tests.cli import BAD_INPUT, COMMAND, OK, REFUSED, Cli, started
 from tests.waiting import wait_until_sync
+
+#: A command line that looks at the keys whenever it has waited for facts, and not every 15 s.
+ALWAYS_LOOKING = [
+    COMMAND[0],
+    "-c",
+    "from coordinator.doors import endings; endings.LOOK_EVERY = 0.0\nfrom coordinator.doors.cli import main; main()",
+]
 
 
 @pytest.fixture
@@ -21,15 +26,6 @@ def running(thawed: Cli) -> Cli:
     for name in ("a/1", "a/2"):
         thawed("dispatch", name, "--agent", "codex", "--task", "x")
     return thawed
-
-
-@contextmanager
-def started(*words: str) -> Iterator["subprocess.Popen[str]"]:
-    with subprocess.Popen([*COMMAND, *words], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def is_reading(cli: Cli) -> bool:
@@ -96,11 +92,7 @@ def test_dispatch_waits_when_asked_to(running: Cli) -> None:
 @pytest.mark.reference("W25")
 def test_facts_that_were_trimmed_do_not_leave_it_waiting(running: Cli) -> None:
     running.claim()
-    code = (
-        "from coordinator.doors import endings; endings.LOOK_EVERY = 0.0\n"
-        "from coordinator.doors.cli import door; door()(['wait', 'a/1'])"
-    )
-    with subprocess.Popen([COMMAND[0], "-c", code], text=True, stdout=subprocess.PIPE) as process:
+    with started("wait", "a/1", command=ALWAYS_LOOKING) as process:
         wait_until_sync(lambda: is_reading(running), "the command waits for facts")
         subprocess.check_call(
             ["redis-cli", "-s", running.url[7:], "HSET", "{dispatch}:workspace:a/1", "status", "completed"],
@@ -118,11 +110,7 @@ def calls(cli: Cli) -> int:
 
 def test_what_a_server_forgot_is_waited_for_until_somebody_says_that_it_is_gone(running: Cli) -> None:
     running.claim()
-    code = (
-        "from coordinator.doors import endings; endings.LOOK_EVERY = 0.0\n"
-        "from coordinator.doors.cli import door; door()(['wait', 'a/1'])"
-    )
-    with subprocess.Popen([COMMAND[0], "-c", code], text=True, stderr=subprocess.PIPE) as process:
+    with started("wait", "a/1", command=ALWAYS_LOOKING) as process:
         wait_until_sync(lambda: is_reading(running), "the command waits for facts")
         subprocess.check_call(["redis-cli", "-s", running.url[7:], "FLUSHALL"], stdout=subprocess.DEVNULL)
         before = calls(running)
