@@ -92,9 +92,8 @@ def _strange_option(scheme: str, query: str) -> tuple[str, str] | None:
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in _OPTIONS:
             known = sorted(one for one in _OPTIONS if not one.startswith(foreign))
-            return "has an option behind the '?' that there is not", guess(
-                name, known
-            ) or f"there are {', '.join(known)}"
+            mend = guess(name, known) or f"there are {', '.join(known)}"
+            return "has an option behind the '?' that there is not", mend
         if name.startswith(foreign):
             return f"has {name}, which is not for {scheme}://", f"write it like {_EXAMPLES['rediss']}"
         shape, kind = _OPTIONS[name]

@@ -77,15 +77,13 @@ function hosts.new_route(route)
   if redis.call('ZSCORE', base.key('routes'), route) then return end
   redis.call('ZADD', base.key('routes'), call.now, route)
   fair.keep(route)
-  for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
-    local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
-    if hosts.fit(route, host, row) then
-      redis.call('SADD', base.key('serves', host), route)
-      redis.call('SADD', base.key('served', route), host)
-      call.serves = nil
-      if row[3] then redis.call('ZADD', base.key('waiting', route), 'NX', call.now, host) end
-    end
+  local serving, waiting = rooms.matching(route)
+  for _, host in ipairs(serving) do
+    redis.call('SADD', base.key('serves', host), route)
+    redis.call('SADD', base.key('served', route), host)
+    call.serves = nil
   end
+  for _, host in ipairs(waiting) do redis.call('ZADD', base.key('waiting', route), 'NX', call.now, host) end
 end
 
 -- A new or changed host against every route, once. A waiting host starts to wait for the routes it gained.

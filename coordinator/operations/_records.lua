@@ -24,7 +24,8 @@ function records.view(name, row, brief)
   return out
 end
 
-records.MOST_DIGITS = 19 -- of a cursor: more is no number for the server
+-- Whether a walk of the server can go on from there: more digits are no number for it.
+function records.is_cursor(text) return #text <= 19 and not text:find('%D') end
 
 -- One part of a walk over a set or sorted set: names, and the cursor to go on with (nil at the end).
 function records.part(command, key, cursor)
@@ -50,7 +51,7 @@ end
 -- Runs `change(name, row)` on each chosen one that has a record; counts those it answered true for. They go to status `to`.
 -- `check(name, row)`, with the few fields of sound.record, checks first what else a change will touch.
 function records.each(ask, default_status, to, change, check)
-  if (ask.cursor or '0'):find('%D') or #(ask.cursor or '') > records.MOST_DIGITS then return records.wrong_cursor() end
+  if ask.cursor and not records.is_cursor(ask.cursor) then return records.wrong_cursor() end
   local names, cursor = records.chosen(ask, default_status)
   for _, name in ipairs(names) do
     local row = sound.record(name)

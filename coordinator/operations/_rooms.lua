@@ -34,11 +34,8 @@ local function all_full(route, serving)
     text = 'hosts full: ' .. used .. '/' .. slots .. ' slots on ' .. count .. (count == 1 and ' host' or ' hosts') .. ' that serve ' .. route }
 end
 
-local function is_known(route) return redis.call('ZSCORE', base.key('routes'), route) end
-
--- What waits for its time has stood in no lane: its route may have been matched with nobody yet. Answers who would serve it, and who
--- of them waits.
-local function matching(route)
+-- The hosts that could serve a route, by their records, and those of them that wait.
+function rooms.matching(route)
   local serving, waiting = {}, {}
   for _, host in ipairs(redis.call('ZRANGE', base.key('hosts'), 0, -1)) do
     local row = redis.call('HMGET', base.key('host', host), 'pools', 'labels', 'waiting')
@@ -50,35 +47,31 @@ local function matching(route)
   return serving, waiting
 end
 
--- Some of the hosts that serve a route, and how many there are.
-function rooms.serving(route)
-  if is_known(route) then
-    return redis.call('SRANDMEMBER', base.key('served', route), 16), redis.call('SCARD', base.key('served', route))
+-- What is asked of a route here: {route, serving (some of them), count, waiting (nil: look)}. What waits for its time has stood in no
+-- lane: its route may have been matched with nobody yet.
+function rooms.of(route)
+  if redis.call('ZSCORE', base.key('routes'), route) then
+    local served = base.key('served', route)
+    return { route = route, serving = redis.call('SRANDMEMBER', served, 16), count = redis.call('SCARD', served) }
   end
-  local serving = matching(route)
-  return serving, #serving
-end
-
-local function waiting_for(route)
-  if is_known(route) then return redis.call('ZRANGE', base.key('waiting', route), 0, -1) end
-  return select(2, matching(route))
+  local serving, waiting = rooms.matching(route)
+  return { route = route, serving = serving, count = #serving, waiting = waiting }
 end
 
 -- Why a lane of this route that no key refuses does not start: nobody serves it, or who does is full. nil: one has room.
-function rooms.lacks(route)
-  local serving = rooms.serving(route)
-  if not serving[1] then return none(route) end
-  return all_full(route, serving)
+function rooms.lacks(at)
+  if not at.serving[1] then return none(at.route) end
+  return all_full(at.route, at.serving)
 end
 
 -- The same as it stands now: a host that waits is on its way, unless it has gone silent.
-function rooms.keep(route)
-  local serving = rooms.serving(route)
-  if not serving[1] then return none(route) end
-  for _, host in ipairs(waiting_for(route)) do
-    if hosts.lives(host) then return nil end
+function rooms.keep(at)
+  if at.serving[1] then
+    for _, host in ipairs(at.waiting or redis.call('ZRANGE', base.key('waiting', at.route), 0, -1)) do
+      if hosts.lives(host) then return nil end
+    end
   end
-  return all_full(route, serving)
+  return rooms.lacks(at)
 end
 
 -- Ten at most of those that hosts hold.

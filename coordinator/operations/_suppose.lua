@@ -50,7 +50,7 @@ local function keeps()
   local function add(lane)
     local route, keys = queue.parts(lane)
     local name = base.first(base.key('lane', lane))
-    local no = name and (gates.judge(keys) or rooms.lacks(route))
+    local no = name and (gates.judge(keys) or rooms.lacks(rooms.of(route)))
     if no and #out < MOST_KEPT then out[#out + 1] = { workspace = name, refusal = gates.with_holders(no) } end
   end
   for _, limit_key in ipairs(redis.call('ZRANGE', base.key('blocked'), 0, MOST_KEPT - 1)) do

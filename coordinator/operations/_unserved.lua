@@ -29,7 +29,7 @@ local function since(route)
 end
 
 local function told(route, lanes)
-  local no = rooms.lacks(route) or {}
+  local no = rooms.lacks(rooms.of(route)) or {}
   return { route = route, lanes = lanes, since = since(route), text = no.text, ['until'] = no['until'] }
 end
 

@@ -12,10 +12,10 @@ verb.register {
     for limit_key, limit in pairs(ask.what_if or {}) do gates.suppose(limit_key, limit) end
     local route, keys = queue.parts(row.lane or '')
     local no = later.refuses(ask.workspace, row) or gates.refuses('*') or gates.judge(keys)
-    local _, served = rooms.serving(route)
-    no = no or rooms.keep(route)
+    local room = rooms.of(route)
+    no = no or rooms.keep(room)
     gates.with_holders(no)
-    answer.refusal, answer.route, answer.served_by, answer.deadline = no, route, served, base.number(row.deadline)
+    answer.refusal, answer.route, answer.served_by, answer.deadline = no, route, room.count, base.number(row.deadline)
     local before = redis.call('ZRANK', base.key('lane', row.lane), ask.workspace)
     answer.place = before and before + 1 or nil
     if before then answer.lanes_before, answer.aged_to = standing.of(row.lane) end

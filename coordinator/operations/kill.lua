@@ -75,8 +75,8 @@ verb.register {
       visit({ ask.workspace }, ask, by, answer)
       return answer
     end
-    local phase, cursor = (ask.cursor or 'r'):match('^([rq])(%d*)$')
-    if not phase or #cursor > records.MOST_DIGITS then return records.wrong_cursor() end
+    local phase, cursor = (ask.cursor or 'r'):match('^([rq])(.*)$')
+    if not phase or not records.is_cursor(cursor) then return records.wrong_cursor() end
     if cursor == '' then cursor = nil end
     local running = phase ~= 'q'
     local key = running and holders_key(ask, by) or base.key('status', 'queued')

@@ -6,7 +6,7 @@ local FIELDS = { 'task', 'repo', 'org', 'branch', 'source', 'dir', 'not_before',
 local function why_waiting(name, row)
   local _, keys = queue.parts(row.lane)
   local no = later.early(name, row) or gates.refuses('*') or gates.judge(keys)
-  return gates.with_holders(no or rooms.keep((queue.parts(row.lane))))
+  return gates.with_holders(no or rooms.keep(rooms.of((queue.parts(row.lane)))))
 end
 
 local function record_of(ask, old)
