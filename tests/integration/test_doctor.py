@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -203,15 +204,16 @@ def test_processes_and_endings_that_nobody_knows_are_named_and_left_alone(thawed
     home = thawed.root / ".hosts/h1/runs"
     thawed.do(Submit(workspace="c/1", agent="codex", asker="svc"))
     older = slip(thawed.root, "h7", 5, "c/1")  # but no worker of this root is known: it may be another fleet
-    (thawed.root / "a/1").mkdir(parents=True)
-    marks = ({"DISPATCH_RUN": f"{home}/5.run", "DISPATCH_WORKSPACE": "a/1"}, {"DISPATCH_WORKSPACE": "a/1"})
+    name = f"stray-t{os.getpid()}"  # no other test's workspace is called so: its doctor would see these too
+    (thawed.root / name).mkdir(parents=True)
+    marks = ({"DISPATCH_RUN": f"{home}/5.run", "DISPATCH_WORKSPACE": name}, {"DISPATCH_WORKSPACE": name})
     living = [subprocess.Popen(["sleep", "60"], env=one | {"PATH": "/usr/bin:/bin"}) for one in marks]
     try:
         told = thawed.json("doctor", "--fix", code=REFUSED)
         named = {(one["class"], one["place"], one["fix"]) for one in told["faults"]}
         assert named == {
             ("orphaned", f"{home}/5.run", f"look at them, then: kill {living[0].pid}"),
-            ("orphaned", str(thawed.root / "a/1"), "coordinator hydrate, or end them"),
+            ("orphaned", str(thawed.root / name), "coordinator hydrate, or end them"),
             ("orphaned", str(untold), "worker run --host h7"),
             ("leaked", str(older), "start a worker of this root: without one this may be another fleet's registry"),
         }

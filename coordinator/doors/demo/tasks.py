@@ -32,7 +32,7 @@ def make_tasks(plan: Plan, count: int, packages: Sequence[str]) -> list[Task]:
 
 
 def demanded(plan: Plan, tasks: Sequence[Task]) -> dict[str, int]:
-    """Limit key to the most that must have run at once under it: its limit, where the tasks are two rounds or more.
+    """Limit key to the most that must have run at once under it: its limit, where the tasks are three rounds or more.
 
     With fewer, chance decides whether the first has ended before the last of them starts: then one is enough.
     """
@@ -42,5 +42,5 @@ def demanded(plan: Plan, tasks: Sequence[Task]) -> dict[str, int]:
         of_key = {agent: n for agent, n in agents.items() if key in (agent, pool_of(agent))}
         if of_key:
             possible = sum(min(n, plan.limits.get(agent, n)) for agent, n in of_key.items())
-            found[key] = min(limit, possible) if sum(of_key.values()) >= 2 * limit else 1
+            found[key] = min(limit, possible) if sum(of_key.values()) >= 3 * limit else 1
     return found
