@@ -52,10 +52,10 @@ async def dispatch(
     """Ask that an agent, the fleet's default where none is named, works on a workspace.
 
     It is granted to an `asker` at once where it may start; `otherwise` says what is done where it may not. Asked again
-    with its `id`, it is answered with the same grant; an asker that names none gets a new one.
+    with its `id`, it is answered with the same grant, and has not run twice; a question that names none gets a new one.
     Times are epoch ms: before `not_before` it does not start; what has not started at its `deadline` has failed.
     """
-    if asker and id is None:
+    if (asker or again) and id is None:
         id = secrets.token_hex(8)  # noqa: A001  # an answer that was lost on its way is given again
     asked = question(
         Submit, workspace=workspace, agent=agent, task=task, repo=repo, org=org, branch=branch, source=source, dir=dir,

@@ -33,13 +33,16 @@ function lease.holds(row)
   return keys
 end
 
--- The limit keys that were asked for beyond those of its agent, repo, org and labels.
-function lease.named_keys(row)
+-- The limit keys that were asked for beyond those of its agent, repo, org and labels; for an `agent` of another pool without the
+-- accounts of the one it leaves.
+function lease.named_keys(row, agent)
   local more, own = {}, {}
   if not row.lane then return more end
+  local pool = queue.pool(row.agent)
+  local left = agent and queue.pool(agent) ~= pool and pool
   for _, limit_key in ipairs(select(2, queue.keys(row.agent, row.org, row.repo, base.parse(row.labels)))) do own[limit_key] = true end
   for _, limit_key in ipairs(lease.keys(row)) do
-    if not own[limit_key] then more[#more + 1] = limit_key end
+    if not own[limit_key] and not (left and accounts.parts(limit_key) == left) then more[#more + 1] = limit_key end
   end
   return more
 end
@@ -76,7 +79,7 @@ local function vacate(name, limit_key)
 end
 
 -- Starts a run: slots, lease, token, record, index and fact in one step.
--- `how` is {host, mode, ttl, machine?, asked?, tracked?, restored?, token?, charged?, account?}: what a disk tells, or a host that
+-- `how` is {host, mode, ttl, machine?, tracked?, restored?, token?, charged?, account?}: what a disk tells, or a host that
 -- was granted it before, runs under the account that it names, all else under the one that has most room.
 function lease.start(name, row, how)
   local account = how.account or not (how.tracked or how.restored) and accounts.pick(lease.keys(row)) or nil
@@ -89,7 +92,7 @@ function lease.start(name, row, how)
   redis.call('SADD', base.key('held', how.host), name)
   local fresh = {
     status = 'running', host = how.host, mode = how.mode, machine = how.machine or false, ttl = how.ttl, token = token, started_at = call.now,
-    attempt = base.count(row.attempt) + 1, runs = base.count(row.runs) + 1, asked = how.asked or false,
+    attempt = base.count(row.attempt) + 1, runs = base.count(row.runs) + 1,
     tracked = how.tracked or false, charged = how.charged or false, account = account or false,
     pid = false, question = false, verdict = false, exit_code = false, ended_at = false, kill = false, confirmed = false,
     pr_url = row.pr_url or false, receipt = false, ran_on = how.mode ~= 'asker' and how.host, -- an asker's disk is nobody else's

@@ -29,7 +29,7 @@ local function changed(ask, row)
   if queue.pool(new.agent) ~= queue.pool(row.agent) then new.session = nil end -- another program can not go on with it
   new.front = (ask.front or new.answer) and '1' or nil -- also for an answer that no run has received
   if new.agent ~= row.agent or new.requires ~= row.requires or new.front ~= row.front then
-    new.lane = lease.lane(new, lease.named_keys(row))
+    new.lane = lease.lane(new, lease.named_keys(row, new.agent))
   end
   return new
 end

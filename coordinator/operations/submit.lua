@@ -13,7 +13,7 @@ local function record_of(ask, old)
   local agent = ask.agent or call.control.default_agent or 'claude'
   local row = { agent = agent, priority = ask.priority or 5, runs = old.runs or 0, attempt = 0, queued_at = call.now,
     requires = ask.host, labels = ask.labels and #ask.labels > 0 and base.encode(ask.labels) or nil, ran_on = old.ran_on,
-    past = old.token or old.past }
+    past = old.token or old.past, asked = ask.id }
   for _, field in ipairs(FIELDS) do row[field] = ask[field] end
   row.session = queue.pool(agent) == queue.pool(old.agent or '') and old.session or nil
   row.lane = lease.lane(row, ask.keys)
@@ -32,7 +32,7 @@ end
 local function grant_to_asker(ask, row, old)
   store(ask.workspace, row, old)
   row.status = old.status
-  local how = { host = ask.asker, mode = 'asker', ttl = ask.ttl or 3600000, asked = ask.id }
+  local how = { host = ask.asker, mode = 'asker', ttl = ask.ttl or 3600000 }
   local grant = lease.start(ask.workspace, row, how)
   return { outcome = 'granted', grant = grant }
 end
@@ -69,10 +69,11 @@ verb.register {
   answer = function(ask)
     base.expect('hash', base.key('workspace', ask.workspace))
     local old = lease.record(ask.workspace) or {}
-    if old.status == 'running' and ask.id and ask.asker and old.asked == ask.id and old.host == ask.asker then
-      return { outcome = 'granted', grant = lease.grant_of(ask.workspace, old) } -- the same asker's retry
+    local same = ask.id and old.asked == ask.id -- this very question again: its answer was lost
+    if same and old.status == 'running' and old.mode == 'asker' and old.host == ask.asker then
+      return { outcome = 'granted', grant = lease.grant_of(ask.workspace, old) }
     end
-    if old.status == 'queued' or old.status == 'running' or (old.status and not ask.again) then
+    if old.status == 'queued' or old.status == 'running' or (old.status and (same or not ask.again)) then
       return { outcome = 'already', status = old.status, host = old.host }
     end
     local wrong = later.wrong(ask)

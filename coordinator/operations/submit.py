@@ -58,7 +58,7 @@ SubmitReply = Annotated[Granted | Queued | AlreadyKnown | Refused, Field(discrim
 
 
 class Submit(Operation[SubmitReply]):
-    """Ask that an agent works on a workspace. Asking twice is asking once; by `id` an asker gets its grant again."""
+    """Ask that an agent works on a workspace. Asking twice is asking once, also to run `again` where it has an `id`."""
 
     workspace: WorkspaceName
     agent: AgentName | None = None

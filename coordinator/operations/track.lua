@@ -25,7 +25,7 @@ local function fields_of(one, old, host, status)
     priority = priority, front = old.front }
   local same = old.lane and new.agent == old.agent and new.org == old.org and new.repo == old.repo and new.requires == old.requires
     and priority == (base.number(old.priority) or 5)
-  local lane = same and old.lane or lease.lane(new, lease.named_keys(old)) -- one made by other rules keeps the lane it has
+  local lane = same and old.lane or lease.lane(new, lease.named_keys(old, agent)) -- one made by other rules keeps the lane it has
   local row = { agent = agent, priority = priority, requires = requires, lane = lane }
   for _, field in ipairs(KEPT) do row[field] = one[field] end
   return row

@@ -54,11 +54,12 @@ _asker = st.sampled_from(
         {},
         {},
         {},
-        {"asker": "h1", "else": "queue", "id": "a1"},
-        {"asker": "cli", "else": "refuse", "id": "a2"},
+        {"asker": "h1", "else": "queue"},
+        {"asker": "cli", "else": "refuse"},
         {"asker": "cli", "ttl": 5000},
     ]
 )
+_ids = st.sampled_from([None, None, *(f"a{number}" for number in range(6))])
 
 
 def _submit(name: str, agent: str | None, *parts: dict[str, object], **more: object) -> ops.Submit:
@@ -77,6 +78,7 @@ submits = st.builds(
     keys=_extra,
     priority=_priority,
     again=_again,
+    id=_ids,
 )
 plain_submits = st.builds(_submit, workspaces, st.sampled_from(AGENTS), _repos, priority=_priority, again=_yes)
 
@@ -113,8 +115,9 @@ askers = st.builds(
     workspaces,
     st.sampled_from(AGENTS),
     _repos,
-    st.sampled_from([{"asker": "cli", "id": "a1"}, {"asker": "h1", "id": "a1"}, {"asker": "h2", "ttl": 5000}]),
+    st.sampled_from([{"asker": "cli"}, {"asker": "h1"}, {"asker": "h2", "ttl": 5000}]),
     again=_yes,
+    id=_ids,
 )
 kills = st.one_of(
     st.builds(ops.Kill, workspace=workspaces),

@@ -255,7 +255,7 @@ class Fleet:
         task.ran_on = None if mode == "asker" else host
         self.paces.setdefault(pool_of(task.agent), Pace()).started(self.now)
         task.attempt, task.runs = task.attempt + 1, task.runs + 1
-        task.confirmed, task.killed, task.asked, task.token = False, False, None, -1
+        task.confirmed, task.killed, task.token = False, False, -1
         task.since = task.started = self.now
         self.left(task.lane)
         task.charged = task.receipt = None

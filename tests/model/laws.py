@@ -241,8 +241,9 @@ def the_keys_tell_the_truth(at: Moment) -> None:
         counts = (int(record.get(field, 0)) for field in ("priority", "attempt", "runs"))
         seen = (record["status"], record["lane"], *counts)
         assert seen == (task.status, task.lane, task.priority, task.attempt, task.runs), name
-        known = tuple(record.get(field) for field in ("answer", "requires", "agent", "repo", "org", "ran_on"))
-        assert known == (task.answer, task.requires, task.agent, task.repo, task.org, task.ran_on), name
+        known = tuple(record.get(field) for field in ("answer", "requires", "agent", "repo", "org", "ran_on", "asked"))
+        told = (task.answer, task.requires, task.agent, task.repo, task.org, task.ran_on, task.asked)
+        assert known == told, name
         times = [int(record[name]) if name in record else None for name in ("not_before", "deadline")]
         assert times == [task.not_before, task.start_by], name
         assert at.now.keys[f"status:{task.status}"][name] == task.since, f"{name} changed its status at another time"

@@ -63,6 +63,12 @@ PLANTED: Final = (
         "last = false, more",
     ),
     Plant(
+        "asked_again_runs_twice",
+        "What was asked for under an id, and has run, runs once more when its answer was lost.",
+        "(same or not ask.again)",
+        "not ask.again",
+    ),
+    Plant(
         "at_least_ignored",
         "A gate that may only move later moves earlier.",
         "if ask.at_least then until_ms = math.max(until_ms, was) end",

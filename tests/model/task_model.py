@@ -53,7 +53,7 @@ class Task:
     confirmed: bool = False
     stilled: bool = False  # when its host told of it again its agent stood still, and it has not been judged
     killed: bool = False
-    asked: str | None = None
+    asked: str | None = None  # the id it was asked for under
     answer: str | None = None  # told to every run until one ends
     ran_on: str | None = None
     account: str | None = None  # that it runs under
@@ -72,6 +72,12 @@ class Task:
     dated: int | None = None  # the date of the last statement that track took
     ended_at: int = 0
     receipt: str | None = None  # what the end of its last run found
+
+    def go_to(self, agent: str) -> None:
+        """Another agent takes it; it leaves the accounts of a pool with the pool."""
+        pool, self.agent = self.keys[0], agent
+        if self.keys[0] != pool:
+            self.extra = tuple(key for key in self.extra if not key.startswith(f"account:{pool}/"))
 
     @property
     def newest(self) -> int:

@@ -82,7 +82,8 @@ class Tracked(Gates):
         return True
 
     def _describe(self, task: Task, one: OnDisk) -> None:
-        task.agent, task.repo, task.org = one.agent or task.agent, one.repo or task.repo, one.org or task.org
+        task.go_to(one.agent or task.agent)
+        task.repo, task.org = one.repo or task.repo, one.org or task.org
         task.priority = task.priority if one.priority is None else one.priority
 
     def _shown(self, task: Task) -> tuple[Any, ...]:

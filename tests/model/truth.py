@@ -39,12 +39,13 @@ class Truth(Tracked):
         """The outcome and, for a refusal, the key that says no."""
         self.begin()
         old = self.tasks.get(ask.workspace)
-        if old and old.status == "running" and ask.id and ask.id == old.asked and old.host == ask.asker:
+        same = old and ask.id and ask.id == old.asked
+        if old and same and old.status == "running" and old.mode == "asker" and old.host == ask.asker:
             return "granted", None
-        if old and (old.status in ("queued", "running") or not ask.again):
+        if old and (old.status in ("queued", "running") or same or not ask.again):
             return "already", None
         task = Task(ask.workspace, ask.agent or self.default_agent, self.next_order(), ask.org, ask.repo)
-        task.extra = tuple(ask.keys or ())
+        task.extra, task.asked = tuple(ask.keys or ()), ask.id
         task.priority = 5 if ask.priority is None else ask.priority
         task.not_before, task.start_by = ask.not_before, ask.deadline
         task.requires, task.labels = ask.host, frozenset(ask.labels or ())
@@ -54,7 +55,6 @@ class Truth(Tracked):
             if not no:
                 self.tasks[task.name] = task
                 self.start(task, ask.asker, "asker", ask.ttl or LONG)
-                task.asked = ask.id
                 return "granted", None
             if ask.otherwise == "refuse":
                 return "refused", no
@@ -347,7 +347,8 @@ class Truth(Tracked):
         chosen = [task for task in self.tasks.values() if (task.name == name if name else task.status == status)]
         chosen = [task for task in chosen if task.status not in ("queued", "running")]
         for task in chosen:
-            task.attempt, task.agent = 0, ask.agent or task.agent
+            task.attempt = 0
+            task.go_to(ask.agent or task.agent)
             self.wait_again(task, ask.not_before, ask.deadline)
             task.requires, task.pinned = None if task.pinned else task.requires, False
             if ask.answer:

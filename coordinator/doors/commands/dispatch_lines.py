@@ -70,7 +70,7 @@ async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: 
             try:
                 await _all(session, source, _timed(defaults, now), tally, now, as_json=as_json)
             except StoreUnavailable:
-                complain(f"stopped after line {tally.last}; the same again is safe: asking twice is asking once")
+                complain(f"stopped after line {tally.last}; the same again is safe, where a line with again has an id")
                 raise
             for sentence in await unserved(session, (asked.agent or "" for asked in tally.done)) if tally.done else ():
                 note(sentence)

@@ -93,7 +93,7 @@ SIX: Final = (
             asker="For a service that runs the agent itself: its host name. Granted at once where it may start.",
             ttl="Of an asker: how many milliseconds its run may last.",
             otherwise="Where it may not start now: queue it (as without this field), or refuse and keep nothing.",
-            id="Of an asker: a name of this question, under which it gets its grant again.",
+            id="A name of this question: asked twice under it, an asker gets one grant, and `again` runs it once.",
         ),
         ("workspace",),
     ),

@@ -286,3 +286,20 @@ async def test_a_run_of_an_account_is_told_again_with_it(fleet: Fleet) -> None:
     (again,) = (await fleet.beat("h1")).unseen
     assert isinstance(again, Grant)
     assert (again.token, again.account) == (grant.token, "home")
+
+
+async def test_who_goes_to_another_pool_leaves_its_accounts_and_keeps_its_other_keys(fleet: Fleet) -> None:
+    await _accounts(fleet)
+    keys = ["account:codex/work", "account:cursor/x", "team:a"]
+    for name in ("a", "b", "c"):
+        await fleet.end(await fleet.ask_for(name, keys=keys))
+    await fleet.store.run(Retry(workspace="a", agent="claude"))
+    await fleet.store.run(Retry(workspace="b", agent="codex:big"))
+    await fleet.track(["c"], agent="claude", status="queued")
+    lanes = [(await fleet.redis.hget(f"{{t}}:workspace:{name}", "lane")) for name in ("a", "b", "c")]
+    kept = "account:cursor/x team:a"
+    assert lanes == [
+        f"claude claude {kept}",
+        f"codex codex codex:big account:codex/work {kept}",
+        f"claude claude {kept}",
+    ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coordinator.operations import Freeze
+from coordinator.operations import Cancel, Freeze
 from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused
 from tests.unit.operations.asking import Fleet
 
@@ -74,6 +74,27 @@ async def test_an_asker_gets_the_same_grant_again_by_its_id(fleet: Fleet) -> Non
     assert await fleet.submit("a", asker="svc", id="r2") == AlreadyKnown(status="running", host="svc")
     assert await fleet.submit("a", asker="other", id="r1") == AlreadyKnown(status="running", host="svc")
     assert await fleet.redis.scard("{t}:slots:*") == 1
+
+
+async def test_asked_to_run_again_under_one_id_it_runs_once(fleet: Fleet) -> None:
+    await fleet.end(await fleet.ask_for("a", id="r1"))
+    grant = await fleet.ask_for("a", again=True, id="r2")
+    assert isinstance(await fleet.submit("a", asker="svc", again=True, id="r2"), Granted)
+    await fleet.end(grant)
+    assert await fleet.submit("a", asker="svc", again=True, id="r2") == AlreadyKnown(status="completed", host="svc")
+    assert (await fleet.record("a")).runs == 2
+
+
+async def test_what_waited_under_an_id_is_known_by_it_when_it_has_run(fleet: Fleet) -> None:
+    assert isinstance(await fleet.submit("a", id="q1"), Queued)
+    await fleet.host()
+    (grant,) = (await fleet.claim()).grants
+    assert await fleet.submit("a", asker="h1", id="q1") == AlreadyKnown(status="running", host="h1")
+    await fleet.end(grant)
+    assert await fleet.submit("a", again=True, id="q1") == AlreadyKnown(status="completed", host="h1")
+    assert isinstance(await fleet.submit("a", again=True), Queued)
+    await fleet.store.run(Cancel(workspace="a"))
+    assert isinstance(await fleet.submit("a", again=True, id="q1"), Queued)  # it is not the last one's any more
 
 
 @pytest.mark.reference(11, 13, "W5")
