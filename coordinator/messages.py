@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from coordinator.config.measures import SomeTime
 from coordinator.errors import Problem
 from coordinator.models import Record
-from coordinator.operations._fields import Channel, Ended, JsonText, Limited, Line, RepoPath, StreamId, Text
+from coordinator.operations._fields import Channel, Ended, EntryId, JsonText, Limited, Line, RepoPath, Text
 from coordinator.problems import problems_of
 from coordinator.words import AccountName, AgentName, Count, PoolName, Token, WorkspaceName, wrong
 
@@ -156,7 +156,7 @@ class _Envelope(Record):
 class Fact(Record):
     """Something the library did; only its id matters to those who act on reports."""
 
-    seq: StreamId
+    seq: EntryId
     type: str
 
 

@@ -13,6 +13,7 @@ import functools
 import os
 import signal
 import time
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from workers import families, processes
@@ -49,8 +50,7 @@ class Guard:
         self._agent = 0
         self._watch: Watch | None = None
         self._status: int | None = None
-        self._alone = False
-        self._terminated = False
+        self._alone = self._terminated = False
         self._error = ""
         self._started_at = self._ended_at = epoch_ms()
         self._time_left_ms = run.timeout_ms
@@ -76,11 +76,13 @@ class Guard:
         receipt: tuple[Ended, ...] = ()
         if self._agent and (wish.reason != "exited" or self._leftovers()):
             if wish.reason == "exited":  # known already, should this guard not live to see the leftovers end
-                self._slip.set_exit(self._ending("exited"))
+                self._written(lambda: self._slip.set_exit(self._ending("exited")))
             receipt = self._end(wish)
             self._collect()  # what died since the last look: its processor time counts too
-        self._slip.set_exit(self._ending(wish.reason, receipt))
-        self._slip.set_state("ended", boot_ms())
+        ending = self._ending(wish.reason, receipt)
+        for write in (lambda: self._slip.set_exit(ending), lambda: self._slip.set_state("ended", boot_ms())):
+            while not self._written(write):
+                pass
 
     def _hold(self) -> Wish:
         """Let the tree run while its lease holds; says why that ended."""
@@ -105,7 +107,7 @@ class Guard:
                 processes.still(self._near)
                 if self._others_have_acted():
                     processes.still(self._family)
-                self._slip.set_state("stilled", boot_ms())
+                self._written(lambda: self._slip.set_state("stilled", boot_ms()))  # else it is struck again
             elif self._time_left_ms is not None and self._time_left_ms <= 0:
                 self._error = self._run.overtime()
                 return Wish("timeout", self._run.kill_grace_ms)
@@ -120,12 +122,19 @@ class Guard:
     def _go_on(self, now: int) -> None:
         """Let the tree go on; where nobody can look for it just now it stands until somebody can."""
         if processes.resume(self._family):
-            self._slip.set_state("running", now)
-            if self._watch:
+            if self._written(lambda: self._slip.set_state("running", now)) and self._watch:
                 self._watch.begin()
         else:
             self._strike()
             self._wait(_SHORT_WAIT_MS)
+
+    def _written(self, write: Callable[[], None]) -> bool:
+        """Whether the slip could be written. Where not, a tick has gone by: some disks need room to write over."""
+        with contextlib.suppress(OSError):
+            write()
+            return True
+        self._wait(_TICK_MS)
+        return False
 
     def _others_have_acted(self) -> bool:
         """Wait before the long look at all processes: when a host wakes all of its guards are here at once.

@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from coordinator.errors import GuardError
@@ -40,12 +41,8 @@ class Guard:
         self.path = path
         self.token = int(path.stem)
         self._ordered: Order | None = None
-        try:
-            with self._slip() as slip:
-                born, self._guard = slip.birth(), orphans.guard_of(slip)
-        except OSError as error:  # a pipe or a device in its place, else
-            kind = SlipUnread if error.errno in SHORT else GuardError
-            raise kind(f"can not read the slip of token {path.stem}: {error}") from error
+        with self._slip() as slip:
+            born, self._guard = slip.birth(), orphans.guard_of(slip)
         if born and born.token != self.token:  # a copy: what is ordered there must not reach the run it is of
             born = self._guard = None
         self.workspace = born.workspace if born else ""
@@ -76,7 +73,7 @@ class Guard:
         return grant if (grant.workspace, grant.token) == (self.workspace, self.token) else None
 
     def extend(self, deadline_ms: int) -> None:
-        """Move the lease's end (boot clock); a stilled tree goes on at once. Needs no free space on the disk."""
+        """Move the lease's end (boot clock); a stilled tree goes on at once."""
         with self._slip() as slip:
             slip.extend(deadline_ms)
             stilled = slip.state()[0] == "stilled"
@@ -165,12 +162,20 @@ class Guard:
             return self._guard is not None and processes.send(self._guard, number)
         return False
 
-    def _slip(self) -> Slip:
+    @contextlib.contextmanager
+    def _slip(self) -> Iterator[Slip]:
+        """The slip; GuardError also where it can not be read or written, so that a beat goes on with the other runs."""
         try:
-            return Slip.open(self.path)
+            slip = Slip.open(self.path)
         except OSError as error:
             kind = SlipUnread if error.errno in SHORT else SlipGone
             raise kind(f"can not read the slip of token {self.path.stem}: {error}") from error
+        try:
+            with slip:
+                yield slip
+        except OSError as error:  # a full disk, a pipe or a device in its place
+            short = SlipUnread if error.errno in SHORT else GuardError
+            raise short(f"can not use the slip of token {self.path.stem}: {error}") from error
 
 
 async def guard_at(path: Path) -> Guard:

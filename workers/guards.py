@@ -19,7 +19,7 @@ from coordinator.models import Grant
 from workers.forkserver import LOCK, LOG, SOCKET
 from workers.guarded import GRANT, Guard, guard_at
 from workers.run import Run
-from workers.slip import SUFFIX
+from workers.slip import SUFFIX, Slip
 
 log = logging.getLogger(__name__)
 _PACKAGES = Path(workers.__file__).parent.parent
@@ -95,7 +95,8 @@ class Guards:
                         await self._keep_spare()
         finally:
             waking.cancel()
-        if not path.exists():
+        if not path.exists() and Slip.forestall(path):  # nor will it be by a guard that is late, and that nobody awaits
+            path.with_suffix(GRANT).unlink(missing_ok=True)
             raise GuardError(f"the fork server of {self.home} does not answer")
         return await guard_at(path)
 

@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import resource
-import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from coordinator.words import HOST, shown
 log = logging.getLogger(__name__)
 MEMORY_FLOOR: Final = 256 << 20  # bytes that stay free: an agent that starts the kernel's killer ends others too
 DISK_FLOOR: Final = 64 << 20  # bytes that stay free
+FILES_FLOOR: Final = 1000  # files that can still be made: a checkout has some hundred
 _SLOT_FILES: Final = 3  # a run that is checked out has two pipes of git open and, from Python 3.12 on, git; later one
 _OTHER_FILES: Final = 64  # descriptors beside those of the slots
 _UNKNOWN_NEED: Final = 64 << 20  # bytes reckoned for an agent whose runner names no memory
@@ -101,8 +101,12 @@ def disk_trouble(home: Path) -> str:
     """Why no agent could be started here, whatever it is; empty when one could. Such a host must not eat the queue."""
     if not os.access(home, os.W_OK | os.X_OK):
         return f"{shown(str(home))} is gone or can not be written"
-    free = shutil.disk_usage(home).free
-    return f"the disk of {shown(str(home))} has {free >> 20} MiB left" if free < DISK_FLOOR else ""
+    disk = os.statvfs(home)
+    if (free := disk.f_bavail * disk.f_frsize) < DISK_FLOOR:
+        return f"the disk of {shown(str(home))} has {free >> 20} MiB left"
+    if disk.f_files and disk.f_favail < FILES_FLOOR:  # some disks count none: they make room for them as they need it
+        return f"the disk of {shown(str(home))} has room for {disk.f_favail} files more"
+    return ""
 
 
 class Lock:
@@ -136,8 +140,12 @@ class Lock:
             raise HostTaken(
                 f"another worker runs as host {self._host} here (pid {holder}): stop it, or choose another --host"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        except OSError:  # a full disk; kept open it would keep us ourselves from trying again
+            os.close(descriptor)
+            raise
         return descriptor
 
 

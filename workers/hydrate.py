@@ -80,7 +80,7 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
             statement, wrong = read(top, name)
             problems += wrong
             read_ += [statement] if statement else []
-    said, alive = [], set()
+    said, alive = [], {name for name in names or () if (top / name).is_dir()} - {one.said.workspace for one in read_}
     marked = _marked(top)  # after the files: what was started meanwhile is seen
     guarded |= set(_guarded(top))  # and is its guard's
     for statement in read_:

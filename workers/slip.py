@@ -1,9 +1,9 @@
 """The slip of a run: one small file of fixed lines that says all about it, and outlives worker, fork server and guard.
 
 It is made exclusively, so one token is started once. It is written to its full size when made and then only overwritten
-in place, so a full disk ends nobody. Each line has one writer and ends in a checksum, so a reader that meets a
-half-copied line knows it. The client writes `deadline` and `order`; the guard writes the others, but for a worker that
-acts for a guard that stands still.
+in place, which on most disks needs no room: a full one ends nobody. Each line has one writer and ends in a checksum, so
+a reader that meets a half-copied line knows it. The client writes `deadline` and `order`; the guard writes the others,
+but for a worker that acts for a guard that stands still.
 """
 
 import os
@@ -73,6 +73,18 @@ class Slip:
             os.close(descriptor)
             raise
         return cls(path, descriptor)
+
+    @staticmethod
+    def forestall(path: Path) -> bool:
+        """Have nobody make the slip of a token any more; False where it was made before.
+
+        What then lies there names no run.
+        """
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return False
+        return True
 
     @classmethod
     def open(cls, path: Path) -> "Slip":

@@ -37,7 +37,10 @@ if sys.platform == "linux":
     def _children(pid: int) -> list[int]:
         """By its threads: each has children of its own."""
         if not _LISTED:
-            return [each.pid for each in psutil.Process(pid).children()] if psutil.pid_exists(pid) else []
+            try:
+                return [each.pid for each in psutil.Process(pid).children()]
+            except psutil.Error:
+                return []
         try:
             threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
         except OSError as error:

@@ -19,6 +19,7 @@ from coordinator.store import Store
 from workers import host as machine
 from workers.claims import Claims
 from workers.clock import boot_ms
+from workers.guarded import Guard
 from workers.guards import Guards
 from workers.held import Held, newest
 from workers.hydrate import Disk
@@ -52,8 +53,9 @@ class Worker:
         with machine.locked(home_of(self._root, self._host), self._host) as self._lock:
             async with self._guards, asyncio.TaskGroup() as group:
                 self._runs.group = group
-                begins = [self._adopt(), *(self._once_registered(name, loop) for name, loop in self._loops().items())]
-                tasks = [group.create_task(one) for one in begins]
+                adopted = self._found()  # at once: what runs keeps it from leaving, however early it is told to
+                loops = [self._once_registered(name, loop) for name, loop in self._loops().items()]
+                tasks = [group.create_task(one) for one in (self._adopt(adopted), *loops)]
                 await self._until_it_may_leave()
                 await end(tasks)
                 await self._runs.leave()
@@ -97,10 +99,14 @@ class Worker:
         await self._registered.wait()
         await steadily(name, loop)
 
-    async def _adopt(self) -> None:
-        """Take over what an earlier worker of this host left, then tell Redis that this incarnation holds it."""
+    def _found(self) -> list[Guard]:
+        """Take over what an earlier worker of this host left."""
         guards = self._guards.found()
         self._runs.held |= {guard.token: Held.adopted(guard) for guard in guards}
+        return guards
+
+    async def _adopt(self, guards: list[Guard]) -> None:
+        """Tell Redis that this incarnation holds these, then see to them."""
         await insist("register", self._renew)
         for guard in guards:  # and not what this beat was told of: that is begun
             self._runs.adopt(guard)

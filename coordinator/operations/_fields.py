@@ -59,6 +59,12 @@ def _channel(value: str) -> str:
     return _line(value)
 
 
+def _entry(value: str) -> str:
+    if not all(part.isdecimal() and int(part) < 2**64 for part in value.split("-")):
+        raise wrong("must be the id of a stream entry", "write one like 1795414691652-0")
+    return value
+
+
 _line = _text(500, r"[^\x00-\x1f\x7f]*", "one line of at most 500 bytes")
 Line = Annotated[str, AfterValidator(_line)]
 Channel = Annotated[str, AfterValidator(_channel)]
@@ -68,6 +74,8 @@ Id = Annotated[str, AfterValidator(_text(100, r"[A-Za-z0-9._:-]+", "letters, dig
 RepoPath = Annotated[str, AfterValidator(_text(201, r"[A-Za-z0-9][A-Za-z0-9._/-]*", "a repo like core/go-io"))]
 JsonText = Annotated[str, AfterValidator(_json)]
 StreamId = Annotated[str, AfterValidator(_text(40, r"[0-9]+-?[0-9]*", "the id of a stream entry"))]
+
+EntryId = Annotated[StreamId, AfterValidator(_entry)]  # one that a server can be asked for
 
 Ended = Literal["completed", "merged", "ready-for-review", "failed", "blocked"]
 Signed = Annotated[int, BeforeValidator(_signed)]

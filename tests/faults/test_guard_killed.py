@@ -17,12 +17,13 @@ import psutil
 import pytest
 
 from coordinator.errors import GuardError
-from tests.guarding import AGENT, Host, a_host, dead
+from tests.guarding import AGENT, LONG_MS, Host, a_host, dead
 from tests.waiting import wait_until, wait_until_sync
-from workers import processes
+from workers import guards, processes
 from workers.clock import boot_ms
 from workers.forkserver import LOCK, SOCKET
 from workers.guards import Guards
+from workers.processes import Identity
 from workers.slip import Birth, Slip
 
 WORKER = """
@@ -187,6 +188,21 @@ async def test_a_start_that_nobody_awaits_any_more_does_not_happen_late(host: Ho
     await wait_until(lambda: dead(waiting[0]), "the guard that was asked has gone")
     assert host.guards.found() == []
     await (await host.start(7, "mark=marks:started")).ended()
+
+
+async def test_a_start_that_was_given_up_does_not_happen_late(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "_START_WITHIN_S", 0.2)
+    waiting = await wait_until(host.server().children, "a guard waits")
+    waiting[0].suspend()
+    with pytest.raises(GuardError, match="does not answer"):
+        await host.start(7, "mark=marks:started")
+    birth = Birth(Identity(os.getpid(), 1), "", 7, 300, LONG_MS, "core/go-io/task-7")
+    with pytest.raises(FileExistsError):  # as a guard would that had looked for its asker before
+        Slip.create(host.guards.home / "7.run", birth, boot_ms() + LONG_MS)
+    waiting[0].resume()
+    await wait_until(lambda: dead(waiting[0]), "the guard that was asked has gone")
+    assert host.guards.found() == []
+    (host.guards.home / "7.torn").unlink()
 
 
 async def test_a_token_is_refused_at_once_even_when_no_guard_answers(host: Host) -> None:

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from coordinator.config.runners import Runner
-from coordinator.operations import Claim, Query, Renew, Restore, Submit, Thaw
+from coordinator.operations import Claim, Hosts, Query, Renew, Restore, Submit, Thaw
 from coordinator.operations._operation import Operation
 from coordinator.store import Store
 from tests import marks
@@ -112,6 +112,31 @@ async def test_what_runs_here_unguarded_is_not_started_again_as_an_adopted_run_i
         finally:
             agent.kill()
             await agent.wait()
+
+
+@only_redis
+async def test_a_worker_that_is_told_to_end_as_it_begins_leaves_nothing_that_runs(
+    server_url: str, tmp_path: Path
+) -> None:
+    async with Store.connect(server_url, ROOT) as store:
+        token = await granted_to_an_earlier_worker(store, tmp_path, "a/1")
+        (tmp_path / "a/1").mkdir(parents=True)
+        argv = ("sh", "-c", "while [ ! -e go ]; do sleep 0.02; done")
+        run = Run(token, "a/1", argv, {"PATH": os.environ["PATH"]}, tmp_path, tmp_path / "log", 300)
+        async with Guards(home_of(tmp_path, "h1") / "runs") as guards:
+            await guards.start(run, boot_ms() + 60_000)
+        runners = {"codex": Runner(command=("true",), stdin="none")}
+        worker = Worker(store, tmp_path, runners, host="h1", slots=2, labels=[])
+        worker.quiet()
+        leaving = asyncio.create_task(worker.run())
+
+        async def is_told() -> bool:
+            return leaving.done() or (await store.run(Hosts())).hosts[0].slots == 0
+
+        await wait_until(is_told, "it has told of what runs")
+        (tmp_path / "go").touch()
+        await leaving
+        assert (await store.run(Query(workspace="a/1"))).workspaces[0].status == "completed"
 
 
 async def test_a_worker_that_can_not_register_ends_when_it_is_told_to(server: Forgetful, tmp_path: Path) -> None:

@@ -152,3 +152,12 @@ def test_only_those_that_are_asked_for_are_looked_at(tmp_path: Path) -> None:
     put(tmp_path, "a", "queued")
     put(tmp_path, "b", "queued")
     assert [one.workspace for one in look(tmp_path, ["b"]).said] == ["b"]
+
+
+def test_what_runs_is_looked_at_again_where_its_file_could_not_be_read_once(tmp_path: Path) -> None:
+    put(tmp_path, "a", "running")
+    put(tmp_path, "b", "running")
+    (tmp_path / "a/status.json").write_text("{")
+    (tmp_path / "b/status.json").unlink()
+    assert look(tmp_path, ["a", "b", "gone"]).alive == {"a", "b"}
+    assert look(tmp_path).alive == set()  # nothing says that they ran

@@ -186,7 +186,7 @@ def test_a_null_is_as_good_as_absent() -> None:
     assert isinstance(parse('{"type":"AgentCompleted","workspace":"x","status":null}'), Malformed)
 
 
-@pytest.mark.parametrize("seq", ["x", "-1", "1-2-3", "1e3"])
+@pytest.mark.parametrize("seq", ["x", "-1", "1-2-3", "1e3", "5-", "18446744073709551616-0", "5-18446744073709551616"])
 def test_a_fact_has_the_id_of_a_stream_entry(seq: str) -> None:
     assert isinstance(parse(json.dumps({"type": "AgentStarted", "seq": seq})), Malformed)
 

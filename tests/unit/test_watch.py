@@ -6,11 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.guarding import Host
 from tests.scarce import descriptors
 from tests.waiting import wait_until_sync
+from workers import usage
 from workers.changes import changed_since
 from workers.output import Output
 from workers.watch import Watch
@@ -63,3 +65,22 @@ def test_nobody_is_stalled_whom_nobody_can_look_at_for_want_of_descriptors(tmp_p
         finally:
             agent.kill()
     wait_until_sync(lambda: bool(watch.look()), "what does nothing is seen again")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody expects a list")
+def test_a_process_that_ends_as_it_is_looked_at_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the kernel keeps no lists of children; the one that is asked for them is gone by then."""
+    monkeypatch.setattr(usage, "_LISTED", False)
+    asked = psutil.Process.children
+
+    def children(process: psutil.Process) -> list[psutil.Process]:
+        if process.pid != os.getpid():
+            raise psutil.NoSuchProcess(process.pid)
+        return asked(process)
+
+    monkeypatch.setattr(psutil.Process, "children", children)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        try:
+            assert usage.below().memory > 0
+        finally:
+            child.kill()

@@ -19,7 +19,7 @@ from coordinator.doors.times import ago
 from coordinator.errors import InvalidQuestion
 from coordinator.models import Question, Workspace
 from coordinator.operations import Explain, GetStatus, Query, Retry
-from coordinator.operations._fields import Positive, StreamId
+from coordinator.operations._fields import EntryId, Positive
 from coordinator.operations.explain import Explained
 from coordinator.problems import problems_of
 
@@ -31,7 +31,7 @@ _OLDEST: Final = "0-0"
 class EventsSince(Question):
     """Facts after the one with this id, oldest first."""
 
-    cursor: StreamId | None = None
+    cursor: EntryId | None = None
     count: Positive | None = Field(default=None, le=_MOST)
 
 
