@@ -80,7 +80,7 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
             statement, wrong = read(top, name)
             problems += wrong
             read_ += [statement] if statement else []
-    said, alive = [], {name for name in names or () if (top / name).is_dir()} - {one.said.workspace for one in read_}
+    said, alive = [], set()
     marked = _marked(top)  # after the files: what was started meanwhile is seen
     guarded |= set(_guarded(top))  # and is its guard's
     for statement in read_:
@@ -94,6 +94,9 @@ def look(root: Path, names: Collection[str] | None = None) -> Found:
             continue
         said.append(one)
         alive |= {one.workspace} if lives else set()
+    if names is not None:  # of what ran and says nothing just now the end is not seen yet
+        silent = {*walked.names} - guarded - {one.said.workspace for one in read_}
+        alive |= {name for name in silent if (top / name).is_dir()}
     said.sort(key=lambda one: one.updated_at or 0)
     return Found(len(walked.names), said, problems, frozenset(alive))
 

@@ -159,5 +159,10 @@ def test_what_runs_is_looked_at_again_where_its_file_could_not_be_read_once(tmp_
     put(tmp_path, "b", "running")
     (tmp_path / "a/status.json").write_text("{")
     (tmp_path / "b/status.json").unlink()
-    assert look(tmp_path, ["a", "b", "gone"]).alive == {"a", "b"}
+    put(tmp_path, "c", "running")
+    home = tmp_path / ".hosts/h1/runs"
+    home.mkdir(parents=True)
+    birth = Birth(Identity(os.getpid(), 1), processes.boot(), 5, 300, 300, "c")
+    with Slip.create(home / "5.run", birth, 1):
+        assert look(tmp_path, ["a", "b", "c", "gone"]).alive == {"a", "b"}
     assert look(tmp_path).alive == set()  # nothing says that they ran
