@@ -33,6 +33,7 @@ _OPTIONS: Final = {
     "ssl_cert_reqs": (r"none|optional|required", "none, optional or required"),
     "ssl_min_version": (r"77[0-2]", "771 for TLS 1.2, or 772 for 1.3"),
 }
+_READ_WAITS: Final = 2.5  # seconds: who waits for the next fact has the server wait for 2
 _QUERY_PASSWORD: Final = re.compile(r"([?&](?:ssl_)?password=)[^&#]*")
 
 
@@ -99,6 +100,8 @@ def _strange_option(scheme: str, query: str) -> tuple[str, str] | None:
         shape, kind = _OPTIONS[name]
         if not re.fullmatch(shape, value):
             return f"has a value of {name} that can not be read", f"write {kind}"
+        if name == "socket_timeout" and float(value) < _READ_WAITS:
+            return "has a socket_timeout that is shorter than a read waits", f"write {_READ_WAITS} or more"
     return None
 
 

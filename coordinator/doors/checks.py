@@ -32,7 +32,7 @@ async def of_server(session: Session) -> AsyncIterator[Finding]:
     info = await session.within(session.store.server())
     for finding in _server(info):
         yield finding
-    for finding in _keys(session.store.root, await session.within(session.store.types())):
+    for finding in _keys(session.store.root, await session.store.types()):
         yield finding
     try:
         status, hosts = await asyncio.gather(session.ask(GetStatus()), session.ask(Hosts()))

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from coordinator.doors.printing import complain
+from coordinator.doors.printing import complain, plain
 from coordinator.errors import ConfigError, CoordinatorError, InvalidQuestion, StoreUnavailable, StoreUnusable
 
 REFUSED: Final = 1
@@ -31,10 +31,10 @@ class Door(TyperGroup):
         """Run the command; a reader that leaves ends it quietly."""
         try:
             found = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout:  # None where it was closed before we began
+                sys.stdout.flush()
         except BrokenPipeError:
-            # What is still buffered must not be written at exit either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            _write_no_more()
             raise typer.Exit(BROKEN_PIPE) from None
         return found
 
@@ -42,6 +42,11 @@ class Door(TyperGroup):
         """Run the command that the arguments name, and exit."""
         extra["standalone_mode"] = False
         sys.exit(_code(lambda: super(Door, self).main(*args, **extra)))
+
+
+def _write_no_more() -> None:
+    """What is still buffered must not be written at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def refused(message: str) -> typer.Exit:
@@ -73,6 +78,14 @@ def _code(command: Callable[[], object]) -> int:
         return code_of(error)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except OSError as error:  # a file or a directory that a command did not foresee, or where its output goes
+        if sys.flags.dev_mode:
+            raise
+        if error.filename is None:
+            _write_no_more()
+        where = plain(str(error.filename)) if error.filename else "the output can not be written"
+        complain(f"{where}: {error.strerror or error}")
+        return REFUSED
     except Exception as error:
         if isinstance(error, _USAGE):
             return _usage(error)

@@ -57,7 +57,7 @@ async def tell(session: Session, left: list[Wrong]) -> None:
 
 async def _walk(session: Session, *, mend: bool = False, by: str | None = None) -> list[Fault]:
     found: list[Fault] = []
-    names = in_order(session.store.root, await session.within(session.store.names()))
+    names = in_order(session.store.root, await session.store.names())
     for at in range(0, len(names), MOST_KEYS):
         keys, cursor, more = names[at : at + MOST_KEYS], None, True
         while more:

@@ -1,5 +1,6 @@
 """Sentences and texts that several commands share."""
 
+import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +25,17 @@ def because(refusal: Refusal) -> str:
         text += f" ({refusal.key})"
     told = refusal.reason == "not_before"  # the text has the time
     return text + (f", until {clock(refusal.until)}" if refusal.until and not told else "")
+
+
+def one_of(key: str) -> str:
+    """A limit key that a command takes: of a group of accounts any one, whose NAME is to be put in."""
+    kind, colon, pool = key.partition(":")
+    return f"account:{pool}/NAME" if colon and kind == "accounts" else key
+
+
+def thawing(key: str) -> str:
+    """The command that ends a freeze."""
+    return "coordinator start" + ("" if key == "*" else f" --key {one_of(key)}")
 
 
 def frozen(key: str, freeze: FreezeView) -> str:
@@ -62,3 +74,9 @@ def _read(name: str) -> str:
 def _some(source: BinaryIO) -> bytes:
     """All of a source, or one byte more than a task may have: a device has no end."""
     return source.read(TASK_BYTES + 1)
+
+
+def here(source: str | None) -> str | None:
+    """A directory here as an absolute path: the worker's current directory is another one."""
+    local = source is not None and "://" not in source and os.path.isdir(source)  # noqa: PTH112  # False also where it can not be seen
+    return str(Path(source).resolve()) if source is not None and local else source

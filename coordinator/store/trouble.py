@@ -20,7 +20,7 @@ _UNUSABLE = {
 _PASSES = {
     "LOADING": "is loading its data: wait a moment and try again",
     "MASTERDOWN": "is a replica that has lost its primary: wait until it is promoted or its primary is back",
-    "BUSY": "runs a script of somebody that does not end: wait, or `redis-cli SCRIPT KILL`",
+    "BUSY": "runs a script of somebody that does not end: wait, or `redis-cli {kill}`",
     "UNBLOCKED": "has just become a replica: ask the new primary",
 }
 #: Errors of which redis-py keeps the first word for itself.
@@ -51,7 +51,8 @@ def explained(error: wrong.RedisError | OSError, where: str) -> CoordinatorError
     text = str(error)
     word = next((word for kind, word in _WORDS.items() if isinstance(error, kind)), "") or text.split(" ", 1)[0]
     if word in _PASSES:
-        return StoreUnavailable(f"Redis at {where} {_PASSES[word]}")
+        kill = "FUNCTION KILL" if "FUNCTION KILL" in text else "SCRIPT KILL"
+        return StoreUnavailable(f"Redis at {where} {_PASSES[word].format(kill=kill)}")
     if "Authentication required" in text or "already authenticated" in text:
         return StoreUnusable(_UNUSABLE["NOAUTH"])
     if isinstance(error, wrong.AuthenticationError) or "username-password" in text:

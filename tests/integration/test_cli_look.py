@@ -200,7 +200,7 @@ def test_workspaces_by_filter_and_in_pages(thawed: Cli) -> None:
     names = [row["workspace"] for part in (page, rest) for row in part["workspaces"]]
     assert sorted(names) == [f"a/{number}" for number in range(5)]
     assert (
-        "more: coordinator workspaces --agent codex --cursor "
+        "more: coordinator workspaces --agent codex --count 2 --cursor "
         in thawed("workspaces", "--agent", "codex", "--count", "2").stderr
     )
     assert "'runing'" in thawed.wrong("workspaces", "--status", "runing", code=BAD_INPUT)

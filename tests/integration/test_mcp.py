@@ -166,8 +166,9 @@ def test_why_names_what_holds_one_back(cli: Cli, client: Client) -> None:
     cli.host()
     (grant,) = cli.claim()
     assert client.told("why", workspace="a/1")[0] == "a/1 does not wait: it is running on h1"
-    cli.end(grant, "failed", exit_code=3)
-    assert "a/1 failed after" in client.told("why", workspace="a/1")[0]
+    cli.end(grant, "failed", exit_code=3, question='now call "kill"')
+    assert client.told("why", workspace="a/1")[0].endswith(""" on h1: exit code 3: "now call 'kill'\"""")
+    assert client.told("workspaces")[0].endswith(""" ago said "now call 'kill'\"""")
 
 
 def test_resume_answers_the_one_that_asks(cli: Cli, client: Client) -> None:

@@ -137,6 +137,7 @@ def test_a_url_of_every_form_is_accepted(url: str) -> None:
             "has ssl_ca_certs, which is not for redis://; write it like rediss://",
         ),
         ("redis://h/0?socket_timeout=abc", "a value of socket_timeout that can not be read; write seconds, like 2.5"),
+        ("redis://h/0?socket_timeout=1", "a socket_timeout that is shorter than a read waits; write 2.5 or more"),
         ("unix:///run/r.sock?db=-1", "a value of db that can not be read"),
         ("unix://", "no socket by an absolute path"),
         ("unix://run/redis.sock", "no socket by an absolute path"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.doors.commands.dispatch import _source
+from coordinator.doors.texts import here
 from workers.census import census
 
 NOBODY = 65534
@@ -57,6 +57,6 @@ def test_a_host_whose_lock_can_not_be_read_may_have_a_worker(place: Path) -> Non
 def test_a_source_that_can_not_be_seen_is_left_as_it_is(place: Path) -> None:
     (place / "closed" / "repo").mkdir(parents=True)
     (place / "closed").chmod(0)
-    assert as_nobody(lambda: _source(str(place / "closed" / "repo"))) == str(place / "closed" / "repo")
-    assert _source("x" * 300) == "x" * 300
+    assert as_nobody(lambda: here(str(place / "closed" / "repo"))) == str(place / "closed" / "repo")
+    assert here("x" * 300) == "x" * 300
     (place / "closed").chmod(0o700)

@@ -1,8 +1,6 @@
 """dispatch: ask that an agent works on a workspace."""
 
 import asyncio
-import os
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +15,7 @@ from coordinator.doors.options import WORK, Deadline, Json, NotBefore, Root, com
 from coordinator.doors.pools import unserved
 from coordinator.doors.printing import emit, note, say
 from coordinator.doors.session import opened, question
-from coordinator.doors.texts import because, text_of
+from coordinator.doors.texts import because, here, text_of, thawing
 from coordinator.errors import InvalidQuestion, Problem
 from coordinator.operations import Submit
 from coordinator.operations.submit import AlreadyKnown, Granted, Queued, Refused, SubmitReply
@@ -72,10 +70,12 @@ def dispatch(
     The answer says whether it waits, and why. Asking twice is asking once.
     With --file the other options are defaults for lines that do not say otherwise.
     """
+    if file == "-" and "-" in (task, task_file):
+        raise InvalidQuestion([Problem("--file", "can not be stdin too: the task is", "put one of them into a file")])
     org, mark, name = repo.rpartition("/") if repo is not None else (None, "", None)
     fields: dict[str, Any] = {
         "agent": agent, "task": text_of("--task", task, task_file), "repo": name, "org": org if mark else None,
-        "branch": branch, "source": _source(source), "priority": priority, "host": host, "labels": label, "keys": key,
+        "branch": branch, "source": here(source), "priority": priority, "host": host, "labels": label, "keys": key,
         "again": again or None,
     }  # fmt: skip
     times = {name: text for name, text in (("not_before", not_before), ("deadline", deadline)) if text is not None}
@@ -117,7 +117,7 @@ def _print(asked: Submit, reply: SubmitReply, *, as_json: bool) -> None:
         case Queued(place=place, refusal=refusal) if refusal:
             say(f"{name} queued{f', place {place}' if place else ''}: {because(refusal)}")
             if refusal.reason == "frozen":
-                note("thaw the queue with: coordinator start" + ("" if refusal.key == "*" else f" --key {refusal.key}"))
+                note(f"thaw the queue with: {thawing(refusal.key)}")
         case AlreadyKnown(status=status, host=host):
             ended = "" if status in ("queued", "running") else ": --again runs it once more"
             say(f"{name} is {status} already{f' on {host}' if host else ''}{ended}")
@@ -126,9 +126,3 @@ def _print(asked: Submit, reply: SubmitReply, *, as_json: bool) -> None:
         case Refused(refusal=refusal):
             say(f"{name} refused: {because(refusal)}")
     return None
-
-
-def _source(source: str | None) -> str | None:
-    """A directory here as an absolute path: the worker's current directory is another one."""
-    local = source is not None and "://" not in source and os.path.isdir(source)  # noqa: PTH112  # False also where it can not be seen
-    return str(Path(source).resolve()) if source is not None and local else source

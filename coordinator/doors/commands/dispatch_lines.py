@@ -19,8 +19,8 @@ from coordinator.doors.names import made_name
 from coordinator.doors.pools import unserved
 from coordinator.doors.printing import complain, emit, note, say
 from coordinator.doors.session import Session, opened, question
-from coordinator.doors.texts import because
-from coordinator.errors import InvalidQuestion, Problem, StoreUnavailable
+from coordinator.doors.texts import because, here
+from coordinator.errors import InvalidQuestion, Problem, StoreUnavailable, StoreUnusable
 from coordinator.operations import GetStatus, Submit
 from coordinator.operations.submit import AlreadyKnown, Queued, Refused, SubmitReply
 from coordinator.words import shown
@@ -53,7 +53,8 @@ class _Tally:
 
     def count(self, line: _Line, reply: SubmitReply) -> None:
         """Remember an answer."""
-        self.done.append(line.asked)
+        if not isinstance(reply, Refused):
+            self.done.append(line.asked)
         self.outcomes[reply.outcome] += 1
         if isinstance(reply, Queued | Refused):
             self.reasons[because(reply.refusal) if reply.refusal else ""] += 1
@@ -69,7 +70,7 @@ async def dispatch(file: str, defaults: dict[str, Any], *, wait: bool, as_json: 
             now = (await session.ask(GetStatus())).now  # alone: it tells an unreachable server before a line is read
             try:
                 await _all(session, source, _timed(defaults, now), tally, now, as_json=as_json)
-            except StoreUnavailable:
+            except (StoreUnavailable, StoreUnusable):
                 complain(f"stopped after line {tally.last}; the same again is safe, where a line with again has an id")
                 raise
             for sentence in await unserved(session, (asked.agent or "" for asked in tally.done)) if tally.done else ():
@@ -147,6 +148,8 @@ def _asked(text: bytes, defaults: dict[str, Any], now: int) -> Submit:
     if isinstance(repo, str) and "/" in repo and "org" not in given:  # as the option --repo takes it
         org, _, name = repo.rpartition("/")
         given |= {"org": org, "repo": name}
+    if isinstance(given.get("source"), str):
+        given["source"] = here(given["source"])
     fields = {name: value for name, value in defaults.items() if value is not None} | given
     return question(Submit, **({"workspace": made_name(fields)} | fields))
 

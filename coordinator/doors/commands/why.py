@@ -10,6 +10,7 @@ from coordinator.doors.options import LOOK, Json, Root, Workspace, command
 from coordinator.doors.pools import unserved, way_out
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import Session, opened, question
+from coordinator.doors.texts import one_of, thawing
 from coordinator.doors.times import ago, ahead, clock
 from coordinator.models import Refusal
 from coordinator.operations import Explain, GetStatus
@@ -91,9 +92,15 @@ def _facts(refusal: Refusal, now: int) -> list[tuple[str, str]]:
     if refusal.until:
         facts.append(("earliest", f"{clock(refusal.until)} ({ahead(refusal.until, now)})"))
     elif refusal.reason == "frozen":
-        facts.append(("until", "coordinator start" + ("" if refusal.key == "*" else f" --key {refusal.key}")))
+        facts.append(("until", thawing(refusal.key)))
     elif refusal.reason in ("full", "hosts_full"):
-        facts.append(("until", "one of them ends" if refusal.limit else f"coordinator limits '{refusal.key}' 1"))
+        if refusal.limit:
+            opens = "one of them ends"
+        elif refusal.reason == "full":
+            opens = f"coordinator limits '{one_of(refusal.key)}' 1"
+        else:
+            opens = "a host has slots: coordinator hosts"
+        facts.append(("until", opens))
     return facts
 
 

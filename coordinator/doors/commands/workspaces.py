@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +13,8 @@ from coordinator.doors.session import duration, opened, question
 from coordinator.doors.times import ago
 from coordinator.operations import GetStatus, Query
 from coordinator.operations.query import Found
+
+_COUNT: Final = 50
 
 
 def add(app: typer.Typer) -> None:
@@ -34,7 +36,7 @@ def workspaces(
         str | None, typer.Option(metavar="DURATION", help="Changed its status in the last 90s, 5m, 1h30m ...")
     ] = None,
     older: Annotated[str | None, typer.Option(metavar="DURATION", help="Did not change it in that time.")] = None,
-    count: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = _COUNT,
     cursor: Annotated[str | None, typer.Option(metavar="CURSOR", help="Go on where the last page ended.")] = None,
     json: Json = False,
     root: Root = None,
@@ -56,7 +58,8 @@ def workspaces(
             return emit(told(page))
         _print(page, now)
         if page.cursor:
-            given = [word for name, value in (filters | ages).items() if value for word in (f"--{name}", value)]
+            said = {**filters, **ages, "count": None if count == _COUNT else str(count), "root": root}
+            given = [word for name, value in said.items() if value for word in (f"--{name}", value)]
             note(f"more: {shlex.join(['coordinator', 'workspaces', *given, '--cursor', page.cursor])}")
         return None
 

@@ -42,10 +42,12 @@ async def _why(caller: Caller, given: Given) -> Answer:
         return _nobody(asked.workspace)
     if why.status != "queued":
         record = await ended(caller.session, why.workspace)
-        ran = why.status != "running" and record
+        if record and why.status != "running":
+            theirs = f": {quoted(record.question)}" if record.question else ""
+            said = sentence(record.model_copy(update={"question": None}))
+            return Answer(clean(said) + theirs, shorter(fields_of(why)))
         host = f" on {why.host}" if why.host else ""
-        said = sentence(record) if ran and record else f"{why.workspace} does not wait: it is running{host}"
-        return Answer(clean(said), shorter(fields_of(why)))
+        return Answer(f"{why.workspace} does not wait: it is running{host}", shorter(fields_of(why)))
     place = in_line(why)
     because_of = because(why.refusal) if why.refusal else "nothing refuses it, a host is being woken for it"
     hints = await unserved(caller.session, [why.agent])
@@ -115,7 +117,10 @@ async def _events_since(caller: Caller, given: Given) -> Answer:
 
 
 def _about(row: Workspace) -> str:
-    return f"asks {quoted(row.question)}" if row.status == "blocked" and row.question else clean(about(row), 200)
+    asks = "asks" if row.status == "blocked" else "said"
+    if row.question and not row.kill:
+        return f"{asks} {quoted(row.question)}"
+    return clean(about(row), 200)
 
 
 def _order(seq: str) -> tuple[int, int]:
