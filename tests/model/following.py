@@ -49,8 +49,9 @@ class Following:
         self.truth.told.clear()
         self.truth.restored.clear()
         if twice and not self.view.due(self.truth.now) and not self._wakes_a_push_host(answer):
-            again = self.world.ask(operation)
-            laws.a_retry_changes_nothing_twice(self.view, View(self.world.keys()), answer, again)
+            again, once = self.world.ask(operation), self.view
+            self.view = View(self.world.keys())  # it may have woken one host more
+            laws.a_retry_changes_nothing_twice(once, self.view, answer, again)
             laws.what_happened_is_told(moment._replace(facts=self.world.facts()))
         self.sound = True
 

@@ -67,6 +67,15 @@ def test_a_poke_goes_on_when_its_host_is_forgotten(fleet: Driver) -> None:
     assert "h2" in fleet.view.poked
 
 
+def test_a_host_more_that_a_second_thaw_wakes_is_no_change_of_the_next_question(fleet: Driver) -> None:
+    waiting(fleet, "h1", "h2")
+    fleet.freeze(ops.Freeze())
+    submit(fleet, "a")
+    fleet.thaw(ops.Thaw(), twice=True)
+    assert {*fleet.view.poked} == {"h1", "h2"}
+    fleet.complete(ops.Complete(workspace="nobody", status="completed"))
+
+
 def test_a_silent_push_host_that_asks_for_itself_waits_for_nothing(fleet: Driver) -> None:
     fleet.renew(ops.Renew(host="p1", incarnation="i", mode="push", pools=["codex"], slots=2))
     fleet.pass_time(300_000)
