@@ -84,7 +84,7 @@ def test_workspaces_by_the_age_of_their_last_change(past: Cli) -> None:
     assert names(past.json("workspaces", "--newer", "900000h", "--older", "1h")) == ["a", "b"]
     page = past("workspaces", "--newer", "4h", "--older", "1h", "--count", "1")
     (more,) = page.stderr.splitlines()
-    assert more.startswith("more: coordinator workspaces --newer 4h --older 1h --cursor ")
+    assert more.startswith("more: coordinator workspaces --newer 4h --older 1h --count 1 --cursor ")
     assert past.out(*more.split()[2:]).splitlines()[1].split()[0] == "b"
     assert "2h ago" in past.out("workspaces", "--status", "completed")
     assert "--newer: must be a duration" in past.wrong("workspaces", "--newer", "soon", code=BAD_INPUT)
