@@ -337,6 +337,7 @@ def test_what_waited_for_its_time_is_served_before_any_call_has_put_it_into_its_
     told = wire(world, "explain", {"workspace": "w"})
     refusal = told.get("refusal", {})
     assert (refusal.get("reason"), refusal.get("holders"), told["served_by"]) == (reason, reason and ["runs"], 1)
+    assert "among" not in refusal
     assert wire(world, "explain", {"workspace": "x"})["refusal"]["reason"] == "no_host"
 
 
@@ -346,6 +347,7 @@ def test_a_quiet_host_takes_nothing_that_it_asks_for_itself(world: World) -> Non
     asked = {"workspace": "w", "agent": "codex", "asker": "h1"}
     refused = wire(world, "submit", {**asked, "else": "refuse"})["refusal"]
     assert (refused["key"], refused["reason"], refused["text"]) == ("h1", "hosts_full", "host h1 is quiet")
+    assert (refused["used"], refused["limit"]) == (0, 4)
     world.ask(ops.Host(host="h1", action="thaw"))
     assert wire(world, "submit", asked)["outcome"] == "granted"
 

@@ -206,3 +206,13 @@ async def test_every_start_has_its_own_time_and_a_freeze_holds_before_each(fleet
     assert again > first
     await fleet.store.run(Freeze())
     assert await fleet.granted() == []
+
+
+async def test_who_loses_its_pin_waits_on_the_route_of_all_hosts_again(fleet: Fleet) -> None:
+    await fleet.host()
+    await fleet.queue("a")
+    await fleet.end((await fleet.claim()).grants[0], "blocked")
+    await fleet.store.run(Retry(workspace="a", answer="yes"))
+    await fleet.end((await fleet.claim()).grants[0])
+    await fleet.store.run(Retry(workspace="a"))
+    assert await fleet.redis.hmget("{t}:workspace:a", "requires", "lane") == [None, "codex codex"]

@@ -180,3 +180,8 @@ async def test_a_host_that_comes_later_serves_the_routes_it_fits(fleet: Fleet) -
     assert await fleet.granted("h1") == []
     await fleet.host("h1", labels=["gpu", "x"])
     assert await fleet.granted("h1") == ["a"]
+
+
+async def test_an_empty_list_of_labels_is_none(fleet: Fleet) -> None:
+    await fleet.queue("a", labels=[])
+    assert await fleet.redis.hget("{t}:workspace:a", "labels") is None
