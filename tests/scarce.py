@@ -5,6 +5,8 @@ import os
 import resource
 from collections.abc import Iterator
 
+import psutil
+
 
 @contextlib.contextmanager
 def descriptors(left: int) -> Iterator[None]:
@@ -18,3 +20,14 @@ def descriptors(left: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@contextlib.contextmanager
+def limited(process: psutil.Process, kind: int, most: int) -> Iterator[None]:
+    """That process may have no more of this kind (`resource.RLIMIT_...`) meanwhile."""
+    before = process.rlimit(kind)
+    process.rlimit(kind, (most, before[1]))
+    try:
+        yield
+    finally:
+        process.rlimit(kind, before)

@@ -78,12 +78,12 @@ class Slip:
     def forestall(path: Path) -> bool:
         """Have nobody make the slip of a token any more; False where it was made before.
 
-        What then lies there names no run.
+        What then lies there names no run. Where nothing can be made there, nobody else can make it either.
         """
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
-            return False
+        except OSError as error:
+            return not isinstance(error, FileExistsError)
         return True
 
     @classmethod

@@ -23,6 +23,14 @@ class Usage(NamedTuple):
     ready: bool = False
 
 
+def _asked_for(pid: int) -> list[int]:
+    """Its children, where the system keeps no lists of them."""
+    try:
+        return [each.pid for each in psutil.Process(pid).children()]
+    except psutil.Error:
+        return []
+
+
 if sys.platform == "linux":
     _TICK_MS, _PAGE = 1000 / os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
     _LISTED = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # noqa: PTH110  # a kernel may leave them out
@@ -37,10 +45,7 @@ if sys.platform == "linux":
     def _children(pid: int) -> list[int]:
         """By its threads: each has children of its own."""
         if not _LISTED:
-            try:
-                return [each.pid for each in psutil.Process(pid).children()]
-            except psutil.Error:
-                return []
+            return _asked_for(pid)
         try:
             threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
         except OSError as error:
@@ -75,11 +80,7 @@ else:
         except psutil.Error:
             return Usage(0, 0)
 
-    def _children(pid: int) -> list[int]:
-        try:
-            return [each.pid for each in psutil.Process(pid).children()]
-        except psutil.Error:
-            return []
+    _children = _asked_for
 
     def _apart(pid: int) -> int:
         return _of(pid).memory

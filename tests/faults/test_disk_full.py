@@ -1,11 +1,11 @@
 """A disk that is full, and needs room also for what is written over: what runs goes on, and its ending is not lost."""
 
 import asyncio
-import contextlib
 import os
 import resource
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import psutil
@@ -13,6 +13,7 @@ import pytest
 
 from coordinator.errors import GuardError
 from tests.guarding import LONG_MS, Host, a_host, steady
+from tests.scarce import limited
 from tests.waiting import wait_until
 from workers.clock import boot_ms
 from workers.held import Held
@@ -26,16 +27,9 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
         yield host
 
 
-@contextlib.contextmanager
-def _full_for(pid: int) -> Iterator[None]:
+def _full_for(pid: int) -> AbstractContextManager[None]:
     """That process can write to no file meanwhile."""
-    process = psutil.Process(pid)
-    before = process.rlimit(resource.RLIMIT_FSIZE)
-    process.rlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        yield
-    finally:
-        process.rlimit(resource.RLIMIT_FSIZE, before)
+    return limited(psutil.Process(pid), resource.RLIMIT_FSIZE, 0)
 
 
 async def test_a_beat_that_can_write_nothing_stops_for_no_run(host: Host) -> None:

@@ -5,7 +5,8 @@ import contextlib
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -18,7 +19,7 @@ from coordinator.models import Grant
 from coordinator.operations.complete import Ending
 from coordinator.store import Store
 from tests.guarding import LONG_MS, Host, a_host, dead, steady
-from tests.scarce import descriptors
+from tests.scarce import descriptors, limited
 from tests.waiting import wait_until
 from workers import guarded
 from workers.clock import boot_ms
@@ -47,15 +48,9 @@ async def _does_not_return(work: Awaitable[T], left: int) -> "asyncio.Future[T]"
     return waiting
 
 
-@contextlib.contextmanager
-def _short(process: psutil.Process) -> Iterator[None]:
+def _short(process: psutil.Process) -> AbstractContextManager[None]:
     """That process can open no file meanwhile."""
-    before = process.rlimit(resource.RLIMIT_NOFILE)
-    process.rlimit(resource.RLIMIT_NOFILE, (3, before[1]))
-    try:
-        yield
-    finally:
-        process.rlimit(resource.RLIMIT_NOFILE, before)
+    return limited(process, resource.RLIMIT_NOFILE, 3)
 
 
 async def _stands(guard: Guard) -> None:

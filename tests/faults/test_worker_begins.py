@@ -21,6 +21,7 @@ from tests.forgetful import Forgetful
 from tests.refusals import too_few_replicas
 from tests.waiting import wait_until
 from workers.clock import boot_ms
+from workers.guarded import Guard
 from workers.guards import Guards
 from workers.host import machine
 from workers.run import Run
@@ -50,6 +51,14 @@ async def granted_to_an_earlier_worker(store: Store, root: Path, workspace: str)
     await store.run(Renew(**beat, pools=["codex"], labels=[], held=[], epoch=0))
     await store.run(Submit(workspace=workspace, agent="codex", task="x"))
     return (await store.run(Claim(host="h1", incarnation="old", seq=1, count=1))).grants[0].token
+
+
+async def started_by_an_earlier_worker(root: Path, token: int, workspace: str, *argv: str) -> Guard:
+    """The guard that it left."""
+    (root / workspace).mkdir(parents=True)
+    run = Run(token, workspace, argv, {"PATH": os.environ["PATH"]}, root, root / "log", 300)
+    async with Guards(home_of(root, "h1") / "runs") as guards:
+        return await guards.start(run, boot_ms() + 60_000)
 
 
 def told(root: Path) -> list[str]:
@@ -89,10 +98,7 @@ async def test_what_runs_here_unguarded_is_not_started_again_as_an_adopted_run_i
 ) -> None:
     async with Store.connect(server_url, ROOT) as store:
         token = await granted_to_an_earlier_worker(store, tmp_path, "ended")
-        (tmp_path / "ended").mkdir()
-        run = Run(token, "ended", ("true",), {"PATH": os.environ["PATH"]}, tmp_path, tmp_path / "log", 300)
-        async with Guards(home_of(tmp_path, "h1") / "runs") as guards:
-            await (await guards.start(run, boot_ms() + 60_000)).ended()
+        await (await started_by_an_earlier_worker(tmp_path, token, "ended", "true")).ended()
         (tmp_path / "lives").mkdir()
         environ = {**os.environ, "DISPATCH_WORKSPACE": "lives"}
         agent = await asyncio.create_subprocess_exec("sleep", "600", env=environ)
@@ -120,11 +126,8 @@ async def test_a_worker_that_is_told_to_end_as_it_begins_leaves_nothing_that_run
 ) -> None:
     async with Store.connect(server_url, ROOT) as store:
         token = await granted_to_an_earlier_worker(store, tmp_path, "a/1")
-        (tmp_path / "a/1").mkdir(parents=True)
-        argv = ("sh", "-c", "while [ ! -e go ]; do sleep 0.02; done")
-        run = Run(token, "a/1", argv, {"PATH": os.environ["PATH"]}, tmp_path, tmp_path / "log", 300)
-        async with Guards(home_of(tmp_path, "h1") / "runs") as guards:
-            await guards.start(run, boot_ms() + 60_000)
+        until_go = ("sh", "-c", "while [ ! -e go ]; do sleep 0.02; done")
+        await started_by_an_earlier_worker(tmp_path, token, "a/1", *until_go)
         runners = {"codex": Runner(command=("true",), stdin="none")}
         worker = Worker(store, tmp_path, runners, host="h1", slots=2, labels=[])
         worker.quiet()

@@ -91,3 +91,9 @@ def test_a_person_can_read_it(slip: Slip) -> None:
 def test_an_ending_that_another_version_wrote_is_read() -> None:
     text = '{"code": 3, "signal": null, "reason": "exited", "started_at": 1, "ended_at": 2, "survivors": [[9, "sh"]]}'
     assert Exit.decode(text) == Exit(3, None, "exited", 1, 2)
+
+
+def test_where_nothing_can_be_made_nobody_else_can_make_a_slip(tmp_path: Path) -> None:
+    assert Slip.forestall(tmp_path / "7.run")
+    assert not Slip.forestall(tmp_path / "7.run")
+    assert Slip.forestall(tmp_path / "gone" / "8.run")
