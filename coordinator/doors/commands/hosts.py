@@ -9,7 +9,7 @@ from coordinator.doors.failing import bad_input, refused
 from coordinator.doors.options import LOOK, STEER, Json, Root, command
 from coordinator.doors.printing import emit, say, table
 from coordinator.doors.session import opened, question, who
-from coordinator.doors.texts import frozen
+from coordinator.doors.texts import frozen, thawing
 from coordinator.doors.times import ago
 from coordinator.models import HostView
 from coordinator.operations import Host, Hosts
@@ -109,7 +109,7 @@ def _table(found: HostList) -> None:
     table(("host", "state", "beat", "slots", "serves", "labels", "holds"), rows, styles)
     for host in found.hosts:
         if host.freeze:
-            say(f"{frozen(f'host:{host.host}', host.freeze)} (thaw it with: coordinator start --key host:{host.host})")
+            say(f"{frozen(f'host:{host.host}', host.freeze)} (thaw it with: {thawing(f'host:{host.host}')})")
         if host.trouble:
             say(f"{host.host} takes no work: {host.trouble}")
     return None
